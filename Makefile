@@ -1,0 +1,42 @@
+# make run: the series and its report.  make test: lint, unit tests, notebooks.
+# PYTHON may name any interpreter from 3.11 on.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.installed
+
+.PHONY: run test lab sync refresh bench checkpoints clean
+
+run: $(READY)
+	$(BIN)/python -m listcomp_utils run $(ARGS)
+
+test: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m pytest tests notebooks --nbmake --nbmake-timeout=300 $(ARGS)
+
+lab: $(READY)
+	$(BIN)/jupyter lab notebooks
+
+sync: $(READY)
+	$(BIN)/python -m listcomp_utils sync
+
+refresh: $(READY)
+	$(BIN)/python -m listcomp_utils refresh
+
+bench: $(READY)
+	$(BIN)/python benchmarks/bench_training.py
+
+# The checkpoints that ship in artifacts/: about six minutes.
+checkpoints: $(READY)
+	$(BIN)/python -m listcomp_utils train -p preset seed --out artifacts
+	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q -r requirements.txt
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) artifacts/runs

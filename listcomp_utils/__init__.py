@@ -1,0 +1,48 @@
+"""Support for the notebooks: task, mask, model, training, checkpoints, figures.
+
+Names resolve when first used, so that `import listcomp_utils` costs nothing and a wrong setting
+fails before PyTorch and TransformerLens are loaded.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_MODULE_OF = {
+    "Config": "config",
+    "ConfigError": "config",
+    "all_lists": "task",
+    "check_lists": "task",
+    "input_tokens": "task",
+    "loss_floor": "task",
+    "sample_lists": "task",
+    "split_lists": "task",
+    "target_tokens": "task",
+    "ListError": "task",
+    "build_mask": "mask",
+    "edge_label": "mask",
+    "edges": "mask",
+    "make_model": "model",
+    "parameter_table": "model",
+    "accuracy": "generation",
+    "generate": "generation",
+    "mean_loss": "generation",
+    "train": "training",
+    "CheckpointError": "checkpoints",
+    "load_model": "checkpoints",
+    "load_or_train": "checkpoints",
+    "save_model": "checkpoints",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE_OF:
+        return getattr(importlib.import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,253 @@
+"""Saving and loading models: `.safetensors` with the config inside, `.pt` in the classic format.
+
+save_model(model, "copier.safetensors")
+model = load_model("copier.safetensors")
+model = load_model("classic.pt", Config.preset("seed"))   # HookedTransformer key names
+trained = load_or_train(Config.preset("study"))           # the shipped checkpoint when there is one
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import einops
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
+
+from listcomp_utils.config import ARCHITECTURE_FIELDS, Config, ConfigError
+from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
+from listcomp_utils.model import config_of, frozen_weights, make_model
+from listcomp_utils.training import History, Progress, train
+
+FORMAT = "listcomp_utils 1"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint cannot be written, cannot be read or does not fit its config."""
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A model with its training history (None when the file carries none) and its file."""
+
+    model: TransformerBridge = field(repr=False)
+    history: History | None = field(repr=False)
+    path: Path
+    trained_now: bool
+
+
+def save_model(model: TransformerBridge, path: str | Path, history: History | None = None) -> Path:
+    """Write the weights, whole or not at all.
+
+    `.safetensors` carries the config and the history; `.pt` is a plain state dict with the classic
+    `HookedTransformer` key names, which TransformerLens before 4 and the published code load.
+
+    Raises:
+        CheckpointError: for another suffix.
+        ConfigError: for a folder that cannot be written.
+    """
+    path = Path(path)
+    config = config_of(model)
+    check_writable(path.parent)
+    if path.suffix == ".safetensors":
+        metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
+        if history is not None:
+            metadata["history"] = json.dumps(history.to_dict())
+        weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
+        write_atomically(path, safetensors.torch.save(weights, metadata))
+    elif path.suffix == ".pt":
+        with tempfile.TemporaryFile() as file:
+            torch.save(classic_state_dict(model), file)
+            file.seek(0)
+            write_atomically(path, file.read())
+    else:
+        raise CheckpointError(f"path must end in .safetensors or .pt, got {str(path)!r}")
+    return path
+
+
+def load_model(path: str | Path, config: Config | None = None) -> TransformerBridge:
+    """The model in a file, on the device of its config.
+
+    A `.safetensors` file knows its config; with `config` given, the two must describe the same
+    architecture. A `.pt` file holds weights only and needs `config`. No code in a file is run.
+
+    Raises:
+        CheckpointError: when the file is missing, damaged or not plain weights, or when a weight is
+            missing, unknown, of another shape, not finite, or differs from its frozen value.
+    """
+    return _read(Path(path), config)[0]
+
+
+def load_history(path: str | Path) -> History | None:
+    """The training history inside a `.safetensors` file, or None when it has none."""
+    return _read(Path(path), None)[1]
+
+
+def load_or_train(
+    config: Config,
+    artifacts_dir: str | Path | None = None,
+    retrain: bool = False,
+    progress: Progress = "auto",
+) -> TrainedModel:
+    """The checkpoint of exactly this config, from `artifacts_dir` or as shipped, else a new one.
+
+    A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone). One
+    whose training was interrupted is saved as `NAME.interrupted.safetensors`, which is never taken
+    for a finished one.
+
+    Raises:
+        ConfigError: before any training, when `artifacts_dir` cannot be written.
+        CheckpointError: when the checkpoint that is there is damaged.
+    """
+    folder = working_dir(artifacts_dir)
+    name = f"{config.slug}.safetensors"
+    if not retrain:
+        for path in (folder / name, shipped_dir() / name):
+            if path.exists():
+                model, history = _read(path, config)
+                return TrainedModel(model, history, path, trained_now=False)
+    check_writable(folder)
+    result = train(config, progress)
+    if result.history.interrupted:
+        name = f"{config.slug}.interrupted.safetensors"
+        warnings.warn(
+            f"training was interrupted after {result.history.steps_done} of {config.steps} steps; "
+            f"saved as {name}, trained anew next time",
+            stacklevel=2,
+        )
+    path = save_model(result.model, folder / name, result.history)
+    return TrainedModel(result.model, result.history, path, trained_now=True)
+
+
+def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
+    """The weights under `HookedTransformer` names and shapes, with the buffers it expects.
+
+    Source: TransformerLens 3, `HookedTransformer.state_dict()`. The list mask goes into each
+    layer's `mask` buffer (True = may attend), so that the old class computes the same.
+    """
+    config = config_of(model)
+    heads = {"n_heads": config.n_heads}
+    classic: dict[str, Tensor] = {}
+    for name, weight in model.state_dict().items():
+        module, _, kind = name.rpartition(".")
+        part = module.rpartition(".")[2]
+        prefix = module.rpartition(".")[0]
+        if part in ("q", "k", "v") and kind == "weight":
+            pattern = "(n_heads d_head) d_model -> n_heads d_model d_head"
+            classic[f"{prefix}.W_{part.upper()}"] = einops.rearrange(weight, pattern, **heads)
+        elif part in ("q", "k", "v"):
+            pattern = "(n_heads d_head) -> n_heads d_head"
+            classic[f"{prefix}.b_{part.upper()}"] = einops.rearrange(weight, pattern, **heads)
+        elif part == "o" and kind == "weight":
+            pattern = "d_model (n_heads d_head) -> n_heads d_head d_model"
+            classic[f"{prefix}.W_O"] = einops.rearrange(weight, pattern, **heads)
+        elif part == "o":
+            classic[f"{prefix}.b_O"] = weight
+        elif part == "unembed":
+            classic[f"unembed.{'W_U' if kind == 'weight' else 'b_U'}"] = (
+                weight.T if kind == "weight" else weight
+            )
+        elif part == "embed":
+            classic["embed.W_E"] = weight
+        elif part == "pos_embed":
+            classic["pos_embed.W_pos"] = weight
+        else:
+            classic[f"{module}.{kind[0]}"] = weight
+    for layer, block in enumerate(model.blocks):
+        attention = block.attn.original_component
+        classic[f"blocks.{layer}.attn.mask"] = ~attention.causal_mask
+        classic[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(float("-inf"))
+    return {name: weight.detach().cpu().contiguous() for name, weight in classic.items()}
+
+
+def _read(path: Path, config: Config | None) -> tuple[TransformerBridge, History | None]:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
+    if path.suffix == ".safetensors":
+        weights, stored, history = _read_safetensors(path)
+        if config is not None:
+            for name in ARCHITECTURE_FIELDS:
+                if getattr(config, name) != getattr(stored, name):
+                    raise CheckpointError(
+                        f"{path.name} was made with {name} {getattr(stored, name)!r}, "
+                        f"but the config says {getattr(config, name)!r}"
+                    )
+            stored = stored.replace(device=config.device)
+        else:
+            stored = stored.replace(device="auto")
+        return _fill(make_model(stored), weights, path), history
+    if path.suffix == ".pt":
+        if config is None:
+            raise CheckpointError(f"{path.name} holds weights only: a config is needed to load it")
+        model = make_model(config)
+        return _fill(model, _read_classic(path, model), path), None
+    raise CheckpointError(f"a checkpoint must end in .safetensors or .pt, got {str(path)!r}")
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | None]:
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (safetensors.SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path.name} is damaged or not a safetensors file: {error}"
+        ) from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(
+            f"{path.name} was not written by save_model: its format is {metadata.get('format')!r}, "
+            f"not {FORMAT!r}"
+        )
+    try:
+        config = Config.from_dict(json.loads(metadata["config"]))
+        history = metadata.get("history")
+        return weights, config, History.from_dict(json.loads(history)) if history else None
+    except (KeyError, TypeError, json.JSONDecodeError, ConfigError) as error:
+        raise CheckpointError(f"{path.name} carries a damaged config or history: {error}") from None
+
+
+def _read_classic(path: Path, model: TransformerBridge) -> dict[str, Tensor]:
+    """Weights of a classic `.pt` under this model's names; runs no code from the file."""
+    try:
+        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch raises many kinds for a bad file, none of them documented
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise CheckpointError(f"{path.name} is damaged or not plain weights: {reason}") from None
+    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
+        raise CheckpointError(f"{path.name} is not a state dict of tensors")
+    try:
+        return convert_tl_checkpoint(loaded, model.cfg)
+    except ValueError as error:
+        raise CheckpointError(f"{path.name} does not fit the config: {error}") from None
+
+
+def _fill(model: TransformerBridge, weights: dict[str, Tensor], path: Path) -> TransformerBridge:
+    """Load the weights after checking every one of them by name."""
+    expected = model.state_dict()
+    problems = [f"{name} is missing" for name in expected if name not in weights]
+    problems += [f"{name} is unknown" for name in weights if name not in expected]
+    frozen = frozen_weights(config_of(model))
+    for name in expected.keys() & weights.keys():
+        weight = weights[name]
+        if weight.shape != expected[name].shape:
+            shapes = f"{tuple(weight.shape)}, not {tuple(expected[name].shape)}"
+            problems.append(f"{name} has shape {shapes}")
+        elif not weight.is_floating_point() or not weight.isfinite().all():
+            problems.append(f"{name} holds values that are not finite numbers")
+        elif name in frozen and not torch.equal(weight, expected[name].cpu().to(weight.dtype)):
+            problems.append(f"{name} differs from its frozen value ({frozen[name]})")
+    if problems:
+        raise CheckpointError(f"{path.name} does not fit its config: {'; '.join(sorted(problems))}")
+    with torch.no_grad():
+        for name, weight in weights.items():
+            expected[name].copy_(weight)
+    return model

@@ -1,0 +1,71 @@
+"""Showing figures, tables and claims in a notebook, small enough to commit and readable offline."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from IPython.display import Markdown, display
+
+from listcomp_utils.static_images import draw_png
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+METADATA_KEY = "listcomp"
+DIGITS = 5
+"""Significant digits kept of the numbers in a saved figure."""
+
+
+def show(figure: go.Figure, alt: str, main: bool = False) -> None:
+    """Display a figure, interactive where the front end can and as a picture everywhere.
+
+    `alt` says in words what the figure shows; `main` marks the one that stands for the notebook in
+    the report.
+    """
+    if "google.colab" in sys.modules:
+        figure.show(renderer="colab")
+        return
+    data = {
+        "image/png": base64.b64encode(draw_png(figure)).decode(),
+        PLOTLY_MIME: slim_json(figure),
+        "text/plain": f"Figure: {alt}",
+    }
+    metadata = {"image/png": {"alt": alt}, METADATA_KEY: {"alt": alt, "main": main}}
+    display(data, raw=True, metadata=metadata)
+
+
+def slim_json(figure: go.Figure) -> dict[str, Any]:
+    """The figure's JSON with plain lists, rounded numbers and no theme inside."""
+    return {
+        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
+        "layout": _slim({**figure.layout.to_plotly_json(), "template": "none"}),
+    }
+
+
+def show_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Display a table as Markdown."""
+    display(Markdown(markdown_table(headers, rows)))
+
+
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _slim(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _slim(item) for key, item in value.items() if item is not None}
+    if isinstance(value, np.ndarray):
+        return _slim(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_slim(item) for item in value]
+    if isinstance(value, np.generic):
+        return _slim(value.item())
+    if isinstance(value, float):
+        return None if not np.isfinite(value) else float(f"{value:.{DIGITS}g}")
+    return value

@@ -1,0 +1,166 @@
+"""The transformer: TransformerLens 4's native model with the list mask and the frozen weights.
+
+model = make_model(Config.preset("seed"))      # a TransformerBridge: hooks, run_with_cache
+logits = model(tokens)                         # (list, sequence, vocabulary)
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+# TransformerLens imports a progress bar for widgets, which this project does not use.
+warnings.filterwarnings("ignore", message="IProgress not found")
+
+from transformer_lens.config import TransformerBridgeConfig
+from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
+from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
+
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.mask import build_mask
+
+CONFIG_ATTRIBUTE = "listcomp_config"
+
+
+@dataclass(frozen=True)
+class ParameterRow:
+    """One weight of the model: its name, shape, size and whether training changes it."""
+
+    name: str
+    shape: tuple[int, ...]
+    size: int
+    trained: bool
+    note: str
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device of a config's `device`; raises ConfigError when CUDA is asked for and absent."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device {name!r} is not available here ({torch.cuda.device_count()} CUDA devices); "
+            "use 'auto' or 'cpu'"
+        )
+    return device
+
+
+def make_model(config: Config) -> TransformerBridge:
+    """A freshly initialised model with hooks, on the config's device.
+
+    Weights are drawn as TransformerLens does (normal, 0.8 / sqrt(d_model), W_O divided by
+    sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`.
+    A frozen W_V or W_O is the identity, so that several heads together copy the residual stream
+    once.
+    """
+    return add_hooks(make_native_model(config))
+
+
+def make_native_model(config: Config) -> NativeModel:
+    """The same model without hooks: a plain `nn.Module`, about three times cheaper to train."""
+    device = resolve_device(config.device)
+    bridge_config = TransformerBridgeConfig(
+        d_model=config.d_model,
+        d_head=config.d_head,
+        n_layers=config.n_layers,
+        n_ctx=config.seq_len,
+        n_heads=config.n_heads,
+        d_vocab=config.d_vocab,
+        attn_only=True,
+        normalization_type="LN" if config.layer_norm else None,
+        positional_embedding_type="standard",
+        act_fn="relu",
+        seed=config.seed,
+    )
+    with torch.random.fork_rng(devices=[]):
+        model = NativeModel(bridge_config)
+        if config.bias:
+            # The library's native unembedding has no bias; the seed notebook's has a trained one.
+            model.head = nn.Linear(config.d_model, config.d_vocab, bias=True)
+    initialize_native_model(model, bridge_config)
+    for layer, block in enumerate(model.layers):
+        _install_mask(block.attn, build_mask(config)[layer])
+        _freeze(block.attn, config)
+    setattr(model, CONFIG_ATTRIBUTE, config)
+    return model.to(device)
+
+
+def add_hooks(model: NativeModel) -> TransformerBridge:
+    """The model wrapped for TransformerLens; it shares the weights and takes the modules over."""
+    config = config_of(model)
+    bridge = build_bridge_from_module(
+        model,
+        architecture="TransformerLensNative",
+        tl_config=model.cfg,
+        device=resolve_device(config.device),
+        model_name=config.slug,
+    )
+    setattr(bridge, CONFIG_ATTRIBUTE, config)
+    return bridge
+
+
+def config_of(model: nn.Module) -> Config:
+    """The config the model was made with; raises TypeError for a model made elsewhere."""
+    config = getattr(model, CONFIG_ATTRIBUTE, None)
+    if not isinstance(config, Config):
+        raise TypeError(
+            f"a model from make_model, train or load_model is needed, got {type(model).__name__}"
+        )
+    return config
+
+
+def device_of(model: nn.Module) -> torch.device:
+    """Where the model's weights are."""
+    return next(model.parameters()).device
+
+
+def frozen_weights(config: Config) -> dict[str, str]:
+    """Names (as in the state dict) and values of the weights that training must not change."""
+    frozen = {}
+    for layer in range(config.n_layers):
+        attention = f"blocks.{layer}.attn"
+        if not config.learn_w_v:
+            frozen[f"{attention}.v.weight"] = "identity"
+        if not config.learn_w_o:
+            frozen[f"{attention}.o.weight"] = "identity"
+        if not config.bias:
+            frozen |= {f"{attention}.{part}.bias": "zero" for part in "qkvo"}
+    if not config.bias:
+        frozen["unembed.bias"] = "zero"
+    return frozen
+
+
+def parameter_table(model: TransformerBridge) -> list[ParameterRow]:
+    """Every weight in order, with its frozen value where it has one."""
+    frozen = frozen_weights(config_of(model))
+    rows = []
+    for name, weight in model.state_dict().items():
+        note = f"frozen: {frozen[name]}" if name in frozen else "trained"
+        rows.append(
+            ParameterRow(name, tuple(weight.shape), weight.numel(), name not in frozen, note)
+        )
+    return rows
+
+
+def _install_mask(attention: Any, allowed: torch.Tensor) -> None:
+    """Replace the library's causal mask (True = blocked), which is not part of the state dict."""
+    attention.causal_mask = ~allowed
+
+
+def _freeze(attention: Any, config: Config) -> None:
+    with torch.no_grad():
+        if not config.learn_w_v:
+            attention.v.weight.copy_(torch.eye(config.d_model))
+            attention.v.weight.requires_grad_(False)
+        if not config.learn_w_o:
+            attention.o.weight.copy_(torch.eye(config.d_model))
+            attention.o.weight.requires_grad_(False)
+        if not config.bias:
+            for part in (attention.q, attention.k, attention.v, attention.o):
+                part.bias.requires_grad_(False)

@@ -1,0 +1,125 @@
+"""Keeping each notebook's two files, `.py` (the source) and `.ipynb` (with outputs), the same."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+
+import jupytext
+import nbformat
+from jupytext.combine import combine_inputs_with_outputs
+
+KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+
+
+def notebook_sources(folder: Path) -> list[Path]:
+    """The `.py` halves of the series, in order."""
+    return sorted(folder.glob("[0-9][0-9]_*.py"))
+
+
+def sync(source: Path) -> bool:
+    """Bring the `.ipynb` in line with its `.py`, outputs of unchanged cells kept; True if new."""
+    target = source.with_suffix(".ipynb")
+    notebook = _read_source(source)
+    if target.exists():
+        old = nbformat.read(target, as_version=4)
+        notebook = combine_inputs_with_outputs(notebook, old, fmt="py:percent")
+    return _write(notebook, target)
+
+
+def differences(source: Path) -> list[str]:
+    """Where a pair differs, cell by cell: empty when the two files say the same."""
+    target = source.with_suffix(".ipynb")
+    if not target.exists():
+        return [f"{target.name} is missing"]
+    ours, theirs = _cells(source), _cells(target)
+    found = [
+        f"{source.stem} cell {number}: {one[:60]!r} is not {other[:60]!r}"
+        for number, ((kind, one, meta), (other_kind, other, other_meta)) in enumerate(
+            zip(ours, theirs, strict=False)
+        )
+        if (kind, one, meta) != (other_kind, other, other_meta)
+    ]
+    if len(ours) != len(theirs):
+        found.append(f"{source.stem}: {len(ours)} cells in .py, {len(theirs)} in .ipynb")
+    return found
+
+
+def copy_outputs(executed: Path, source: Path) -> None:
+    """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it.
+
+    Raises:
+        ValueError: when the executed notebook's cells are not the pair's, or a cell failed.
+    """
+    notebook = _read_source(source)
+    ran = nbformat.read(executed, as_version=4)
+    cells = [
+        cell for cell in ran.cells if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    if [c.source.strip() for c in cells] != [c.source.strip() for c in notebook.cells]:
+        raise ValueError(f"{executed} does not hold the cells of {source}; run it again")
+    count = 0
+    for cell, done in zip(notebook.cells, cells, strict=True):
+        if cell.cell_type != "code":
+            continue
+        count += 1
+        cell.execution_count = count
+        cell.outputs = []
+        for output in done.outputs:
+            if output.output_type == "error":
+                raise ValueError(f"{executed}: cell {count} failed: {output.ename}")
+            if output.get("name") == "stderr":
+                continue
+            if "execution_count" in output:
+                output.execution_count = count
+            cell.outputs.append(output)
+    _write(notebook, source.with_suffix(".ipynb"))
+
+
+def repository_address(root: Path) -> str:
+    """The project's address: stated once, in pyproject.toml."""
+    settings = tomllib.loads((root / "pyproject.toml").read_text())
+    return settings["project"]["urls"]["Repository"].rstrip("/")
+
+
+def stamp_address(source: Path, address: str) -> bool:
+    """Write the address into a notebook's Colab link and setup cell; True if that changed it."""
+    text = source.read_text()
+    path = address.removeprefix("https://github.com/")
+    link = (
+        f"https://colab.research.google.com/github/{path}/blob/main/notebooks/{source.stem}.ipynb"
+    )
+    stamped = re.sub(r"https://colab\.research\.google\.com/github/[^)\s]+", link, text)
+    stamped = re.sub(r'git\+https://github\.com/[^"\s]+', f"git+{address}", stamped)
+    if stamped != text:
+        source.write_text(stamped)
+    return stamped != text
+
+
+def _read_source(source: Path) -> nbformat.NotebookNode:
+    notebook = jupytext.read(source, fmt="py:percent")
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{source.stem[:2]}-{number:02d}"
+    return notebook
+
+
+def _cells(path: Path) -> list[tuple[str, str, dict]]:
+    return [
+        (cell.cell_type, cell.source.strip(), dict(cell.metadata))
+        for cell in jupytext.read(path).cells
+    ]
+
+
+def _write(notebook: nbformat.NotebookNode, target: Path) -> bool:
+    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    text = nbformat.writes(notebook) + "\n"
+    if target.exists() and target.read_text() == text:
+        return False
+    temporary = target.with_suffix(".ipynb.tmp")
+    temporary.write_text(text)
+    os.replace(temporary, target)
+    return True
