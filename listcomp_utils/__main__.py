@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,8 +86,11 @@ def _train(options: argparse.Namespace) -> int:
     check_names(values, ["preset", *field_types()], "parameter")
     config = make_config(values)
     from listcomp_utils.checkpoints import load_or_train
+    from listcomp_utils.files import write_atomically
 
     trained = load_or_train(config, options.out, retrain=True)
+    history = json.dumps(trained.history.to_dict(), indent=1)
+    write_atomically(trained.path.with_suffix(".history.json"), f"{history}\n".encode())
     best = trained.history.best
     print(f"saved {trained.path} after {trained.history.seconds:.1f} s of training")
     print(f"training lists: {best.train}\nheld-out lists: {best.held_out}")

@@ -113,8 +113,10 @@ def load_or_train(
     if not retrain:
         for path in (folder / name, shipped_dir() / name):
             if path.exists():
-                model, history = _read(path, config)
-                return TrainedModel(model, history, path, trained_now=False)
+                model, history = _read(path, None)
+                if config_of(model).replace(device=config.device) == config:
+                    model = model if config.device == "auto" else _read(path, config)[0]
+                    return TrainedModel(model, history, path, trained_now=False)
     check_writable(folder)
     result = train(config, progress)
     if result.history.interrupted:

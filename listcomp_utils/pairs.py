@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 
+_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),?\s+)+\]")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
 
@@ -113,10 +114,15 @@ def _cells(path: Path) -> list[tuple[str, str, dict]]:
     ]
 
 
+def _on_one_line(numbers: re.Match[str]) -> str:
+    """A JSON list of numbers without the line breaks: figures hold tens of thousands of them."""
+    return re.sub(r"\s+", "", numbers.group())
+
+
 def _write(notebook: nbformat.NotebookNode, target: Path) -> bool:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    text = nbformat.writes(notebook) + "\n"
+    text = _NUMBERS.sub(_on_one_line, nbformat.writes(notebook)) + "\n"
     if target.exists() and target.read_text() == text:
         return False
     temporary = target.with_suffix(".ipynb.tmp")

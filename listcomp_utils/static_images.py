@@ -17,8 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from PIL import Image
 
 DPI = 100
+PALETTE = 128
 _DASHES = {None: "-", "solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _ANCHORS = {"left": "left", "right": "right", "center": "center", "auto": "center", None: "center"}
 _BASELINES = {
@@ -62,9 +64,16 @@ def draw_png(figure: go.Figure) -> bytes:
     if layout.title.text:
         size = (layout.title.font.size or 15) * 0.72
         canvas.text(0.012, 0.985, _plain(layout.title.text), fontsize=size, va="top", ha="left")
-    buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
+    return _small_png(canvas)
+
+
+def _small_png(canvas: Figure) -> bytes:
+    """The drawing with a palette of its own: about a third of the size, to the eye the same."""
+    drawn, packed = io.BytesIO(), io.BytesIO()
+    canvas.savefig(drawn, format="png", dpi=DPI)
+    picture = Image.open(drawn).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
+    picture.save(packed, format="png", optimize=True)
+    return packed.getvalue()
 
 
 class _Frame:

@@ -27,6 +27,9 @@ MAX_ENUMERATED = 1_000_000
 HELD_OUT_SAMPLE = 10_000
 """Held-out lists drawn when the lists are too many to enumerate."""
 
+HELD_OUT_STREAM = 2**40
+"""Offset of the seed of sampled held-out lists, so that no training stream starts like them."""
+
 
 class ListError(ValueError):
     """A list of digits has the wrong length or a digit out of range."""
@@ -80,7 +83,8 @@ def split_lists(config: Config) -> ListSplit:
     `torch.randperm(10000)`, 8,000 to train on and 2,000 held out.
     """
     if not can_enumerate(config):
-        return ListSplit(None, sample_lists(config, HELD_OUT_SAMPLE, config.split_seed))
+        held_out_seed = HELD_OUT_STREAM + config.split_seed
+        return ListSplit(None, sample_lists(config, HELD_OUT_SAMPLE, held_out_seed))
     generator = torch.Generator().manual_seed(config.split_seed)
     order = torch.randperm(config.n_lists, generator=generator)
     lists = all_lists(config)[order]

@@ -231,12 +231,17 @@ def _list_batches(
     config: Config, split: ListSplit, generator: torch.Generator
 ) -> Iterator[Int[Tensor, "list position"]]:
     if split.train is None:
-        weights = config.n_digits ** torch.arange(config.list_len, dtype=torch.double)
-        held_out_codes = split.held_out.double() @ weights
+        place_values = config.n_digits ** torch.arange(config.list_len, dtype=torch.double)
+        held_out = split.held_out.double() @ place_values
+        lists = split.held_out[:0]
         while True:
-            shape = (config.batch_size, config.list_len)
-            lists = torch.randint(config.n_digits, shape, generator=generator)
-            yield lists[~torch.isin(lists.double() @ weights, held_out_codes)]
+            while len(lists) < config.batch_size:
+                shape = (config.batch_size, config.list_len)
+                drawn = torch.randint(config.n_digits, shape, generator=generator)
+                fresh = drawn[~torch.isin(drawn.double() @ place_values, held_out)]
+                lists = torch.cat([lists, fresh])
+            yield lists[: config.batch_size]
+            lists = lists[config.batch_size :]
     size = min(config.batch_size, len(split.train))
     waiting = torch.empty(0, dtype=torch.long)
     while True:

@@ -1,0 +1,7 @@
+"""Notebook tests run headless and keep what they make out of the clone."""
+
+import os
+import tempfile
+
+os.environ["LISTCOMP_HEADLESS"] = "1"
+os.environ.setdefault("LISTCOMP_RUNS", tempfile.mkdtemp(prefix="listcomp-runs-"))

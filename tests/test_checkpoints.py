@@ -1,0 +1,264 @@
+"""Checkpoints: round trips, the two references, and refusals by name."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import random
+import signal
+import sys
+import time
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from listcomp_utils import checkpoints
+from listcomp_utils.checkpoints import (
+    CheckpointError,
+    classic_state_dict,
+    load_history,
+    load_model,
+    load_or_train,
+    save_model,
+)
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.files import shipped_dir
+from listcomp_utils.generation import accuracy
+from listcomp_utils.model import config_of, make_model
+from listcomp_utils.task import input_tokens, sample_lists, split_lists
+
+QUICK = Config(steps=4, eval_every=2)
+
+
+def same_weights(one, other) -> bool:
+    theirs = other.state_dict()
+    return all(torch.equal(weight, theirs[name]) for name, weight in one.state_dict().items())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config.preset("seed"),
+        Config.preset("study", n_digits=12, d_model=8, n_heads=2, list_len=3),
+        Config(learn_w_v=True, bias=False, n_layers=1),
+    ],
+    ids=["seed", "study, two heads", "learned W_V"],
+)
+def test_round_trip(tmp_path, suffix, config):
+    model = make_model(config)
+    path = save_model(model, tmp_path / f"model{suffix}")
+    loaded = load_model(path, config)
+    assert same_weights(model, loaded)
+    tokens = input_tokens(config, sample_lists(config, 10, 0))
+    assert torch.equal(model(tokens), loaded(tokens))
+
+
+def test_safetensors_know_their_config_and_history(tmp_path, trained):
+    path = save_model(trained.model, tmp_path / "m.safetensors", trained.history)
+    assert config_of(load_model(path)) == trained.config
+    assert load_history(path) == trained.history
+
+
+def test_seed_format_checkpoint(reference):
+    model = load_model(reference("seed_format_len2.pt"), Config.preset("seed"))
+    expected = np.load(reference("seed_format_len2.npz"))
+    tokens = input_tokens(config_of(model), torch.as_tensor(expected["lists"]).long())
+    with torch.no_grad():
+        logits, cache = model.run_with_cache(tokens)
+    np.testing.assert_allclose(logits, expected["logits"], rtol=0, atol=1e-5)
+    for layer in (0, 1):
+        pattern = cache[f"blocks.{layer}.attn.hook_pattern"]
+        np.testing.assert_allclose(pattern, expected[f"pattern{layer}"], rtol=0, atol=1e-5)
+    assert accuracy(model).per_list == 1.0
+
+
+def test_published_checkpoint(reference):
+    config = Config.preset("study")
+    model = load_model(reference("published_len2_n100_d64.pt"), config)
+    held_out = accuracy(model, split_lists(config).held_out)
+    assert (held_out.per_token, held_out.per_list) == (0.9145, 0.831)
+    assert tuple(round(share, 3) for share in held_out.per_position) == (0.990, 0.839)
+    everything = accuracy(model)
+    assert (everything.per_token, everything.per_list) == (0.95495, 0.9118)
+
+
+def test_classic_names_are_those_of_the_reference(reference):
+    theirs = torch.load(reference("seed_format_len2.pt"), weights_only=True)
+    ours = classic_state_dict(load_model(reference("seed_format_len2.pt"), Config.preset("seed")))
+    assert set(ours) == set(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours if "mask" not in name)
+
+
+@pytest.mark.parametrize("preset", ["seed", "study"])
+def test_shipped_checkpoints_are_the_presets(preset):
+    config = Config.preset(preset)
+    shipped = load_or_train(config)
+    assert not shipped.trained_now and shipped.path.parent == shipped_dir()
+    assert config_of(shipped.model) == config
+    assert shipped.path.stat().st_size < 1_000_000
+    split = split_lists(config)
+    lists = split.held_out if len(split.held_out) else None
+    assert accuracy(shipped.model, lists).per_token >= (1.0 if preset == "seed" else 0.90)
+    written = json.loads(shipped.path.with_suffix(".history.json").read_text())
+    assert written == json.loads(json.dumps(shipped.history.to_dict()))
+
+
+def test_a_config_of_another_shape_is_refused(tmp_path):
+    path = save_model(make_model(Config()), tmp_path / "m.safetensors")
+    with pytest.raises(CheckpointError, match="made with list_len 2, but the config says 3"):
+        load_model(path, Config(list_len=3))
+    classic = save_model(make_model(Config()), tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="blocks.0.attn.W_Q"):
+        load_model(classic, Config(d_model=8))
+    with pytest.raises(
+        CheckpointError, match=r"unembed.weight has shape \(11, 16\), not \(12, 16\)"
+    ):
+        load_model(classic, Config(decoding="masked"))
+    with pytest.raises(CheckpointError, match="ln1.weight is unknown"):
+        load_model(classic, Config(layer_norm=False))
+    with pytest.raises(CheckpointError, match="blocks.2.attn.q.weight is missing"):
+        load_model(classic, Config(n_layers=3))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (lambda w: w.pop("pos_embed.W_pos"), "pos_embed.weight is missing"),
+        (lambda w: w.update({"extra.W_E": torch.zeros(2)}), "extra.weight is unknown"),
+        (lambda w: w.update({"odd": torch.zeros(2)}), "odd"),
+        (lambda w: w["embed.W_E"].fill_(float("nan")), "embed.weight holds values that are not"),
+        (lambda w: w["blocks.0.attn.W_V"].mul_(2), r"v.weight differs from its frozen value"),
+        (lambda w: w["embed.W_E"].resize_(3, 3), "embed.weight has shape"),
+    ],
+)
+def test_odd_weights_are_refused_by_name(tmp_path, change, named):
+    weights = classic_state_dict(make_model(Config()))
+    change(weights)
+    torch.save(weights, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=named):
+        load_model(tmp_path / "m.pt", Config())
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+@pytest.mark.parametrize("kept", [0, 7, 0.5, 0.99])
+def test_truncated_files_are_refused(tmp_path, suffix, kept):
+    path = save_model(make_model(Config()), tmp_path / f"m{suffix}")
+    content = path.read_bytes()
+    path.write_bytes(content[: int(kept * len(content)) if kept < 1 else kept])
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_model(path, Config())
+
+
+class Malicious:
+    def __init__(self, marker):
+        self.marker = marker
+
+    def __reduce__(self):
+        return (os.mkdir, (self.marker,))
+
+
+def test_code_in_a_file_is_never_run(tmp_path):
+    marker = tmp_path / "ran"
+    torch.save({"embed.W_E": Malicious(str(marker))}, tmp_path / "m.pt")
+    (tmp_path / "plain.pt").write_bytes(pickle.dumps(Malicious(str(marker))))
+    (tmp_path / "m.safetensors").write_bytes(pickle.dumps(Malicious(str(marker))))
+    for name in ("m.pt", "plain.pt", "m.safetensors"):
+        with pytest.raises(CheckpointError):
+            load_model(tmp_path / name, Config())
+    assert not marker.exists()
+
+
+def test_other_files_and_calls_are_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="no checkpoint"):
+        load_model(tmp_path / "absent.safetensors")
+    safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
+    with pytest.raises(CheckpointError, match="not written by save_model"):
+        load_model(tmp_path / "other.safetensors")
+    metadata = {"format": checkpoints.FORMAT, "config": '{"list_len": 0}'}
+    safetensors.torch.save_file({}, tmp_path / "bad.safetensors", metadata)
+    with pytest.raises(CheckpointError, match="list_len must be at least 1"):
+        load_model(tmp_path / "bad.safetensors")
+    model = make_model(Config())
+    with pytest.raises(CheckpointError, match=r"\.safetensors or \.pt"):
+        save_model(model, tmp_path / "m.ckpt")
+    path = save_model(model, tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match="a config is needed"):
+        load_model(path)
+
+
+def test_an_unwritable_folder_is_named_before_any_training(tmp_path, monkeypatch):
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    monkeypatch.setattr(checkpoints, "train", lambda *_: pytest.fail("trained first"))
+    with pytest.raises(ConfigError, match=f"artifacts_dir '{blocked}/sub' cannot be written"):
+        load_or_train(QUICK, blocked / "sub")
+
+
+def test_load_or_train_trains_once(tmp_path):
+    first = load_or_train(QUICK, tmp_path, progress="none")
+    second = load_or_train(QUICK, tmp_path, progress="none")
+    assert first.trained_now and not second.trained_now
+    assert same_weights(first.model, second.model) and second.history == first.history
+    assert load_or_train(QUICK, tmp_path, retrain=True, progress="none").trained_now
+    assert load_or_train(QUICK.replace(lr=0.5), tmp_path, progress="none").trained_now
+
+
+def test_an_interrupted_training_is_kept_but_not_taken_for_finished(tmp_path, monkeypatch):
+    real = checkpoints.train
+
+    def interrupted(config, progress):
+        result = real(config, progress)
+        history = type(result.history)(**{**vars(result.history), "interrupted": True})
+        return type(result)(config, result.model, result.last_model, history)
+
+    monkeypatch.setattr(checkpoints, "train", interrupted)
+    with pytest.warns(UserWarning, match="interrupted"):
+        first = load_or_train(QUICK, tmp_path, progress="none")
+    assert first.path.name.endswith(".interrupted.safetensors")
+    assert load_history(first.path).interrupted
+    monkeypatch.setattr(checkpoints, "train", real)
+    assert load_or_train(QUICK, tmp_path, progress="none").trained_now
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
+def test_killed_saves_leave_the_old_or_the_new_file(tmp_path, suffix):
+    models = [make_model(Config(seed=seed)) for seed in (0, 1)]
+    path = save_model(models[0], tmp_path / f"m{suffix}")
+    delays = random.Random(0)
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            while True:
+                for model in models:
+                    save_model(model, path)
+        time.sleep(delays.uniform(0.001, 0.05))
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        loaded = load_model(path, Config())
+        assert any(same_weights(loaded, model) for model in models)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+def test_two_writers_at_once_never_mix(tmp_path):
+    models = [make_model(Config(seed=seed)) for seed in (0, 1)]
+    path = save_model(models[0], tmp_path / "m.safetensors")
+    children = []
+    for model in models:
+        child = os.fork()
+        if child == 0:
+            while True:
+                save_model(model, path)
+        children.append(child)
+    try:
+        for _ in range(100):
+            loaded = load_model(path)
+            assert any(same_weights(loaded, model) for model in models)
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)

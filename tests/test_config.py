@@ -1,0 +1,118 @@
+"""Config: what is derived, what is refused, and that refusal is cheap."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+
+from listcomp_utils.config import Config, ConfigError, coerce
+
+
+def test_presets_are_the_two_published_models():
+    seed, study = Config.preset("seed"), Config.preset("study")
+    assert (seed.n_digits, seed.list_len, seed.d_model, seed.d_vocab) == (10, 2, 16, 11)
+    assert (seed.layer_norm, seed.bias, seed.learn_w_v, seed.learn_w_o) == (True, True, False, True)
+    assert (study.n_digits, study.d_model, study.d_vocab) == (100, 64, 102)
+    assert not (study.layer_norm or study.bias or study.learn_w_v or study.learn_w_o)
+    assert (study.mask_id, study.sep_id) == (100, 101)
+    assert (seed.mask_id, seed.sep_id) == (None, 10)
+
+
+def test_positions_and_labels():
+    config = Config(list_len=3)
+    assert config.labels == ("d1", "d2", "d3", "SEP", "o1", "o2", "o3")
+    assert config.labels[config.sep_position] == "SEP"
+    assert [config.labels[p] for p in config.prediction_positions] == ["SEP", "o1", "o2"]
+    masked = Config(list_len=3, decoding="masked")
+    assert [masked.labels[p] for p in masked.prediction_positions] == ["o1", "o2", "o3"]
+
+
+@pytest.mark.parametrize(
+    ("setting", "named"),
+    [
+        (dict(list_len=0), "list_len must be at least 1, got 0"),
+        (dict(list_len=-1), "list_len must be at least 1, got -1"),
+        (dict(list_len="two"), "list_len must be a whole number, got 'two'"),
+        (dict(list_len=2.5), "list_len must be a whole number, got 2.5"),
+        (dict(list_len=True), "list_len must be a whole number, got True"),
+        (dict(n_digits=1), "n_digits must be at least 2, got 1"),
+        (dict(d_model=16, n_heads=3), "n_heads must divide d_model 16, got n_heads 3"),
+        (dict(decoding="beam"), "decoding must be one of ['autoregressive', 'masked'], got 'beam'"),
+        (dict(loss_on="some"), "loss_on must be one of"),
+        (dict(device="tpu"), "device must be 'auto', 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),
+        (dict(device="mps"), "silently wrong"),
+        (dict(lr=0), "lr must be a finite number above 0, got 0"),
+        (dict(lr="nan"), "lr must be"),
+        (dict(train_fraction=0), "train_fraction must be in (0, 1]"),
+        (dict(train_fraction=0.001), "leaves none to train"),
+        (dict(weight_decay=-1), "weight_decay must be 0 or more"),
+        (dict(layer_norm="yes"), "layer_norm must be true or false, got 'yes'"),
+    ],
+)
+def test_bad_settings_are_named(setting, named):
+    with pytest.raises(ConfigError) as error:
+        Config(**setting)
+    assert named in str(error.value)
+
+
+def test_unknown_names_are_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match="unknown field 'n_digit'; did you mean 'n_digits'"):
+        Config.preset("seed", n_digit=5)
+    with pytest.raises(ConfigError, match="preset must be one of"):
+        Config.preset("sead")
+
+
+def test_text_is_read_as_what_it_means():
+    config = Config(list_len="3", lr="1e-3", layer_norm="false", n_digits=5.0)
+    assert (config.list_len, config.lr, config.layer_norm, config.n_digits) == (3, 1e-3, False, 5)
+    assert coerce("sample_list", "[8, 3]", tuple[int, ...]) == (8, 3)
+    assert coerce("sample_list", [8, 3], tuple[int, ...]) == (8, 3)
+    assert coerce("drive_dir", "none", str | None) is None
+
+
+def test_round_trip_and_frozen():
+    config = Config.preset("study", list_len=3)
+    assert Config.from_dict(config.to_dict()) == config
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        config.list_len = 4
+    with pytest.raises(ConfigError, match="unknown field"):
+        Config.from_dict({"list_length": 2})
+
+
+def test_slugs_tell_every_difference_but_the_device():
+    base = Config.preset("study")
+    assert base.replace(device="cpu").slug == base.slug
+    slugs = {base.slug}
+    changes = [
+        dict(list_len=3),
+        dict(n_digits=50),
+        dict(d_model=32),
+        dict(n_layers=3),
+        dict(n_heads=2),
+        dict(bias=True),
+        dict(layer_norm=True),
+        dict(learn_w_v=True),
+        dict(learn_w_o=True),
+        dict(decoding="autoregressive"),
+        dict(loss_on="all"),
+        dict(steps=10),
+        dict(lr=0.1),
+        dict(seed=1),
+        dict(split_seed=1),
+    ]
+    slugs |= {base.replace(**change).slug for change in changes}
+    assert len(slugs) == len(changes) + 1
+
+
+def test_a_wrong_setting_fails_without_loading_torch():
+    code = (
+        "import sys, listcomp_utils\n"
+        "from listcomp_utils.parameters import make_config\n"
+        "try:\n    make_config({'list_len': 'two'})\n"
+        "except ValueError as error:\n    print(error, 'torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout.strip() == "list_len must be a whole number, got 'two' False"

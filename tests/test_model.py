@@ -1,0 +1,94 @@
+"""The model: mask installed, weights frozen, seeds respected, other weights refused."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.mask import build_mask
+from listcomp_utils.model import (
+    add_hooks,
+    config_of,
+    make_model,
+    make_native_model,
+    parameter_table,
+    resolve_device,
+)
+from listcomp_utils.task import input_tokens, sample_lists
+
+FLAGS = ["layer_norm", "bias", "learn_w_v", "learn_w_o"]
+
+
+@pytest.mark.parametrize("decoding", ["autoregressive", "masked"])
+def test_patterns_are_zero_exactly_where_the_mask_is_closed(decoding):
+    config = Config(decoding=decoding, list_len=3, n_heads=2, n_layers=3)
+    model = make_model(config)
+    _, cache = model.run_with_cache(input_tokens(config, sample_lists(config, 50, 0)))
+    allowed = build_mask(config)
+    for layer in range(config.n_layers):
+        pattern = cache[f"blocks.{layer}.attn.hook_pattern"]
+        assert pattern.shape == (50, 2, 7, 7)
+        assert (pattern[..., ~allowed[layer]] == 0).all()
+        assert (pattern[..., allowed[layer]] > 0).all()
+        open_rows = allowed[layer].any(1)
+        torch.testing.assert_close(
+            pattern.sum(-1)[..., open_rows], torch.ones(50, 2, open_rows.sum())
+        )
+
+
+@pytest.mark.parametrize("values", itertools.product([False, True], repeat=4))
+def test_every_flag_works_with_every_other(values):
+    config = Config(**dict(zip(FLAGS, values, strict=True)), n_heads=2, list_len=1, n_layers=1)
+    model = make_native_model(config)
+    logits = model(input_tokens(config, sample_lists(config, 4, 0)))
+    logits.sum().backward()
+    attention = model.layers[0].attn
+    assert (attention.v.weight.grad is not None) == config.learn_w_v
+    assert (attention.o.weight.grad is not None) == config.learn_w_o
+    assert (attention.q.bias.grad is not None) == config.bias
+    assert torch.isfinite(model.tok_embed.weight.grad).all()
+
+
+def test_frozen_weights_are_the_identity_and_say_so():
+    rows = {row.name: row for row in parameter_table(make_model(Config.preset("study")))}
+    assert not rows["blocks.0.attn.v.weight"].trained
+    assert rows["blocks.1.attn.o.weight"].note == "frozen: identity"
+    assert rows["unembed.bias"].note == "frozen: zero"
+    assert sum(row.size for row in rows.values() if row.trained) == 29_760, "the study's own count"
+    deeper = parameter_table(make_model(Config.preset("study", n_layers=3)))
+    assert sum(row.size for row in deeper if row.trained) == 37_952
+    model = make_model(Config.preset("study"))
+    assert torch.equal(model.blocks[0].attn.v.weight, torch.eye(64))
+
+
+def test_the_seed_decides_the_weights_and_nothing_else_moves():
+    before = torch.get_rng_state()
+    one, same, other = (make_model(Config(seed=seed)).state_dict() for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not torch.equal(one["embed.weight"], other["embed.weight"])
+
+
+@pytest.mark.parametrize("preset", ["seed", "study"])
+def test_hooks_change_no_logit(preset):
+    config = Config.preset(preset)
+    tokens = input_tokens(config, sample_lists(config, 20, 0))
+    plain = make_native_model(config)
+    expected = plain(tokens)
+    torch.testing.assert_close(add_hooks(plain)(tokens), expected, rtol=0, atol=2e-6)
+
+
+def test_a_model_from_elsewhere_is_refused():
+    with pytest.raises(TypeError, match="make_model, train or load_model"):
+        config_of(torch.nn.Linear(2, 2))
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="CUDA is here")
+def test_absent_cuda_is_named():
+    with pytest.raises(ConfigError, match="device 'cuda' is not available"):
+        resolve_device("cuda")
+    with pytest.raises(ConfigError, match="device 'cuda' is not available"):
+        make_model(Config(device="cuda"))
