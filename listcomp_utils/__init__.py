@@ -7,11 +7,15 @@ fails before PyTorch and TransformerLens are loaded.
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import Any
+
+# TransformerLens imports a progress bar for notebook widgets, which this project does not use.
+warnings.filterwarnings("ignore", message="IProgress not found")
 
 _MODULE_OF = {
     "Config": "config",
-    "ConfigError": "config",
+    "ConfigError": "values",
     "all_lists": "task",
     "check_lists": "task",
     "input_tokens": "task",

@@ -10,7 +10,8 @@ from typing import Any
 
 import yaml
 
-from listcomp_utils.config import ConfigError, check_names, field_types
+from listcomp_utils.config import field_types
+from listcomp_utils.values import ConfigError, check_names
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -112,7 +113,7 @@ def _sync(options: argparse.Namespace) -> int:
 def _refresh(options: argparse.Namespace) -> int:
     from listcomp_utils.files import runs_dir
     from listcomp_utils.pairs import copy_outputs, notebook_sources
-    from listcomp_utils.readme import write_results
+    from listcomp_utils.readme import PICTURE_FROM, write_picture, write_results
     from listcomp_utils.runner import run_series, series_dir
 
     _sync(options)
@@ -120,7 +121,9 @@ def _refresh(options: argparse.Namespace) -> int:
     if status == 0:
         for source in notebook_sources(series_dir()):
             copy_outputs(runs_dir() / "refresh" / f"{source.stem}.ipynb", source)
-        write_results(series_dir().parent / "README.md", runs_dir() / "refresh" / "claims.json")
+        root, run = series_dir().parent, runs_dir() / "refresh"
+        write_results(root / "README.md", run / "claims.json")
+        write_picture(root / "artifacts" / "readme.png", run / f"{PICTURE_FROM}.ipynb")
     return status
 
 

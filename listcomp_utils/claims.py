@@ -46,7 +46,7 @@ def equals(name: str, value: Any, expected: Any, applies: bool = True, within: f
         right = math.isclose(value, expected, rel_tol=0, abs_tol=within)
     else:
         right = value == expected
-    text = f"{expected:g} ± {within:g}" if within else str(expected)
+    text = f"{expected:g} ± {within:g}" if within else format_value(expected)
     return Claim(name, value, text, right if applies else None)
 
 

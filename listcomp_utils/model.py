@@ -6,23 +6,19 @@ logits = model(tokens)                         # (list, sequence, vocabulary)
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
-
-# TransformerLens imports a progress bar for widgets, which this project does not use.
-warnings.filterwarnings("ignore", message="IProgress not found")
-
 from transformer_lens.config import TransformerBridgeConfig
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.mask import build_mask
+from listcomp_utils.values import ConfigError
 
 CONFIG_ATTRIBUTE = "listcomp_config"
 
@@ -63,7 +59,7 @@ def make_model(config: Config) -> TransformerBridge:
 
 
 def make_native_model(config: Config) -> NativeModel:
-    """The same model without hooks: a plain `nn.Module`, about three times cheaper to train."""
+    """The same model without hooks: a plain `nn.Module`, cheaper to train (`make bench`)."""
     device = resolve_device(config.device)
     bridge_config = TransformerBridgeConfig(
         d_model=config.d_model,

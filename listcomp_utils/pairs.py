@@ -10,6 +10,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 from jupytext.combine import combine_inputs_with_outputs
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 _NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),?\s+)+\]")
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -56,6 +57,7 @@ def copy_outputs(executed: Path, source: Path) -> None:
     """
     notebook = _read_source(source)
     ran = nbformat.read(executed, as_version=4)
+    ran, _ = CoalesceStreamsPreprocessor().preprocess(ran, {})
     cells = [
         cell for cell in ran.cells if "injected-parameters" not in cell.metadata.get("tags", [])
     ]

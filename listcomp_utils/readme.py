@@ -1,14 +1,18 @@
-"""The README's figures: written from the claims of a run, between two markers."""
+"""The README's figures and its picture, taken from a run: nothing there is typed by hand."""
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 
+import nbformat
+
 from listcomp_utils.claims import format_value
-from listcomp_utils.display import markdown_table
+from listcomp_utils.display import METADATA_KEY, markdown_table
 from listcomp_utils.files import write_atomically
 
+PICTURE_FROM = "01_train"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
 
 
@@ -32,3 +36,13 @@ def write_results(readme: Path, claims_file: Path) -> None:
         raise ValueError(f"{readme.name} lacks the markers {START!r} and {END!r}")
     new = f"{before}{START}\n{results_table(claims_file)}\n{END}{after}"
     write_atomically(readme, new.encode())
+
+
+def write_picture(path: Path, executed: Path) -> None:
+    """Save the main figure of an executed notebook; raises ValueError when it has none."""
+    for cell in nbformat.read(executed, as_version=4).cells:
+        for output in cell.get("outputs", []):
+            if output.get("metadata", {}).get(METADATA_KEY, {}).get("main"):
+                write_atomically(path, base64.b64decode(output["data"]["image/png"]))
+                return
+    raise ValueError(f"{executed.name} shows no main figure")

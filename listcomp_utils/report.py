@@ -14,6 +14,7 @@ import nbformat
 import plotly.graph_objects as go
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
+from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from listcomp_utils.claims import CLAIMS_MIME, format_value
 from listcomp_utils.display import METADATA_KEY, PLOTLY_MIME
@@ -40,7 +41,7 @@ figure { margin: 1em 0 } figcaption { color: #555; font-size: 13px } .prompt, .a
 
 _INDEX = jinja2.Template(
     """<h1>How does a tiny attention-only transformer carry an ordered list through one token?</h1>
-<p>{{ runs|length }} notebooks{% if parameters %}, with
+<p>{{ runs|length }} notebook{{ "s" if runs|length != 1 }}{% if parameters %}, with
 {% for name, value in parameters.items() %}<code>{{ name|e }} = {{ value|e }}</code>{{ ", " if not loop.last }}{% endfor %}
 {% else %}, at their default parameters{% endif %}.</p>
 {% for run in runs %}
@@ -93,7 +94,7 @@ def _write_notebook_page(run: NotebookRun, folder: Path) -> dict[str, Any]:
                 summary["figure"] = picture
             output["data"] = {"text/html": picture}
             output["metadata"] = {}
-    exporter = HTMLExporter(template_name="basic")
+    exporter = HTMLExporter(template_name="basic", preprocessors=[CoalesceStreamsPreprocessor])
     body, resources = exporter.from_notebook_node(notebook)
     css = "\n".join(resources.get("inlining", {}).get("css", []))
     back = '<p><a href="index.html">← all notebooks</a></p>'

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from listcomp_utils.config import ConfigError, check_names, coerce, field_types
+from listcomp_utils.config import field_types
 from listcomp_utils.files import check_writable, repository_dir, runs_dir
 from listcomp_utils.parameters import OPTION_TYPES, make_config
+from listcomp_utils.values import ConfigError, check_names, coerce
 
 HEADLESS = {"LISTCOMP_HEADLESS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 

@@ -17,8 +17,8 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from jaxtyping import Int
@@ -28,7 +28,8 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import Config
-from listcomp_utils.generation import Accuracy, accuracy, loss, mean_loss
+from listcomp_utils.generation import accuracy, loss, mean_loss
+from listcomp_utils.history import Evaluation, History
 from listcomp_utils.model import add_hooks, device_of, make_native_model
 from listcomp_utils.task import (
     ListSplit,
@@ -49,56 +50,6 @@ SMALL_STEP = 200_000
 
 HEADLESS_VARIABLE = "LISTCOMP_HEADLESS"
 """Environment variable that is set when nobody watches: plain lines instead of a progress bar."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """What the model had reached after `step` optimiser steps."""
-
-    step: int
-    train_loss: float
-    """Mean cross entropy (nats) over the training lists."""
-    train: Accuracy
-    held_out_loss: float | None
-    held_out: Accuracy | None
-    """None when every list is trained on."""
-
-
-@dataclass(frozen=True)
-class History:
-    """The course of one training, as it is stored beside the weights."""
-
-    evaluations: tuple[Evaluation, ...]
-    train_loss_floor: float
-    """Lowest loss any model can reach on the training lists (nats)."""
-    best_step: int
-    """Step of the lowest training loss: the weights that were kept."""
-    steps_done: int
-    seconds: float
-    """Wall time of the optimiser steps and evaluations, model building excluded."""
-    interrupted: bool = False
-
-    @property
-    def best(self) -> Evaluation:
-        """The evaluation of the weights that were kept."""
-        return next(row for row in self.evaluations if row.step == self.best_step)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The history as plain JSON values."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> History:
-        """The history that `to_dict` wrote."""
-        rows = []
-        for row in values["evaluations"]:
-            scores = {
-                name: row[name]
-                and Accuracy(**{**row[name], "per_position": tuple(row[name]["per_position"])})
-                for name in ("train", "held_out")
-            }
-            rows.append(Evaluation(**{**row, **scores}))
-        return cls(**{**values, "evaluations": tuple(rows)})
 
 
 @dataclass(frozen=True)
@@ -181,20 +132,6 @@ def train(config: Config, progress: Progress = "auto") -> TrainResult:
     best_model = make_native_model(config)
     best_model.load_state_dict(best_weights)
     return TrainResult(config, add_hooks(best_model), add_hooks(model), history)
-
-
-def breakthrough_step(history: History, config: Config) -> int | None:
-    """First evaluated step with under half of ln 2 nats of avoidable loss per output, or None.
-
-    ln 2 is what an output costs that is one of two digits in unknown order, the plateau on which
-    training of the study preset waits.
-    """
-    positions = {"all": config.seq_len - (config.decoding == "autoregressive")}
-    factor = positions.get(config.loss_on, config.list_len) / config.list_len
-    for row in history.evaluations:
-        if (row.train_loss - history.train_loss_floor) * factor < math.log(2) / 2:
-            return row.step
-    return None
 
 
 def _evaluate(model: NativeModel, step: int, watched: ListSplit) -> Evaluation:

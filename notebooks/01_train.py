@@ -80,6 +80,7 @@ from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.config import Config
 from listcomp_utils.display import show, show_table
 from listcomp_utils.generation import accuracy, generate, mean_loss
+from listcomp_utils.history import breakthrough_step
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model, parameter_table
 from listcomp_utils.task import (
@@ -92,7 +93,6 @@ from listcomp_utils.task import (
     split_lists,
     target_tokens,
 )
-from listcomp_utils.training import breakthrough_step
 
 # %% [markdown]
 # ## The task

@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from listcomp_utils.config import Config, ConfigError, coerce
+from listcomp_utils.config import Config
+from listcomp_utils.values import ConfigError, coerce
 
 
 def test_presets_are_the_two_published_models():

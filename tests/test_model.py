@@ -7,7 +7,7 @@ import itertools
 import pytest
 import torch
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import (
     add_hooks,
@@ -18,6 +18,7 @@ from listcomp_utils.model import (
     resolve_device,
 )
 from listcomp_utils.task import input_tokens, sample_lists
+from listcomp_utils.values import ConfigError
 
 FLAGS = ["layer_norm", "bias", "learn_w_v", "learn_w_o"]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.parameters import (
     artifacts_folder,
     is_established,
     make_config,
     read_parameters,
 )
+from listcomp_utils.values import ConfigError
 
 
 def test_none_keeps_the_preset_and_text_is_read():

@@ -10,9 +10,10 @@ import torch
 
 from listcomp_utils import training
 from listcomp_utils.config import Config
+from listcomp_utils.history import History, breakthrough_step
 from listcomp_utils.model import make_model, parameter_table
 from listcomp_utils.task import MAX_ENUMERATED, all_lists, loss_floor, split_lists
-from listcomp_utils.training import History, breakthrough_step, train
+from listcomp_utils.training import train
 
 SHORT = dict(steps=12, eval_every=4)
 

@@ -1,0 +1,74 @@
+"""The course of a training: what was measured after how many steps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from listcomp_utils.config import Config
+from listcomp_utils.generation import Accuracy
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the model had reached after `step` optimiser steps."""
+
+    step: int
+    train_loss: float
+    """Mean cross entropy (nats) over the training lists."""
+    train: Accuracy
+    held_out_loss: float | None
+    held_out: Accuracy | None
+    """None when every list is trained on."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The course of one training, as it is stored beside the weights."""
+
+    evaluations: tuple[Evaluation, ...]
+    train_loss_floor: float
+    """Lowest loss any model can reach on the training lists (nats)."""
+    best_step: int
+    """Step of the lowest training loss: the weights that were kept."""
+    steps_done: int
+    seconds: float
+    """Wall time of the optimiser steps and evaluations, model building excluded."""
+    interrupted: bool = False
+
+    @property
+    def best(self) -> Evaluation:
+        """The evaluation of the weights that were kept."""
+        return next(row for row in self.evaluations if row.step == self.best_step)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The history as plain JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> History:
+        """The history that `to_dict` wrote."""
+        rows = []
+        for row in values["evaluations"]:
+            scores = {
+                name: row[name]
+                and Accuracy(**{**row[name], "per_position": tuple(row[name]["per_position"])})
+                for name in ("train", "held_out")
+            }
+            rows.append(Evaluation(**{**row, **scores}))
+        return cls(**{**values, "evaluations": tuple(rows)})
+
+
+def breakthrough_step(history: History, config: Config) -> int | None:
+    """First evaluated step with under half of ln 2 nats of avoidable loss per output, or None.
+
+    ln 2 is what an output costs that is one of two digits in unknown order, the plateau on which
+    training of the study preset waits.
+    """
+    positions = {"all": config.seq_len - (config.decoding == "autoregressive")}
+    factor = positions.get(config.loss_on, config.list_len) / config.list_len
+    for row in history.evaluations:
+        if (row.train_loss - history.train_loss_floor) * factor < math.log(2) / 2:
+            return row.step
+    return None
