@@ -96,7 +96,7 @@ def mask_panels(
             row=1,
             col=layer + 1,
         )
-    side = max(260, 46 * size)
+    side = min(max(260, 46 * size), 460)
     themed(figure, title, width=110 + (side + 60) * n_layers, height=side + 140)
     _label_axis(figure.update_xaxes, labels, title="key (attended to)")
     _label_axis(figure.update_yaxes, labels, title="query (attends)", reverse=True)
@@ -227,7 +227,13 @@ def grouped_bars(
     if value_range:
         low, high = value_range
         figure.update_yaxes(range=[low, high + 0.1 * (high - low)])
-    figure.update_layout(showlegend=len(series) > 1, legend=dict(x=1.01, y=1), margin=dict(r=150))
+    legend_width = 60 + 7 * max(map(len, series)) if len(series) > 1 else 30
+    figure.update_layout(
+        showlegend=len(series) > 1,
+        legend=dict(x=1.01, y=1),
+        margin=dict(r=legend_width),
+        width=figure.layout.width + legend_width,
+    )
     return figure
 
 

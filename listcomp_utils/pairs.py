@@ -13,7 +13,7 @@ from jupytext.combine import combine_inputs_with_outputs
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 _NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),?\s+)+\]")
-KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
+KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
 def notebook_sources(folder: Path) -> list[Path]:

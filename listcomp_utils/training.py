@@ -224,7 +224,9 @@ def _reporter(config: Config, progress: Progress) -> Iterator[Callable[[Evaluati
             "bar" if watched and (sys.stderr.isatty() or "ipykernel" in sys.modules) else "lines"
         )
     if progress == "bar":
-        with tqdm(total=config.steps, unit="step", mininterval=0.5) as bar:
+        # Jupyter shows stderr in red.
+        where = sys.stdout if "ipykernel" in sys.modules else sys.stderr
+        with tqdm(total=config.steps, unit="step", mininterval=0.5, file=where) as bar:
 
             def show(row: Evaluation) -> None:
                 bar.set_postfix_str(_summary(row), refresh=False)

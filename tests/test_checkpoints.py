@@ -162,6 +162,7 @@ class Malicious:
         return (os.mkdir, (self.marker,))
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_code_in_a_file_is_never_run(tmp_path):
     marker = tmp_path / "ran"
     torch.save({"embed.W_E": Malicious(str(marker))}, tmp_path / "m.pt")
