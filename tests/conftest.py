@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ["LISTCOMP_HEADLESS"] = "1"
+# What a clone's own runs left behind must not decide a test.
+os.environ["LISTCOMP_RUNS"] = tempfile.mkdtemp(prefix="listcomp-runs-")
 
 ROOT = Path(__file__).resolve().parent.parent
 REFERENCE = Path(os.environ.get("LISTCOMP_REFERENCE", ROOT.parent / "shared" / "reference"))
