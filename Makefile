@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test lab sync refresh bench checkpoints clean
+.PHONY: run test lab sync refresh bench checkpoints seeds clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -31,6 +31,11 @@ bench: $(READY)
 checkpoints: $(READY)
 	$(BIN)/python -m listcomp_utils train -p preset seed --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
+
+# Eight seeds of each preset, measured: the study's take about five minutes each, once.
+seeds: $(READY)
+	$(BIN)/python -m listcomp_utils seeds seed
+	$(BIN)/python -m listcomp_utils seeds study
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -1,4 +1,4 @@
-"""The command line: `python -m listcomp_utils run | train | sync | refresh`."""
+"""The command line: `python -m listcomp_utils run | train | seeds | sync | refresh`."""
 
 from __future__ import annotations
 
@@ -39,6 +39,13 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser("train", help="train one model and save it with its history")
     train.add_argument("--out", default=None, help="folder (artifacts/runs/checkpoints)")
     train.set_defaults(command=_train)
+
+    seeds = commands.add_parser("seeds", help="train several seeds of a preset and measure each")
+    seeds.add_argument("preset", choices=["seed", "study"])
+    seeds.add_argument("--count", type=int, default=8, help="seeds 0 to COUNT - 1 (8)")
+    seeds.add_argument("--out", default="artifacts", help="folder of PRESET_seeds.json (artifacts)")
+    seeds.set_defaults(command=_seeds)
+
     for command in (run, train):
         command.add_argument(
             "-p",
@@ -96,6 +103,20 @@ def _train(options: argparse.Namespace) -> int:
     print(f"saved {trained.path} after {trained.history.seconds:.1f} s of training")
     print(f"training lists: {best.train}\nheld-out lists: {best.held_out}")
     return 1 if trained.history.interrupted else 0
+
+
+def _seeds(options: argparse.Namespace) -> int:
+    from listcomp_utils.config import Config
+    from listcomp_utils.seeds import seed_rows, write_rows
+
+    path = Path(options.out) / f"{options.preset}_seeds.json"
+    rows = []
+    for seed in range(options.count):
+        rows += seed_rows(Config.preset(options.preset), [seed])
+        print(rows[-1], flush=True)
+        write_rows(rows, path)
+    print(f"saved {path}")
+    return 0
 
 
 def _sync(options: argparse.Namespace) -> int:

@@ -99,8 +99,12 @@ def load_or_train(
     artifacts_dir: str | Path | None = None,
     retrain: bool = False,
     progress: Progress = "auto",
+    checkpoint: str | Path | None = None,
 ) -> TrainedModel:
     """The checkpoint of exactly this config, from `artifacts_dir` or as shipped, else a new one.
+
+    With `checkpoint` given, that file is loaded, whoever trained it; its architecture must be the
+    config's.
 
     A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone). One
     whose training was interrupted is saved as `NAME.interrupted.safetensors`, which is never taken
@@ -110,15 +114,15 @@ def load_or_train(
         ConfigError: before any training, when `artifacts_dir` cannot be written.
         CheckpointError: when the checkpoint that is there is damaged.
     """
+    if checkpoint is not None:
+        path = Path(checkpoint).expanduser()
+        return TrainedModel(*_read(path, config), path, trained_now=False)
     folder = working_dir(artifacts_dir)
     name = f"{config.slug}.safetensors"
     if not retrain:
-        for path in (folder / name, shipped_dir() / name):
-            if path.exists():
-                model, history = _read(path, None)
-                if config_of(model).replace(device=config.device) == config:
-                    model = model if config.device == "auto" else _read(path, config)[0]
-                    return TrainedModel(model, history, path, trained_now=False)
+        found = find_trained(config, folder)
+        if found is not None:
+            return found
     check_writable(folder)
     result = train(config, progress)
     if result.history.interrupted:
@@ -130,6 +134,22 @@ def load_or_train(
         )
     path = save_model(result.model, folder / name, result.history)
     return TrainedModel(result.model, result.history, path, trained_now=True)
+
+
+def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> TrainedModel | None:
+    """The saved model of exactly this config, from `artifacts_dir` or as shipped, or None.
+
+    Raises:
+        CheckpointError: when the checkpoint that is there is damaged.
+    """
+    name = f"{config.slug}.safetensors"
+    for path in (working_dir(artifacts_dir) / name, shipped_dir() / name):
+        if path.exists():
+            model, history = _read(path, None)
+            if config_of(model).replace(device=config.device) == config:
+                model = model if config.device == "auto" else _read(path, config)[0]
+                return TrainedModel(model, history, path, trained_now=False)
+    return None
 
 
 def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:

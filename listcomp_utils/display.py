@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import base64
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from IPython.display import Markdown, display
+from IPython.display import HTML, Markdown, display
 
+from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
 from listcomp_utils.static_images import draw_png
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
@@ -43,6 +46,27 @@ def slim_json(figure: go.Figure) -> dict[str, Any]:
         "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
         "layout": _slim({**figure.layout.to_plotly_json(), "template": "none"}),
     }
+
+
+def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
+    """CircuitsVis' interactive heads: shown live, written to `name`.html where nobody watches.
+
+    `patterns` is (head, query, key). The page holds its own JavaScript; CircuitsVis' own display
+    would look for the internet first.
+    """
+    from circuitsvis.attention import attention_heads
+
+    page = attention_heads(
+        attention=patterns, tokens=list(tokens), attention_head_names=list(heads)
+    ).local_src
+    if not os.environ.get(HEADLESS_VARIABLE):
+        display(HTML(page))
+        return
+    folder = Path(os.environ.get(REPORT_VARIABLE) or runs_dir() / "pages")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{name}.html", page.encode())
+    note = f"Interactive attention heads: {name}.html, beside the report."
+    display({"text/plain": note}, raw=True, metadata={METADATA_KEY: {"page": f"{name}.html"}})
 
 
 def show_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

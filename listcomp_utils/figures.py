@@ -1,25 +1,18 @@
-"""The figures of the notebooks: each takes arrays and returns a plotly figure; none computes.
+"""Curves and bars, and the one theme of all figures.
 
-One theme for all. Tokens and positions are tick labels on whole-number coordinates. Probabilities
-have a sequential scale on [0, 1]; signed values a diverging one centred on 0.
+A figure function takes numbers and labels, returns a plotly figure, and computes nothing. Tokens
+and positions are tick labels on whole-number coordinates.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import plotly.graph_objects as go
-from jaxtyping import Bool, Float
 from plotly.subplots import make_subplots
 
-PROBABILITY_SCALE = "Blues"
-SIGNED_SCALE = "RdBu"
 COLOURS = ("#1f5a99", "#c0392b", "#2e8b57", "#8e5ea2", "#d68910", "#4d4d4d")
 GREYS = ("#222222", "#888888", "#bbbbbb")
-RIGHT_COLOUR, WRONG_COLOUR, NEUTRAL_COLOUR = "#d5e8d4", "#f4b6b0", "#eef1f5"
-MOST_ANNOTATED = 12
-"""Up to this many rows and columns, numbers stand in the cells of a heatmap."""
 
 
 def themed(figure: go.Figure, title: str, width: int = 800, height: int = 400) -> go.Figure:
@@ -36,71 +29,6 @@ def themed(figure: go.Figure, title: str, width: int = 800, height: int = 400) -
     )
     for axes in (figure.update_xaxes, figure.update_yaxes):
         axes(showgrid=False, zeroline=False, showline=True, linecolor="#999999", ticks="outside")
-    return figure
-
-
-def token_rows(
-    rows: Sequence[Sequence[str]],
-    row_labels: Sequence[str],
-    column_labels: Sequence[str],
-    fills: Sequence[Sequence[int]],
-    title: str,
-) -> go.Figure:
-    """Token sequences as a table; fills are 0 (neutral), 1 (right or counted) or 2 (wrong)."""
-    steps = [(0, NEUTRAL_COLOUR), (1, RIGHT_COLOUR), (2, WRONG_COLOUR)]
-    scale = [point for i, colour in steps for point in ((i / 3, colour), ((i + 1) / 3, colour))]
-    figure = go.Figure(
-        go.Heatmap(
-            z=np.asarray(fills) + 0.5,
-            text=[list(row) for row in rows],
-            texttemplate="%{text}",
-            colorscale=scale,
-            zmin=0,
-            zmax=3,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            hoverinfo="text",
-        )
-    )
-    themed(
-        figure, title, width=max(420, 200 + 62 * len(column_labels)), height=130 + 30 * len(rows)
-    )
-    _label_axis(figure.update_xaxes, column_labels)
-    _label_axis(figure.update_yaxes, row_labels, reverse=True)
-    figure.update_xaxes(side="top")
-    figure.update_layout(margin=dict(l=150, r=20, t=75, b=20))
-    return figure
-
-
-def mask_panels(
-    allowed: Bool[np.ndarray, "layer query key"], labels: Sequence[str], title: str
-) -> go.Figure:
-    """Who may attend to whom, a panel a layer: filled where the query may attend to the key."""
-    allowed = np.asarray(allowed)
-    n_layers, size = allowed.shape[0], allowed.shape[1]
-    figure = make_subplots(
-        1, n_layers, subplot_titles=[f"Layer {layer}" for layer in range(n_layers)]
-    )
-    for layer in range(n_layers):
-        figure.add_heatmap(
-            z=allowed[layer].astype(int),
-            text=[["yes" if cell else "no" for cell in row] for row in allowed[layer]],
-            texttemplate="%{text}",
-            colorscale=[(0, NEUTRAL_COLOUR), (1, "#7fb3d5")],
-            zmin=0,
-            zmax=1,
-            showscale=False,
-            xgap=2,
-            ygap=2,
-            row=1,
-            col=layer + 1,
-        )
-    side = min(max(260, 46 * size), 460)
-    themed(figure, title, width=110 + (side + 60) * n_layers, height=side + 140)
-    _label_axis(figure.update_xaxes, labels, title="key (attended to)")
-    _label_axis(figure.update_yaxes, labels, title="query (attends)", reverse=True)
-    figure.update_layout(margin=dict(l=80, r=20, t=90, b=60))
     return figure
 
 
@@ -166,41 +94,6 @@ def training_curves(
     return figure
 
 
-def list_map(
-    values: Float[np.ndarray, "d1 d2"],
-    title: str,
-    value_name: str,
-    signed: bool = False,
-) -> go.Figure:
-    """One number for every list of two digits, d1 down and d2 across; nan is left blank.
-
-    Unsigned values are shown on [0, 1]; signed ones on a scale centred on 0.
-    """
-    values = np.asarray(values, dtype=float)
-    bound = float(np.nanmax(np.abs(values))) if signed and np.isfinite(values).any() else 1.0
-    annotate = max(values.shape) <= MOST_ANNOTATED
-    figure = go.Figure(
-        go.Heatmap(
-            z=values,
-            zmin=-bound if signed else 0,
-            zmax=bound,
-            colorscale=SIGNED_SCALE if signed else PROBABILITY_SCALE,
-            texttemplate="%{z:.2f}" if annotate else None,
-            colorbar=dict(title=dict(text=value_name)),
-            hovertemplate="d1 %{y}, d2 %{x}: %{z}<extra></extra>",
-        )
-    )
-    themed(figure, title, width=660, height=560)
-    figure.update_layout(margin=dict(r=90))
-    figure.update_xaxes(title_text="second digit d2")
-    figure.update_yaxes(title_text="first digit d1", autorange="reversed")
-    if annotate:
-        numbers = [str(digit) for digit in range(values.shape[1])]
-        _label_axis(figure.update_xaxes, numbers)
-        _label_axis(figure.update_yaxes, numbers[: values.shape[0]], reverse=True)
-    return figure
-
-
 def grouped_bars(
     groups: Sequence[str],
     series: dict[str, Sequence[float]],
@@ -222,7 +115,7 @@ def grouped_bars(
             textposition="outside",
         )
     themed(figure, title, width=max(520, 160 + 110 * len(groups)), height=380)
-    _label_axis(figure.update_xaxes, groups)
+    label_axis(figure.update_xaxes, groups)
     figure.update_yaxes(title_text=value_name)
     if value_range:
         low, high = value_range
@@ -237,7 +130,37 @@ def grouped_bars(
     return figure
 
 
-def _label_axis(update, labels: Sequence[str], title: str | None = None, reverse: bool = False):
+def lines(
+    series: dict[str, tuple[Sequence[float], Sequence[float]]],
+    title: str,
+    x_title: str,
+    y_title: str,
+    y_range: tuple[float, float] | None = None,
+) -> go.Figure:
+    """Lines with markers, each with its own x and y values."""
+    figure = go.Figure()
+    for number, (name, (xs, ys)) in enumerate(series.items()):
+        colour = COLOURS[number % len(COLOURS)]
+        figure.add_scatter(
+            x=list(xs),
+            y=list(ys),
+            mode="lines+markers",
+            name=name,
+            line=dict(color=colour, width=2),
+            marker=dict(size=5, color=colour),
+        )
+    width = 60 + 7 * max(map(len, series))
+    themed(figure, title, width=640 + width, height=400)
+    figure.update_xaxes(title_text=x_title)
+    figure.update_yaxes(title_text=y_title)
+    if y_range:
+        figure.update_yaxes(range=list(y_range))
+    figure.update_layout(showlegend=len(series) > 1, margin=dict(r=width))
+    figure.update_layout(legend=dict(x=1.01, y=1))
+    return figure
+
+
+def label_axis(update, labels: Sequence[str], title: str | None = None, reverse: bool = False):
     """Tick labels on whole-number coordinates."""
     size = len(labels)
     update(

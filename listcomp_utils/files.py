@@ -9,6 +9,14 @@ from pathlib import Path
 from listcomp_utils.values import ConfigError
 
 RUNS_VARIABLE = "LISTCOMP_RUNS"
+"""Environment variable that names another folder for what runs make."""
+
+REPORT_VARIABLE = "LISTCOMP_REPORT"
+"""Environment variable that tells a notebook the folder of the report it runs for."""
+
+HEADLESS_VARIABLE = "LISTCOMP_HEADLESS"
+"""Environment variable that is set when nobody watches: plain lines, pages written to files."""
+
 _PACKAGE = Path(__file__).resolve().parent
 
 

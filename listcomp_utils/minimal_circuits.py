@@ -3,7 +3,7 @@
 mean = run_all(model, lists).patterns.mean(0)
 found = all_subsets(model, lists, "zero", mean)
 found.frontier()                   # {number of edges: best accuracy per token}
-found.smallest_exact()             # the smallest subsets with every list right
+found.smallest()                   # the smallest subsets with every list right
 """
 
 from __future__ import annotations
@@ -67,29 +67,27 @@ class SubsetScores:
             size: self.per_token[sizes == size].max().item() for size in sizes.unique().tolist()
         }
 
-    def smallest_exact(self) -> list[tuple[Edge, ...]]:
-        """The subsets of the smallest size that get every list right; empty when none does."""
-        exact = self.per_list == 1.0
-        if not exact.any():
+    def smallest(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
+        """The subsets of the smallest size with `level` of the lists right; empty when none has."""
+        good = self.per_list >= level
+        if not good.any():
             return []
         sizes = self.sizes()
-        rows = self.kept[exact & (sizes == sizes[exact].min())]
-        return [self._edges_of(row) for row in rows]
+        return [self._edges_of(row) for row in self.kept[good & (sizes == sizes[good].min())]]
 
-    def minimal_exact(self) -> list[tuple[Edge, ...]]:
-        """The exact subsets none of whose own subsets, among those tried, is exact."""
-        exact = self.kept[self.per_list == 1.0]
-        exact = exact[exact.sum(1).argsort()]
+    def minimal(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
+        """The subsets with `level` of the lists right that contain no smaller one of them."""
+        good = self.kept[self.per_list >= level]
         minimal: list[Tensor] = []
-        for row in exact:
+        for row in good[good.sum(1).argsort(stable=True)]:
             if not any((smaller & ~row).sum() == 0 for smaller in minimal):
                 minimal.append(row)
         return [self._edges_of(row) for row in minimal]
 
-    def core(self) -> tuple[Edge, ...]:
-        """The edges that every exact subset keeps."""
-        exact = self.kept[self.per_list == 1.0]
-        return self._edges_of(exact.all(0)) if len(exact) else ()
+    def core(self, level: float = 1.0) -> tuple[Edge, ...]:
+        """The edges that every subset with `level` of the lists right keeps."""
+        good = self.kept[self.per_list >= level]
+        return self._edges_of(good.all(0)) if len(good) else ()
 
     def _edges_of(self, row: Bool[Tensor, edge]) -> tuple[Edge, ...]:
         return tuple(edge for edge, kept in zip(self.edges, row.tolist(), strict=True) if kept)

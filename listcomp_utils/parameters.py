@@ -23,8 +23,10 @@ OPTION_TYPES: dict[str, Any] = {
     "retrain": bool,
     "drive_dir": str | None,
     "artifacts_dir": str | None,
+    "checkpoint": str | None,
+    "sample_list": tuple[int, ...] | None,
 }
-"""Parameters that every notebook has beside `preset` and the fields of `Config`."""
+"""Parameters that notebooks have beside `preset` and the fields of `Config`."""
 
 
 def read_parameters(
@@ -67,6 +69,23 @@ def is_established(config: Config) -> bool:
     return any(
         config.replace(**same) == Config.preset(preset, **same) for preset in ("seed", "study")
     )
+
+
+def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ...]:
+    """The list that a notebook looks at closely: the one given, or 8, 3, 5, 1, ... .
+
+    Raises:
+        ConfigError: when it has the wrong length or a digit out of range.
+    """
+    if given is None:
+        first = (8, 3, 5, 1, 9, 2, 7, 4, 6, 0)
+        return tuple(first[place % 10] % config.n_digits for place in range(config.list_len))
+    if len(given) != config.list_len or not all(0 <= d < config.n_digits for d in given):
+        raise ConfigError(
+            f"sample_list must be {config.list_len} digits from 0 to {config.n_digits - 1}, "
+            f"got {list(given)}"
+        )
+    return given
 
 
 def artifacts_folder(artifacts_dir: str | None, drive_dir: str | None) -> Path | None:

@@ -85,6 +85,10 @@ def _write_notebook_page(run: NotebookRun, folder: Path) -> dict[str, Any]:
             data = output.get("data", {})
             if CLAIMS_MIME in data:
                 summary["claims"] = json.loads(json.dumps(data[CLAIMS_MIME]["claims"]))
+            page = output.get("metadata", {}).get(METADATA_KEY, {}).get("page")
+            if page:
+                link = f'<a href="{page}">{html.escape(data["text/plain"])}</a>'
+                output["data"] = {"text/html": f"<p>{link}</p>"}
             if PLOTLY_MIME not in data:
                 continue
             count += 1

@@ -12,11 +12,23 @@ from pathlib import Path
 from typing import Any
 
 from listcomp_utils.config import field_types
-from listcomp_utils.files import check_writable, repository_dir, runs_dir
+from listcomp_utils.files import (
+    HEADLESS_VARIABLE,
+    REPORT_VARIABLE,
+    check_writable,
+    repository_dir,
+    runs_dir,
+)
 from listcomp_utils.parameters import OPTION_TYPES, make_config
 from listcomp_utils.values import ConfigError, check_names, coerce
 
-HEADLESS = {"LISTCOMP_HEADLESS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+HEADLESS = {
+    HEADLESS_VARIABLE: "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    # Spinning OpenMP threads slow a notebook many times over when another program runs beside it.
+    "OMP_WAIT_POLICY": "PASSIVE",
+}
+"""Environment of the kernels of a run."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +105,7 @@ def run_series(
     work = _new_folder(name)
     place = runs_dir() / name
     runs: list[NotebookRun] = []
-    os.environ.update(HEADLESS)
+    os.environ.update(HEADLESS, **{REPORT_VARIABLE: str(work)})
     try:
         for number, notebook in enumerate(notebooks, start=1):
             left = len(notebooks) - number
@@ -117,6 +129,7 @@ def run_series(
                 print(f"  FAILED {error}\n  kept: {place / notebook.name}", flush=True)
             runs.append(NotebookRun(notebook.stem, output, error))
     finally:
+        os.environ.pop(REPORT_VARIABLE)
         if runs:
             write_report(runs, work, dict(parameters))
         _publish(work, place)

@@ -47,6 +47,9 @@ def draw_png(figure: go.Figure) -> bytes:
     )
     axes: dict[tuple[str, str], Axes] = {}
     for trace in figure.data:
+        if trace.type == "scatter3d":
+            _draw_points_in_space(canvas, frame, layout, trace)
+            continue
         draw = _DRAW.get(trace.type)
         if draw is None:
             raise TypeError(f"no static drawing for a plotly trace of type {trace.type!r}")
@@ -128,8 +131,7 @@ def _finish_axes(axes: Axes, layout: Any, key: tuple[str, str]) -> None:
 
 def _draw_heatmap(axes: Axes, trace: go.Heatmap) -> None:
     values = np.asarray(trace.z, dtype=float)
-    stops = [(float(position), _colour(colour)) for position, colour in trace.colorscale]
-    scale = LinearSegmentedColormap.from_list("figure", stops)
+    scale = _scale(trace.colorscale)
     xs = np.arange(values.shape[1]) if trace.x is None else np.asarray(trace.x, dtype=float)
     ys = np.arange(values.shape[0]) if trace.y is None else np.asarray(trace.y, dtype=float)
     gap = dict(edgecolors="white", linewidth=1.5) if trace.xgap else {}
@@ -151,7 +153,9 @@ def _draw_heatmap(axes: Axes, trace: go.Heatmap) -> None:
                 place = dict(ha="center", va="center", fontsize=8)
                 axes.text(xs[column], ys[row], text, color=colour, **place)
     if trace.showscale is not False:
-        bar = axes.figure.colorbar(mesh, ax=axes, fraction=0.045, pad=0.03)
+        box = axes.get_position()
+        place = [box.x1 + 0.012, box.y0, 14 / axes.bbox.width * box.width, box.height]
+        bar = axes.figure.colorbar(mesh, cax=axes.figure.add_axes(place))
         bar.ax.tick_params(labelsize=8)
         if trace.colorbar.title.text:
             bar.set_label(_plain(trace.colorbar.title.text), fontsize=9)
@@ -162,35 +166,69 @@ def _draw_scatter(axes: Axes, trace: go.Scatter) -> None:
     xs, ys = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
     label = _plain(trace.name) if trace.name and trace.showlegend is not False else None
     if "lines" in mode:
-        style = dict(color=trace.line.color, linestyle=_DASHES[trace.line.dash])
+        style = dict(color=_colour(trace.line.color), linestyle=_DASHES[trace.line.dash])
         axes.plot(xs, ys, lw=(trace.line.width or 2) * 0.75, label=label, **style)
         label = None
     if "markers" in mode:
         colour = trace.marker.color
         if isinstance(colour, (list, tuple, np.ndarray)) and not isinstance(colour[0], str):
-            stops = [(float(place), _colour(shade)) for place, shade in trace.marker.colorscale]
-            scale = LinearSegmentedColormap.from_list("figure", stops)
+            scale = _scale(trace.marker.colorscale)
             style = dict(c=np.asarray(colour, dtype=float), cmap=scale)
             style |= dict(vmin=trace.marker.cmin, vmax=trace.marker.cmax)
         else:
             style = dict(c=colour if isinstance(colour, (list, tuple)) else [colour])
         size = np.asarray(trace.marker.size or 6, dtype=float) ** 2 * 0.5
+        if trace.marker.line.color:
+            style |= dict(edgecolors=trace.marker.line.color, linewidths=1)
         opacity = trace.marker.opacity or trace.opacity or 1
         axes.scatter(xs, ys, s=size, label=label, alpha=opacity, zorder=3, **style)
     if "text" in mode:
         for x, y, text in zip(xs, ys, trace.text, strict=True):
-            axes.text(x, y, _plain(str(text)), fontsize=8, ha="center", va="bottom")
+            size = (trace.textfont.size or 10) * 0.75
+            axes.text(x, y, _plain(str(text)), fontsize=size, ha="center", va="center", zorder=4)
 
 
 def _draw_bars(axes: Axes, trace: go.Bar) -> None:
     xs, ys = np.asarray(trace.x, dtype=float), np.asarray(trace.y, dtype=float)
     label = _plain(trace.name) if trace.name else None
     width = 0.8 if trace.width is None else trace.width
+    if trace.orientation == "h":
+        axes.barh(ys, xs, height=width, color=trace.marker.color, label=label)
+        if trace.error_x.array is not None:
+            spread = np.asarray(trace.error_x.array, dtype=float)
+            shown = spread > 0
+            style = dict(fmt="none", ecolor="#333333", lw=1)
+            axes.errorbar(xs[shown], ys[shown], xerr=spread[shown], **style)
+        return
     bars = axes.bar(xs, ys, width=width, color=trace.marker.color, label=label)
     if trace.error_y.array is not None:
         axes.errorbar(xs, ys, yerr=trace.error_y.array, fmt="none", ecolor="#333333", lw=1)
     if trace.text is not None:
         axes.bar_label(bars, labels=[str(text) for text in trace.text], fontsize=8, padding=2)
+
+
+def _draw_points_in_space(canvas: Figure, frame: _Frame, layout: Any, trace: Any) -> None:
+    box = [frame.left, frame.bottom, frame.right - frame.left, frame.top - frame.bottom]
+    axes = canvas.add_axes(box, projection="3d")
+    points = axes.scatter(
+        trace.x,
+        trace.y,
+        trace.z,
+        c=np.asarray(trace.marker.color, dtype=float),
+        cmap=_scale(trace.marker.colorscale),
+        s=(trace.marker.size or 6) ** 2 * 0.5,
+    )
+    for axis in "xyz":
+        title = layout.scene[f"{axis}axis"].title.text
+        getattr(axes, f"set_{axis}label")(_plain(title or ""), fontsize=9)
+    axes.tick_params(labelsize=7)
+    bar = canvas.colorbar(points, ax=axes, fraction=0.03, pad=0.08)
+    bar.set_label(_plain(trace.marker.colorbar.title.text or ""), fontsize=9)
+
+
+def _scale(colorscale: Any) -> LinearSegmentedColormap:
+    stops = [(float(position), _colour(colour)) for position, colour in colorscale]
+    return LinearSegmentedColormap.from_list("figure", stops)
 
 
 _DRAW: dict[str, Callable[[Axes, Any], None]] = {
@@ -203,7 +241,7 @@ _DRAW: dict[str, Callable[[Axes, Any], None]] = {
 def _draw_line(axes: dict[tuple[str, str], Axes], shape: Any) -> None:
     if shape.type != "line":
         raise TypeError(f"no static drawing for a shape of type {shape.type!r}")
-    style = dict(color=shape.line.color, linestyle=_DASHES[shape.line.dash])
+    style = dict(color=_colour(shape.line.color), linestyle=_DASHES[shape.line.dash])
     style |= dict(lw=(shape.line.width or 1) * 0.9, zorder=1)
     x_name, y_name = (str(ref).replace(" domain", "") for ref in (shape.xref, shape.yref))
     for (x_key, y_key), target in axes.items():
@@ -229,7 +267,9 @@ def _draw_annotation(
         canvas.text(frame.x(note.x), frame.y(note.y), _plain(note.text), **style)
         return
     target = axes[(note.xref or "x", note.yref or "y")]
-    target.text(note.x, note.y, _plain(note.text), **style)
+    if note.bgcolor:
+        style["bbox"] = dict(facecolor=note.bgcolor, edgecolor="none", pad=0.8)
+    target.text(note.x, note.y, _plain(note.text), zorder=5, **style)
 
 
 def _draw_legend(
@@ -252,8 +292,10 @@ def _plain(text: str) -> str:
     return re.sub(r"<[^>]+>", "", re.sub(r"<br\s*/?>", "\n", text)).strip()
 
 
-def _colour(text: str) -> Any:
+def _colour(text: str | None) -> Any:
     """A plotly colour, `rgb(1, 2, 3)` or anything matplotlib knows, for matplotlib."""
+    if text is None:
+        return None
     numbers = re.fullmatch(r"rgba?\(([^)]*)\)", text)
     if not numbers:
         return text

@@ -28,6 +28,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import Config
+from listcomp_utils.files import HEADLESS_VARIABLE
 from listcomp_utils.generation import accuracy, loss, mean_loss
 from listcomp_utils.history import Evaluation, History
 from listcomp_utils.model import add_hooks, device_of, make_native_model
@@ -47,9 +48,6 @@ MOST_EVALUATED = 10_000
 
 SMALL_STEP = 200_000
 """Below this many activations a step, more than one CPU thread costs more than it gains."""
-
-HEADLESS_VARIABLE = "LISTCOMP_HEADLESS"
-"""Environment variable that is set when nobody watches: plain lines instead of a progress bar."""
 
 
 @dataclass(frozen=True)

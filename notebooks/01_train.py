@@ -74,7 +74,7 @@ print(config.slug)
 # %%
 import torch
 
-from listcomp_utils import figures
+from listcomp_utils import figures, heatmaps
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.config import Config
@@ -118,7 +118,7 @@ for number in range(len(examples)):
     fills.append([int(place in config.prediction_positions) for place in range(config.seq_len)])
     row_labels.append("target")
 show(
-    figures.token_rows(
+    heatmaps.token_rows(
         rows,
         row_labels,
         config.labels,
@@ -142,7 +142,7 @@ print(
 # %%
 allowed = build_mask(config)
 show(
-    figures.mask_panels(
+    heatmaps.mask_panels(
         allowed.numpy(), config.labels, "No output may look at a digit, in any layer"
     ),
     alt="Allowed attention for each layer: rows are queries, columns are keys. "
@@ -254,7 +254,7 @@ right = (written == scored).double().mean(1)
 
 def accuracy_map(config, right, title):
     """Share of outputs right for every list of two digits."""
-    return figures.list_map(
+    return heatmaps.list_map(
         right.reshape(config.n_digits, config.n_digits).numpy(), title, "share of outputs right"
     )
 
@@ -282,7 +282,7 @@ order = right.argsort(stable=True)
 picked = torch.cat([order[:4], order[-4:]]).unique_consecutive()
 copies = written[picked]
 show(
-    figures.token_rows(
+    heatmaps.token_rows(
         [[names.get(token, str(token)) for token in row] for row in copies.tolist()],
         [" ".join(map(str, row)) for row in scored[picked].tolist()],
         config.labels[config.list_len + 1 :],

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 import pytest
 from PIL import Image
 
-from listcomp_utils import figures
+from listcomp_utils import figures, heatmaps
 from listcomp_utils.config import Config
 from listcomp_utils.display import PLOTLY_MIME, markdown_table, show, slim_json
 from listcomp_utils.mask import build_mask
@@ -22,10 +22,10 @@ LABELS = Config().labels
 def examples() -> dict[str, go.Figure]:
     rng = np.random.default_rng(0)
     return {
-        "tokens": figures.token_rows(
+        "tokens": heatmaps.token_rows(
             [["1", "SEP"], ["2", "·"]], ["list", "copy"], ["d1", "SEP"], [[0, 1], [2, 0]], "Tokens"
         ),
-        "mask": figures.mask_panels(build_mask(Config()).numpy(), LABELS, "Mask"),
+        "mask": heatmaps.mask_panels(build_mask(Config()).numpy(), LABELS, "Mask"),
         "curves": figures.training_curves(
             [0, 10, 20],
             {"loss": [3, 1, 0.6], "held out": [3, 2, 1]},
@@ -34,8 +34,8 @@ def examples() -> dict[str, go.Figure]:
             10,
             "T",
         ),
-        "probabilities": figures.list_map(rng.random((10, 10)), "Map", "share"),
-        "signed": figures.list_map(rng.normal(size=(30, 30)), "Map", "effect", signed=True),
+        "probabilities": heatmaps.list_map(rng.random((10, 10)), "Map", "share"),
+        "signed": heatmaps.list_map(rng.normal(size=(30, 30)), "Map", "effect", signed=True),
         "bars": figures.grouped_bars(
             ["o1", "o2"], {"a": [0.5, 1], "b": [0.2, 0.3]}, "Bars", "share"
         ),
@@ -61,15 +61,15 @@ def test_saved_figures_are_plain_json_without_a_theme(name):
 
 def test_the_mask_figure_shows_the_mask():
     allowed = build_mask(Config.preset("study")).numpy()
-    figure = figures.mask_panels(allowed, LABELS, "Mask")
+    figure = heatmaps.mask_panels(allowed, LABELS, "Mask")
     for layer in (0, 1):
         assert (np.asarray(figure.data[layer].z, dtype=bool) == allowed[layer]).all()
     assert list(figure.layout.xaxis.ticktext) == list(LABELS)
 
 
 def test_scales_are_fixed_for_shares_and_centred_for_signed_values():
-    shares = figures.list_map(np.full((3, 3), 0.2), "t", "v").data[0]
-    signed = figures.list_map(np.array([[-2.0, 1.0]]), "t", "v", signed=True).data[0]
+    shares = heatmaps.list_map(np.full((3, 3), 0.2), "t", "v").data[0]
+    signed = heatmaps.list_map(np.array([[-2.0, 1.0]]), "t", "v", signed=True).data[0]
     assert (shares.zmin, shares.zmax) == (0, 1)
     assert (signed.zmin, signed.zmax) == (-2, 2)
 

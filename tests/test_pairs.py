@@ -91,7 +91,9 @@ def test_first_cell_asks_and_answers(source):
 @each_notebook
 def test_parameters_are_documented_fields(source):
     declared = declared_parameters(source.with_suffix(".ipynb"))
-    assert {"preset", *Config().to_dict(), *OPTION_TYPES} <= set(declared)
+    common = {"retrain", "drive_dir", "artifacts_dir"}
+    assert common <= set(OPTION_TYPES)
+    assert {"preset", *Config().to_dict(), *common} <= set(declared)
     assert all(declared.values()), "every parameter has a help text"
 
 

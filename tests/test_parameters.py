@@ -22,10 +22,10 @@ def test_none_keeps_the_preset_and_text_is_read():
 
 
 def test_own_parameters_of_a_notebook():
-    _, options = read_parameters(dict(sample_list="[8, 3]"), sample_list=tuple[int, ...])
-    assert options.sample_list == (8, 3)
-    with pytest.raises(ConfigError, match=r"sample_list\[1\] must be a whole number, got 'x'"):
-        read_parameters(dict(sample_list=[8, "x"]), sample_list=tuple[int, ...])
+    _, options = read_parameters(dict(sizes="[8, 3]"), sizes=tuple[int, ...])
+    assert options.sizes == (8, 3)
+    with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, got 'x'"):
+        read_parameters(dict(sizes=[8, "x"]), sizes=tuple[int, ...])
 
 
 def test_unknown_injected_names_are_refused():
