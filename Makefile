@@ -26,6 +26,7 @@ refresh: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/bench_training.py
+	$(BIN)/python benchmarks/bench_ablation.py
 
 # The checkpoints that ship in artifacts/: about six minutes.
 checkpoints: $(READY)

@@ -112,7 +112,7 @@ def replace_head(head: int, value: Float[Tensor, ...] | float) -> Hook:
     return hook
 
 
-def reorder_lists(order: Int[Tensor, list]) -> Hook:
+def reorder_lists(order: Int[Tensor, "list"]) -> Hook:
     """A hook that gives each list the activation of another one."""
 
     def hook(activation: Tensor, hook: HookPoint) -> Tensor:

@@ -189,7 +189,7 @@ def list_maps(
 def density_rows(
     counts: Float[np.ndarray, "row bin"],
     row_labels: Sequence[str],
-    bin_edges: Float[np.ndarray, bin_plus_1],
+    bin_edges: Float[np.ndarray, "bin_plus_1"],
     title: str,
     x_title: str,
 ) -> go.Figure:

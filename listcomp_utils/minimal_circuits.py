@@ -53,10 +53,10 @@ class SubsetScores:
     config: Config
     edges: tuple[Edge, ...]
     kept: Bool[Tensor, "subset edge"]
-    per_token: Float[Tensor, subset]
-    per_list: Float[Tensor, subset]
+    per_token: Float[Tensor, "subset"]
+    per_list: Float[Tensor, "subset"]
 
-    def sizes(self) -> Int[Tensor, subset]:
+    def sizes(self) -> Int[Tensor, "subset"]:
         """Edges kept in each subset."""
         return self.kept.sum(1)
 
@@ -89,7 +89,7 @@ class SubsetScores:
         good = self.kept[self.per_list >= level]
         return self._edges_of(good.all(0)) if len(good) else ()
 
-    def _edges_of(self, row: Bool[Tensor, edge]) -> tuple[Edge, ...]:
+    def _edges_of(self, row: Bool[Tensor, "edge"]) -> tuple[Edge, ...]:
         return tuple(edge for edge, kept in zip(self.edges, row.tolist(), strict=True) if kept)
 
 

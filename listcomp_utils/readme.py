@@ -12,7 +12,7 @@ from listcomp_utils.claims import format_value
 from listcomp_utils.display import METADATA_KEY, markdown_table
 from listcomp_utils.files import write_atomically
 
-PICTURE_FROM = "01_train"
+PICTURE_FROM = "02_attention"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
 
 

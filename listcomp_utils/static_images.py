@@ -185,7 +185,9 @@ def _draw_scatter(axes: Axes, trace: go.Scatter) -> None:
     if "text" in mode:
         for x, y, text in zip(xs, ys, trace.text, strict=True):
             size = (trace.textfont.size or 10) * 0.75
-            axes.text(x, y, _plain(str(text)), fontsize=size, ha="center", va="center", zorder=4)
+            above = str(trace.textposition or "").startswith("top")
+            style = dict(fontsize=size, ha="center", va="bottom" if above else "center", zorder=4)
+            axes.text(x, y, _plain(str(text)), **style)
 
 
 def _draw_bars(axes: Axes, trace: go.Bar) -> None:

@@ -1,0 +1,104 @@
+"""Attention analyses: parts add up to the whole, on random weights too."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from listcomp_utils.attention import (
+    contribution_names,
+    logit_attribution,
+    logit_lens,
+    run_all,
+    score_terms,
+    scores,
+    weight_tables,
+)
+from listcomp_utils.config import Config
+from listcomp_utils.mask import build_mask
+from listcomp_utils.model import make_model
+from listcomp_utils.task import lists_to_score
+
+CONFIGS = {
+    "seed": Config.preset("seed"),
+    "study": Config.preset("study", n_digits=12),
+    "deep, two heads": Config(list_len=3, n_heads=2, n_layers=3, n_digits=5),
+    "all learned": Config.preset(
+        "study", n_digits=9, bias=True, learn_w_v=True, learn_w_o=True, n_heads=2
+    ),
+}
+
+
+@pytest.fixture(params=CONFIGS, ids=list(CONFIGS))
+def case(request):
+    """A model with random weights everywhere, biases and LayerNorm gains too, on some lists."""
+    config = CONFIGS[request.param]
+    model = make_model(config)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.requires_grad:
+                weight.add_(torch.randn(weight.shape, generator=generator) * 0.1)
+    return config, model, run_all(model, lists_to_score(config, most=60))
+
+
+def test_scores_give_the_patterns(case):
+    config, _, seen = case
+    blocked = ~build_mask(config)[None, :, None]
+    pattern = scores(seen).masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0)
+    torch.testing.assert_close(pattern, seen.patterns, rtol=0, atol=1e-6)
+
+
+def test_score_terms_add_up_in_every_layer(case):
+    config, model, seen = case
+    for layer in range(config.n_layers):
+        terms = score_terms(model, seen, layer)
+        assert len(terms) == (len(contribution_names(config)[: layer + 2]) + 1) ** 2
+        total = sum(terms.values())
+        torch.testing.assert_close(total, scores(seen)[:, layer], rtol=0, atol=2e-5)
+
+
+def test_weight_tables_are_the_terms_without_layer_norm():
+    config = CONFIGS["study"]
+    model = make_model(config)
+    seen = run_all(model, lists_to_score(config, most=200))
+    terms, tables = score_terms(model, seen, 0), weight_tables(model, 0)
+    tokens = seen.tokens
+    expected = tables["token by token"][tokens[:, :, None], tokens[:, None, :]]
+    torch.testing.assert_close(terms["token", "token"][:, 0], expected, rtol=0, atol=1e-6)
+    placed = tables["position by position"].expand(len(tokens), -1, -1)
+    torch.testing.assert_close(terms["position", "position"][:, 0], placed, rtol=0, atol=1e-6)
+
+
+def test_contributions_are_the_residual_stream(case):
+    _, model, seen = case
+    _, cache = model.run_with_cache(seen.tokens)
+    for layer in range(len(model.blocks)):
+        before = cache[f"blocks.{layer}.hook_resid_pre"]
+        torch.testing.assert_close(seen.residuals[:, layer], before, rtol=0, atol=1e-5)
+    after = cache[f"blocks.{len(model.blocks) - 1}.hook_resid_post"]
+    torch.testing.assert_close(seen.residuals[:, -1], after, rtol=0, atol=1e-5)
+
+
+def test_logit_lens_ends_in_the_logits(case):
+    config, model, seen = case
+    lens = logit_lens(model, seen)
+    assert lens.shape == (len(seen.tokens), config.n_layers + 1, config.seq_len, config.d_vocab)
+    torch.testing.assert_close(lens[:, -1], seen.logits, rtol=0, atol=1e-4)
+
+
+def test_attribution_adds_up_to_the_logits(case):
+    config, model, seen = case
+    names, parts = logit_attribution(model, seen)
+    assert parts.shape == (len(seen.tokens), len(names), config.list_len)
+    logits = seen.logits[:, config.prediction_positions]
+    right = logits.gather(-1, seen.tokens[:, : config.list_len, None])[..., 0]
+    expected = right - logits[..., : config.n_digits].mean(-1)
+    torch.testing.assert_close(parts.sum(1), expected, rtol=0, atol=1e-4)
+
+
+def test_chunks_change_nothing():
+    config = CONFIGS["seed"]
+    model, lists = make_model(config), lists_to_score(config, most=100)
+    whole, pieces = run_all(model, lists), run_all(model, lists, chunk=7)
+    torch.testing.assert_close(whole.contributions, pieces.contributions, rtol=0, atol=1e-6)
