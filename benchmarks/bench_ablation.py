@@ -47,9 +47,8 @@ def main() -> None:
     started = time.perf_counter()
     found = all_subsets(small, few, "zero", small_mean)
     seconds = time.perf_counter() - started
-    print(
-        f"all {len(found.kept):,} subsets of the seed preset's edges on {len(few)} lists: {seconds:.1f} s"
-    )
+    subsets = f"all {len(found.kept):,} subsets of the seed preset's edges"
+    print(f"{subsets} on {len(few)} lists: {seconds:.1f} s")
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ def point_panels(
         columns,
         subplot_titles=[f"{name}, by {by}" for name in panels for by in colours],
         horizontal_spacing=0.07,
-        vertical_spacing=0.35 / (rows + 1),
+        vertical_spacing=0.5 / (rows + 1),
     )
     for row, (name, places) in enumerate(panels.items(), start=1):
         for column, values in enumerate(colours.values(), start=1):
@@ -180,7 +180,7 @@ def point_panels(
                 x=places[:, 0],
                 y=places[:, 1],
                 mode="markers+text" if show_text else "markers",
-                text=list(texts),
+                text=list(texts) if show_text else None,
                 textfont=dict(size=9),
                 textposition="top center",
                 hovertext=list(texts),
@@ -197,7 +197,7 @@ def point_panels(
             )
             figure.update_xaxes(title_text=axis_names[name][0], row=row, col=column)
             figure.update_yaxes(title_text=axis_names[name][1], row=row, col=column)
-    themed(figure, title, width=120 + 300 * columns, height=100 + 310 * rows)
+    themed(figure, title, width=120 + 240 * columns, height=110 + 280 * rows)
     figure.update_layout(showlegend=False)
     return figure
 
@@ -229,7 +229,7 @@ def points_in_space(
             ),
         )
     )
-    themed(figure, title, width=720, height=600)
+    themed(figure, title, width=580, height=480)
     names = zip("xyz", axis_names, strict=True)
     figure.update_layout(
         scene={f"{axis}axis": dict(title=dict(text=name)) for axis, name in names},

@@ -18,7 +18,7 @@ from listcomp_utils.static_images import draw_png
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 METADATA_KEY = "listcomp"
-DIGITS = 5
+DIGITS = 4
 """Significant digits kept of the numbers in a saved figure."""
 
 

@@ -139,8 +139,8 @@ def heatmap_panels(
     bound = max((np.nanmax(np.abs(m)) for m in matrices), default=1.0) if signed else 1.0
     cells = max(len(row_labels), len(column_labels))
     label_width = 55 + 7 * max(map(len, row_labels))
-    panel_width = min(max(230, 48 * len(column_labels)), 420 if columns > 1 else 640)
-    panel_height = min(max(150, 48 * len(row_labels)), 420)
+    panel_width = min(max(230, 48 * len(column_labels)), (640, 420, 340)[min(columns, 3) - 1])
+    panel_height = min(max(150, 48 * len(row_labels)), 420 if columns < 3 else 340)
     inner_width = columns * panel_width + (columns - 1) * label_width
     inner_height = rows * panel_height + (rows - 1) * 110
     figure = make_subplots(

@@ -12,7 +12,8 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-_NUMBERS = re.compile(r"\[\s+(?:(?:-?[\d.eE+-]+|null),?\s+)+\]")
+_PLAIN = r'(?:-?[\d.eE+-]+|null|"[^"\\\n]{0,24}")'
+_PLAIN_LISTS = re.compile(rf"\[\s+(?:{_PLAIN},?\s+)+\]")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -116,15 +117,15 @@ def _cells(path: Path) -> list[tuple[str, str, dict]]:
     ]
 
 
-def _on_one_line(numbers: re.Match[str]) -> str:
-    """A JSON list of numbers without the line breaks: figures hold tens of thousands of them."""
-    return re.sub(r"\s+", "", numbers.group())
+def _on_one_line(plain: re.Match[str]) -> str:
+    """A JSON list of numbers or short words without line breaks: figures hold very many."""
+    return re.sub(r"\n\s*", "", plain.group())
 
 
 def _write(notebook: nbformat.NotebookNode, target: Path) -> bool:
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    text = _NUMBERS.sub(_on_one_line, nbformat.writes(notebook)) + "\n"
+    text = _PLAIN_LISTS.sub(_on_one_line, nbformat.writes(notebook)) + "\n"
     if target.exists() and target.read_text() == text:
         return False
     temporary = target.with_suffix(".ipynb.tmp")

@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 DPI = 100
-PALETTE = 128
+PALETTE = 96
 _DASHES = {None: "-", "solid": "-", "dash": "--", "dot": ":", "dashdot": "-."}
 _ANCHORS = {"left": "left", "right": "right", "center": "center", "auto": "center", None: "center"}
 _BASELINES = {
@@ -74,7 +74,10 @@ def _small_png(canvas: Figure) -> bytes:
     """The drawing with a palette of its own: about a third of the size, to the eye the same."""
     drawn, packed = io.BytesIO(), io.BytesIO()
     canvas.savefig(drawn, format="png", dpi=DPI)
-    picture = Image.open(drawn).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE)
+    drawn_in_full = Image.open(drawn).convert("RGB")
+    # Maximum coverage keeps colours that are rare on the page, such as one end of a scale.
+    method = Image.Quantize.MAXCOVERAGE
+    picture = drawn_in_full.quantize(PALETTE, method=method, dither=Image.Dither.NONE)
     picture.save(packed, format="png", optimize=True)
     return packed.getvalue()
 
@@ -224,7 +227,7 @@ def _draw_points_in_space(canvas: Figure, frame: _Frame, layout: Any, trace: Any
         title = layout.scene[f"{axis}axis"].title.text
         getattr(axes, f"set_{axis}label")(_plain(title or ""), fontsize=9)
     axes.tick_params(labelsize=7)
-    bar = canvas.colorbar(points, ax=axes, fraction=0.03, pad=0.08)
+    bar = canvas.colorbar(points, ax=axes, fraction=0.03, pad=0.16)
     bar.set_label(_plain(trace.marker.colorbar.title.text or ""), fontsize=9)
 
 
