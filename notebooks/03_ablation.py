@@ -292,6 +292,11 @@ def in_words(edges):
 
 
 searched = "all subsets" if exhaustive else "greedy search"
+if greedy_gap:
+    print(
+        "greed falls short of the best subset of its size by at most "
+        + ", ".join(f"{gap:.3f} ({removal})" for removal, gap in greedy_gap.items())
+    )
 print(f"{searched}; {len(search_lists):,} lists; a circuit must get {level:.1%} of the lists right")
 show_table(
     ["removal", "smallest circuits", "edges", "minimal circuits", "common core"],
