@@ -28,7 +28,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")
     get_ipython().run_line_magic("autoreload", "2")
 
-# %% tags=["parameters"] nbmake={"mock": {"steps": 40, "eval_every": 20}}
+# %% nbmake={"mock": {"eval_every": 20, "steps": 40}} tags=["parameters"]
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits

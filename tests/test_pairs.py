@@ -7,6 +7,7 @@ import re
 import shutil
 from pathlib import Path
 
+import jupytext
 import nbformat
 import pytest
 
@@ -42,6 +43,17 @@ def outputs(source: Path):
 @each_notebook
 def test_pair_agrees_cell_by_cell(source):
     assert differences(source) == []
+
+
+@each_notebook
+def test_notebook_turns_back_into_its_source_to_the_letter(source):
+    """JupyterLab refuses a pair whose newer .ipynb would write another .py, even in key order."""
+    notebook = jupytext.read(source.with_suffix(".ipynb"))
+    notebook.metadata["jupytext"] = {
+        "notebook_metadata_filter": "kernelspec,-jupytext",
+        "cell_metadata_filter": "tags,nbmake,-all",
+    }
+    assert jupytext.writes(notebook, fmt="py:percent") == source.read_text()
 
 
 @each_notebook
