@@ -96,4 +96,13 @@ def test_tracked_files_name_no_machine():
     for name in listed.stdout.split():
         path = ROOT / name
         if path.suffix in {".py", ".md", ".toml", ".yml", ".txt", ".cff"} and path.is_file():
-            assert not re.search(r"/(home|root|Users)/\\w", path.read_text()), name
+            assert not re.search(r"/(home|root|Users)/\w", path.read_text()), name
+
+
+def test_the_readme_example_runs(capsys, monkeypatch, tmp_path):
+    readme = (ROOT / "README.md").read_text()
+    (block,) = re.findall(r"```python\n(.+?)```", readme, re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block, "README.md", "exec"), {})
+    printed = capsys.readouterr().out
+    assert "per_token=0.91" in printed and (tmp_path / "copier.pt").is_file()
