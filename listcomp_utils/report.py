@@ -29,7 +29,7 @@ _PAGE = jinja2.Template(
 body { font: 15px/1.5 system-ui, Arial, sans-serif; color: #222; max-width: 1040px; margin: 2em auto; padding: 0 1em }
 a { color: #1f5a99 } h1 { line-height: 1.25 } img { max-width: 100%; height: auto }
 table { border-collapse: collapse; margin: 1em 0 } th, td { border: 1px solid #ccc; padding: 3px 9px; text-align: left }
-th { background: #f2f4f7 } pre { background: #f6f8fa; padding: .7em 1em; overflow-x: auto; font-size: 13px; line-height: 1.4 }
+th { background: #f2f4f7 } pre { background: #f6f8fa; padding: .7em 1em; white-space: pre-wrap; font-size: 13px; line-height: 1.4 }
 .no { color: #b00020; font-weight: bold } .card { border: 1px solid #ddd; border-radius: 8px; padding: 0 1.2em 1em; margin: 1.5em 0 }
 figure { margin: 1em 0 } figcaption { color: #555; font-size: 13px } .prompt, .anchor-link { display: none }
 {{ code_css }}

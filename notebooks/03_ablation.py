@@ -147,6 +147,7 @@ rows = [
         "baseline",
         f"{baseline.loss:.3f}",
         f"{baseline.per_token:.3f}",
+        "",
         f"{baseline.per_list:.3f}",
         *(f"{p:.3f}" for p in baseline.per_position),
         f"{own_figure([]):.3f}",
@@ -161,6 +162,7 @@ for entry, results in zip(entries, scored, strict=True):
             entry.name,
             with_spread([r.loss for r in results]),
             with_spread([r.per_token for r in results]),
+            f"{100 * (statistics.fmean(r.per_token for r in results) - baseline.per_token):+.1f}",
             with_spread([r.per_list for r in results]),
         ]
         + [
@@ -170,7 +172,19 @@ for entry, results in zip(entries, scored, strict=True):
         + [f"{own_figure(entry.draws[0]):.3f}" if single else ""]
     )
 outputs = [f"o{o + 1}" for o in range(config.list_len)]
-show_table(["what", "intervention", "loss", "per token", "per list", *outputs, "own figure"], rows)
+show_table(
+    [
+        "what",
+        "intervention",
+        "loss",
+        "per token",
+        "change, points",
+        "per list",
+        *outputs,
+        "own figure",
+    ],
+    rows,
+)
 
 # %% [markdown]
 # Why the seed's own figure misleads: most of the loss on one list is the digit that nothing predicts. The
@@ -483,8 +497,6 @@ print(
     f"of {len(lowest)} seeds that left the plateau, {routes:.0%} route by layer (an output follows SEP's "
     f"vector after layer 0 in under a tenth of the pairs), {composes:.0%} compose (every output in over half)"
 )
-is_seed = established and preset == "seed"
-is_study = established and preset == "study"
 other_good = [min(row.follows_separator) for row in other_rows if row.broke_through]
 claims = [
     equals("logits moved by putting each pattern in its own place", null_change, 0.0),
@@ -501,8 +513,9 @@ claims = [
     shown("seeds that left the plateau", len(good_rows)),
     shown("edges in every seed's smallest circuits", in_words(universal)),
     shown("smallest exact circuit, edges (zeroed)", min(sizes) if sizes else "none is exact"),
-    at_least("seeds that route by layer, share", routes, 0.9, applies=is_seed),
-    at_least("seeds that compose in one vector, share", composes, 1.0, applies=is_study),
+    at_least("seeds that route by layer, share", routes, 0.9, applies=established)
+    if preset == "seed"
+    else at_least("seeds that compose in one vector, share", composes, 0.9, applies=established),
     shown(
         "least-following output at SEP after layer 0, smallest over seeds", min(lowest, default=0)
     ),

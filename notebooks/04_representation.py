@@ -380,7 +380,6 @@ print("waves found: " + (", ".join(waves) or "none") + f" ({options.permutations
 # %%
 read_at = "after layer 0"
 total = {name: float(parts.explained.sum()) for name, parts in components.items()}
-is_seed, is_study = (established and preset == name for name in ("seed", "study"))
 best_other = 1 / config.n_digits + 0.3
 claims = [
     equals("shares of variance, sum", total[read_at], 1.0, within=1e-9),
@@ -395,30 +394,28 @@ if probes:
         claims.append(shown(f"SEP after layer 0, probe for {name} ({result.kind})", result.score))
     if config.list_len == 2:
         first, second = (probes[read_at, f"d{i}"].score for i in (1, 2))
-        claims += [
-            at_least("second digit found after layer 0", second, 0.9, applies=is_seed),
-            at_most("first digit found after layer 0", first, best_other, applies=is_seed),
-            at_least(
-                "either digit found after layer 0, lower of the two",
-                min(first, second),
-                0.5,
-                applies=is_study,
-            ),
-        ]
+        if preset == "seed":
+            claims += [
+                at_least("second digit found after layer 0", second, 0.9, applies=established),
+                at_most("first digit found after layer 0", first, best_other, applies=established),
+            ]
+        else:
+            lower = min(first, second)
+            claims.append(
+                at_least("less well found digit after layer 0", lower, 0.5, applies=established)
+            )
 if reversals:
-    claims += [
-        at_least(
-            "reversal along one direction, share",
-            reversals[read_at].explained[0].item(),
-            0.95,
-            applies=is_study,
-        ),
-        at_least(
-            "cosine of that direction with the position difference",
-            along[read_at],
-            0.99,
-            applies=is_study,
-        ),
-    ]
+    share, cosine = reversals[read_at].explained[0].item(), along[read_at]
+    name, axis_name = (
+        "reversal along one direction, share",
+        "its cosine with the position difference",
+    )
+    if preset == "seed":
+        claims += [shown(name, share), shown(axis_name, cosine)]
+    else:
+        claims += [
+            at_least(name, share, 0.95, applies=established),
+            at_least(axis_name, cosine, 0.99, applies=established),
+        ]
 claims += [shown(f"waves in the {name}, p-value", s.p_value) for name, s in spectra.items()]
 check_claims("04_representation", claims)
