@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
@@ -33,6 +33,14 @@ class ListPairs:
 
     base: Int[Tensor, "pair position"]
     source: Int[Tensor, "pair position"]
+
+
+@dataclass(frozen=True)
+class PairResiduals:
+    """The residual streams of the base and of the source lists."""
+
+    base: Float[Tensor, "pair layer_plus_1 sequence d_model"]
+    source: Float[Tensor, "pair layer_plus_1 sequence d_model"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,12 @@ def list_pairs(config: Config, most: int, seed: int) -> ListPairs:
     return ListPairs(both[:most], both[most:])
 
 
+def pair_residuals(model: TransformerBridge, pairs: ListPairs) -> PairResiduals:
+    """Run both lists of every pair once, for many interchanges on the same pairs."""
+    base, source = (run_all(model, lists).residuals for lists in (pairs.base, pairs.source))
+    return PairResiduals(base, source)
+
+
 def interchange(
     model: TransformerBridge,
     pairs: ListPairs,
@@ -64,15 +78,17 @@ def interchange(
     position: int,
     source: Source = "list",
     seed: int = 0,
+    residuals: PairResiduals | None = None,
 ) -> Follows:
     """Replace the residual at one layer and position of each base by the source's.
 
     With source "placebo" the vector put in is the base's own, moved as far as the source's is
-    away but in a random direction. Outputs are teacher-forced with the base's.
+    away but in a random direction. Outputs are teacher-forced with the base's. `residuals`, from
+    `pair_residuals`, saves running the pairs again.
     """
     config = config_of(model)
-    base = run_all(model, pairs.base).residuals[:, layer, position]
-    other = run_all(model, pairs.source).residuals[:, layer, position]
+    residuals = residuals or pair_residuals(model, pairs)
+    base, other = residuals.base[:, layer, position], residuals.source[:, layer, position]
     if source == "placebo":
         generator = torch.Generator().manual_seed(seed)
         direction = torch.randn(base.shape, generator=generator)

@@ -89,7 +89,7 @@ from listcomp_utils.checkpoints import find_trained, load_or_train
 from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.display import show, show_table
 from listcomp_utils.generation import loss
-from listcomp_utils.interchange import interchange, list_pairs
+from listcomp_utils.interchange import interchange, list_pairs, pair_residuals
 from listcomp_utils.interventions import catalogue, score_intervention
 from listcomp_utils.mask import edge_label
 from listcomp_utils.minimal_circuits import (
@@ -392,10 +392,11 @@ position_rows = range(config.prediction_positions[-1] + 1)
 
 def follow_table(some_model, source="list"):
     """Share of pairs in which each output follows the vector put in, by layer and position."""
+    residuals = pair_residuals(some_model, pairs)
     return np.array(
         [
             [
-                interchange(some_model, pairs, layer, position, source).source
+                interchange(some_model, pairs, layer, position, source, residuals=residuals).source
                 for position in position_rows
             ]
             for layer in range(config.n_layers + 1)

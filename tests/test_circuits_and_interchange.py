@@ -10,7 +10,7 @@ import torch
 from listcomp_utils.ablation import knock_out, score_with
 from listcomp_utils.attention import run_all
 from listcomp_utils.config import Config
-from listcomp_utils.interchange import interchange, list_pairs
+from listcomp_utils.interchange import interchange, list_pairs, pair_residuals
 from listcomp_utils.mask import edge_label
 from listcomp_utils.minimal_circuits import (
     all_subsets,
@@ -102,6 +102,8 @@ def test_interchange_of_a_digit_before_layer_0_swaps_that_digit(case):
     first = interchange(model, pairs, layer=0, position=0)
     assert first.source == (1.0, 0.0) and first.base == (0.0, 1.0)
     assert first.n_pairs == (9000, 9000)
+    once = pair_residuals(model, pairs)
+    assert interchange(model, pairs, layer=0, position=0, residuals=once) == first
     at_the_end = interchange(model, pairs, layer=2, position=2)
     assert at_the_end.source == (1.0, 0.0), "SEP's last residual is o1's prediction"
     assert max(interchange(model, pairs, 0, 0, "placebo").source) < 0.3
