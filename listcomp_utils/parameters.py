@@ -29,6 +29,10 @@ OPTION_TYPES: dict[str, Any] = {
 """Parameters that notebooks have beside `preset` and the fields of `Config`."""
 
 
+LOWEST = {"draws": 1, "n_seeds": 1, "probe_lists": 10, "permutations": 1}
+"""Least values of notebooks' own whole-number parameters."""
+
+
 def read_parameters(
     namespace: Mapping[str, Any], **extra_types: Any
 ) -> tuple[Config, SimpleNamespace]:
@@ -49,6 +53,9 @@ def read_parameters(
         for name, kind in option_types.items()
         if name in namespace
     }
+    for name, lowest in LOWEST.items():
+        if options.get(name, lowest) < lowest:
+            raise ConfigError(f"{name} must be at least {lowest}, got {options[name]}")
     return make_config(values), SimpleNamespace(**options)
 
 

@@ -7,6 +7,7 @@ import pytest
 from listcomp_utils.config import Config
 from listcomp_utils.parameters import (
     artifacts_folder,
+    example_list,
     is_established,
     make_config,
     read_parameters,
@@ -26,6 +27,17 @@ def test_own_parameters_of_a_notebook():
     assert options.sizes == (8, 3)
     with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, got 'x'"):
         read_parameters(dict(sizes=[8, "x"]), sizes=tuple[int, ...])
+    with pytest.raises(ConfigError, match="draws must be at least 1, got 0"):
+        read_parameters(dict(draws="0"), draws=int)
+
+
+def test_the_list_to_look_at():
+    assert example_list(Config(), None) == (8, 3)
+    assert example_list(Config(n_digits=3, list_len=4), None) == (2, 0, 2, 1)
+    assert example_list(Config(), (1, 2)) == (1, 2)
+    for wrong in ((1,), (1, 10), (1, -1)):
+        with pytest.raises(ConfigError, match="sample_list must be 2 digits from 0 to 9"):
+            example_list(Config(), wrong)
 
 
 def test_unknown_injected_names_are_refused():
