@@ -150,8 +150,8 @@ def smallest_exact_by_size(
 ) -> SubsetScores:
     """Subsets in order of size, up to the first size at which one gets every list right.
 
-    A subset is first run on a few lists; only one that gets those right is run on all. So the
-    scores of the others are upper bounds from those few, below 1 per list.
+    A subset is first run on a few lists; only one that gets those right is run on all. The scores
+    of the others are of those few lists alone: below 1 per list, and no estimate for all.
     """
     count = len(feeding_edges(config_of(model)))
     few = lists[torch.linspace(0, len(lists) - 1, min(SCREEN, len(lists))).long()]
