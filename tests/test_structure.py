@@ -20,7 +20,7 @@ LAYERS = [
     ["history"],
     ["training"],
     ["checkpoints"],
-    ["attention"],
+    ["attention", "circuit"],
     ["ablation", "representation"],
     ["interventions", "interchange", "minimal_circuits"],
     ["seeds"],
