@@ -17,6 +17,7 @@ import math
 import os
 import platform
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -37,6 +38,20 @@ LISTS_SCORED = 10_000
 """Where no list is held out, all lists up to this many are scored, else a sample of this size."""
 
 
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """One CPU thread for PyTorch: cells run side by side, and alike however many do."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@_one_thread()
 def train_group(configs: Sequence[Config]) -> list[TrainResult]:
     """Train configs that differ by their seed only, one after the other.
 
@@ -77,8 +92,7 @@ def run_unit(index: int, cells: Sequence[Cell], work: Work) -> tuple[int, list[O
         return index, [_run_alone(cells[0], work)]
     started = time.perf_counter()
     try:
-        with _one_thread():
-            trained = list(zip(cells, work.train([cell.config for cell in cells]), strict=True))
+        trained = list(zip(cells, work.train([cell.config for cell in cells]), strict=True))
     except Exception as error:
         failure = _error_of(error)
         return index, [{**_run_alone(cell, work), "group_error": failure} for cell in cells]
@@ -91,6 +105,7 @@ def run_unit(index: int, cells: Sequence[Cell], work: Work) -> tuple[int, list[O
     return index, outcomes
 
 
+@_one_thread()
 def measure_training(trained: TrainResult) -> dict[str, Any]:
     """The figures of one training, on held-out lists where there are any, else all or a sample.
 
@@ -197,8 +212,7 @@ def _outcome(run: Callable[[], Mapping[str, Any]]) -> Outcome:
     """What `run` gives or raises, with its time and the versions that made it."""
     started = time.perf_counter()
     try:
-        with _one_thread():
-            result = json.loads(json.dumps(_finite(run())))
+        result = json.loads(json.dumps(_finite(run())))
         outcome: Outcome = {"status": "done", "result": result}
     except Exception as error:
         outcome = {"status": "failed", "error": _error_of(error)}
@@ -209,15 +223,14 @@ def _outcome(run: Callable[[], Mapping[str, Any]]) -> Outcome:
 
 def versions() -> dict[str, str]:
     """The versions that decide what a run computes, and the GPU where there is one."""
-    import torch
-
     found = {"python": platform.python_version()}
     for name in ("listcomp_utils", "torch", "transformer_lens"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             found[name] = "not installed"
-    if torch.cuda.is_available():
+    torch = sys.modules.get("torch")  # not for the sake of a cell that failed before it
+    if torch is not None and torch.cuda.is_available():
         found["gpu"] = torch.cuda.get_device_name()
     return found
 
@@ -233,16 +246,3 @@ def _finite(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """One CPU thread for PyTorch: cells run side by side, and alike however many do."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
