@@ -210,7 +210,6 @@ def _reporter(
                     bar.set_postfix_str(f"{next(failed)} failed", refresh=False)
                 bar.update()
 
-            bar.refresh()
             yield advance
         return
     started, done = time.monotonic(), itertools.count(1)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Literal
 
 import joblib
@@ -39,8 +41,9 @@ def open_workers(backend: Backend, scheduler: str | None, jobs: int, cells: int)
     elif backend == "dask":
         with (
             _dask_client(scheduler) as client,
-            joblib.parallel_config(backend="dask", client=client),
+            joblib.parallel_config(backend="dask", client=client) as settings,
         ):
+            _mend(settings["backend"])
             yield len(client.nthreads())
     elif backend == "ray":
         try:
@@ -78,6 +81,29 @@ def _dask_client(scheduler: str | None) -> Iterator[Any]:
                 f"it has {sorted(threads.values())}: PyTorch's settings are the process's"
             )
         yield client
+
+
+def _mend(backend: Any) -> None:
+    """Make joblib's dask backend raise for a task that keeps killing its workers, and use one.
+
+    By itself (joblib 1.6) it calls nobody back for a task that dask gave up, and so waits for ever;
+    and where the cluster has a single worker, it runs the tasks in this process instead.
+    """
+    submit, retrieve = backend.submit, backend.retrieve_result_callback
+    count = backend.effective_n_jobs
+
+    def submit_and_tell(task: Any, callback: Callable[[Any], None]) -> Future:
+        future = submit(task, callback)
+        future.add_done_callback(lambda done: callback(done) if done.exception() else None)
+        return future
+
+    def retrieve_or_raise(out: Any) -> Any:
+        if isinstance(out, Future):
+            raise BrokenProcessPool(str(out.exception())) from out.exception()
+        return retrieve(out)
+
+    backend.submit, backend.retrieve_result_callback = submit_and_tell, retrieve_or_raise
+    backend.effective_n_jobs = lambda n_jobs: max(2, count(n_jobs))
 
 
 def results_of(tasks: Iterator[Any], workers: int, backend: Backend) -> Iterator[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -362,23 +363,44 @@ def test_kill_9_loses_nothing_and_repeats_nothing(tmp_path):
     assert len(json.loads((tmp_path / "table.json").read_text())) == 20
 
 
-def test_on_a_local_dask_cluster(tmp_path):
+@pytest.fixture
+def dask_cluster():
+    """A function that starts a local cluster and gives the keywords to run on it."""
     distributed = pytest.importorskip("distributed")
+    with contextlib.ExitStack() as stack:
+
+        def start(workers, threads=1):
+            cluster = distributed.LocalCluster(
+                n_workers=workers, threads_per_worker=threads, dashboard_address=None
+            )
+            stack.enter_context(cluster)
+            return dict(backend="dask", scheduler=cluster.scheduler_address)
+
+        yield start
+
+
+def test_a_dask_cluster_gives_what_this_machine_gives(tmp_path, dask_cluster):
     cells = config_cells({"seed": range(4)}, TINY)
-    one, two = dict(n_workers=2, threads_per_worker=1), dict(n_workers=1, threads_per_worker=2)
-    for shape in (one, two):
-        with distributed.LocalCluster(**shape, dashboard_address=None) as cluster:
-            how = dict(backend="dask", scheduler=cluster.scheduler_address)
-            if shape is two:
-                with pytest.raises(ConfigError, match="workers of one thread each"):
-                    quiet(cells, tmp_path / "threads", **how)
-            else:
-                quiet(cells, tmp_path / "dask", train=refuse_odd_seeds, **how)
+    there = quiet(cells, tmp_path / "dask", train=refuse_odd_seeds, **dask_cluster(2))
     here = quiet(cells, tmp_path / "here", train=refuse_odd_seeds)
-    there = quiet(cells, tmp_path / "dask")
     for row in (*here, *there):
         del row["seconds"]
     assert there == here
+    assert [row["status"] for row in here] == ["done", "failed", "done", "failed"]
+
+
+def test_a_cell_that_kills_its_dask_worker_fails_alone(tmp_path, dask_cluster):
+    rows = quiet(config_cells({"seed": range(3)}, TINY), tmp_path, train=die, **dask_cluster(1))
+    kinds = [row["error"].split(":")[0] for row in rows]
+    assert kinds == ["ValueError", "BrokenProcessPool", "ValueError"]
+
+
+def test_a_dask_cluster_that_is_not_fit_is_refused(tmp_path, dask_cluster):
+    cells = config_cells({"seed": range(2)}, TINY)
+    with pytest.raises(ConfigError, match="workers of one thread each"):
+        quiet(cells, tmp_path / "threads", **dask_cluster(1, threads=2))
+    with pytest.raises(ConfigError, match="the backend dask needs scheduler"):
+        quiet(cells, tmp_path / "none", backend="dask")
 
 
 # The command.
