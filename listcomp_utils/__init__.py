@@ -37,6 +37,7 @@ _MODULE_OF = {
     "load_model": "checkpoints",
     "load_or_train": "checkpoints",
     "save_model": "checkpoints",
+    "run_sweep": "sweep",
 }
 
 __all__ = sorted(_MODULE_OF)

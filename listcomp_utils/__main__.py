@@ -1,4 +1,4 @@
-"""The command line: `python -m listcomp_utils run | train | seeds | sync | refresh`."""
+"""The command line: `python -m listcomp_utils run | train | seeds | sweep | sync | refresh`."""
 
 from __future__ import annotations
 
@@ -46,7 +46,26 @@ def _parser() -> argparse.ArgumentParser:
     seeds.add_argument("--out", default="artifacts", help="folder of PRESET_seeds.json (artifacts)")
     seeds.set_defaults(command=_seeds)
 
-    for command in (run, train):
+    sweep = commands.add_parser("sweep", help="train or run a notebook over a grid of parameters")
+    sweep.add_argument(
+        "-g",
+        dest="grid",
+        action="append",
+        default=[],
+        metavar="name=values",
+        help="values to try, as -g list_len=2,3 -g seed=0..4",
+    )
+    sweep.add_argument("--name", help="folder under artifacts/runs/sweeps (the grid's names)")
+    sweep.add_argument("--notebook", metavar="03", help="run this notebook instead of training")
+    sweep.add_argument("--jobs", type=int, help="processes, one thread each (one a core)")
+    sweep.add_argument("--stack-seeds", action="store_true", help="train seeds of a cell together")
+    sweep.add_argument("--retry-failed", action="store_true", help="run failed cells again")
+    sweep.add_argument("--keep-models", metavar="FOLDER", help="save the trained models there")
+    sweep.add_argument("--backend", choices=["loky", "dask", "ray"], default="loky")
+    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of the dask or ray cluster")
+    sweep.set_defaults(command=_sweep)
+
+    for command in (run, train, sweep):
         command.add_argument(
             "-p",
             dest="parameters",
@@ -117,6 +136,12 @@ def _seeds(options: argparse.Namespace) -> int:
         write_rows(rows, path)
     print(f"saved {path}")
     return 0
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from listcomp_utils.sweep_command import sweep
+
+    return sweep(options, _parameters(options))
 
 
 def _sync(options: argparse.Namespace) -> int:

@@ -8,8 +8,9 @@ check_claims("01_train", [
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -73,6 +74,15 @@ def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
         raise ClaimError(
             "; ".join(f"{c.name}: {format_value(c.value)}, expected {c.expected}" for c in failed)
         )
+
+
+def recorded_claims(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The claims that an executed notebook (nbformat 4) recorded, as plain values; [] if none."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if CLAIMS_MIME in output.get("data", {}):
+                return json.loads(json.dumps(output["data"][CLAIMS_MIME]["claims"]))
+    return []
 
 
 def format_value(value: Any) -> str:

@@ -7,6 +7,7 @@ This module imports nothing heavy, so that a wrong setting fails before PyTorch 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import math
@@ -265,6 +266,7 @@ _OPEN_RANGES = {
 }
 
 
+@functools.cache
 def field_types() -> dict[str, Any]:
     """Type of each field of `Config`."""
     hints = typing.get_type_hints(Config)

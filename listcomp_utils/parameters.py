@@ -53,10 +53,15 @@ def read_parameters(
         for name, kind in option_types.items()
         if name in namespace
     }
+    check_lowest(options)
+    return make_config(values), SimpleNamespace(**options)
+
+
+def check_lowest(options: Mapping[str, Any]) -> None:
+    """Raise ConfigError for a whole number of a notebook's own that is below its least value."""
     for name, lowest in LOWEST.items():
         if options.get(name, lowest) < lowest:
             raise ConfigError(f"{name} must be at least {lowest}, got {options[name]}")
-    return make_config(values), SimpleNamespace(**options)
 
 
 def make_config(values: Mapping[str, Any]) -> Config:

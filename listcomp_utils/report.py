@@ -16,7 +16,7 @@ from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
-from listcomp_utils.claims import CLAIMS_MIME, format_value
+from listcomp_utils.claims import format_value, recorded_claims
 from listcomp_utils.display import METADATA_KEY, PLOTLY_MIME
 from listcomp_utils.files import write_atomically
 from listcomp_utils.runner import NotebookRun
@@ -77,14 +77,12 @@ def write_report(runs: Sequence[NotebookRun], folder: Path, parameters: Mapping[
 
 def _write_notebook_page(run: NotebookRun, folder: Path) -> dict[str, Any]:
     notebook = nbformat.read(run.path, as_version=4)
-    summary = {"name": run.name, "error": run.error, "figure": None, "claims": []}
-    summary |= _question_and_answer(notebook)
+    summary = {"name": run.name, "error": run.error, "figure": None}
+    summary |= _question_and_answer(notebook) | {"claims": recorded_claims(notebook)}
     count = 0
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            if CLAIMS_MIME in data:
-                summary["claims"] = json.loads(json.dumps(data[CLAIMS_MIME]["claims"]))
             page = output.get("metadata", {}).get(METADATA_KEY, {}).get("page")
             if page:
                 link = f'<a href="{page}">{html.escape(data["text/plain"])}</a>'

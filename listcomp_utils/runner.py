@@ -64,24 +64,62 @@ def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
     return [n for n in notebooks if not only or n.stem.startswith(tuple(only))]
 
 
-def declared_parameters(notebook: Path) -> dict[str, str]:
-    """The parameters a notebook takes, with their help texts."""
+def declared_parameters(notebook: Path) -> dict[str, dict[str, str]]:
+    """The parameters a notebook takes, each with its `default`, `inferred_type_name` and `help`.
+
+    The default is source text, as papermill's `inspect_notebook` gives it.
+    """
     import papermill
 
-    found = papermill.inspect_notebook(str(notebook))
-    return {name: details["help"] for name, details in found.items()}
+    return papermill.inspect_notebook(str(notebook))
+
+
+def execute_notebook(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], progress: bool = True
+) -> str | None:
+    """Execute one notebook headless into `output`; what went wrong in it, or None.
+
+    Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    os.environ.update(HEADLESS, **{REPORT_VARIABLE: str(output.parent)})
+    bar = {
+        "desc": f"{notebook.stem} cells",
+        "mininterval": 0.5 if sys.stderr.isatty() else 10,
+    }
+    try:
+        papermill.execute_notebook(
+            notebook,
+            output,
+            parameters=dict(parameters),
+            cwd=series_dir(),
+            kernel_name="python3",
+            progress_bar=bar if progress else False,
+        )
+    except PapermillExecutionError as failure:
+        return f"{failure.ename}: {failure.evalue}"
+    finally:
+        os.environ.pop(REPORT_VARIABLE)
+    return None
 
 
 def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str) -> None:
     """Raise ConfigError for a parameter no notebook takes, a wrong value, or an odd run name."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ConfigError(f"name must be letters, digits, '.', '_' and '-', got {name!r}")
+    check_run_name(name)
     known = {parameter for notebook in notebooks for parameter in declared_parameters(notebook)}
     check_names(parameters, sorted(known), "parameter")
     make_config({k: v for k, v in parameters.items() if k == "preset" or k in field_types()})
     for option, kind in OPTION_TYPES.items():
         if option in parameters:
             coerce(option, parameters[option], kind)
+
+
+def check_run_name(name: str) -> None:
+    """Raise ConfigError for a name that cannot be a folder's."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
+        raise ConfigError(f"name must be letters, digits, '.', '_' and '-', got {name!r}")
 
 
 def run_series(
@@ -95,9 +133,6 @@ def run_series(
     Raises:
         ConfigError: before anything runs, for a bad parameter, name or choice of notebooks.
     """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
     from listcomp_utils.report import write_report
 
     notebooks = select_notebooks(only)
@@ -105,31 +140,18 @@ def run_series(
     work = _new_folder(name)
     place = runs_dir() / name
     runs: list[NotebookRun] = []
-    os.environ.update(HEADLESS, **{REPORT_VARIABLE: str(work)})
     try:
         for number, notebook in enumerate(notebooks, start=1):
             left = len(notebooks) - number
             print(f"[{number}/{len(notebooks)}] {notebook.stem} ({left} left after it)", flush=True)
             declared = declared_parameters(notebook)
-            output, error = work / notebook.name, None
-            try:
-                papermill.execute_notebook(
-                    notebook,
-                    output,
-                    parameters={k: v for k, v in parameters.items() if k in declared},
-                    cwd=series_dir(),
-                    kernel_name="python3",
-                    progress_bar={
-                        "desc": f"{notebook.stem} cells",
-                        "mininterval": 0.5 if sys.stderr.isatty() else 10,
-                    },
-                )
-            except PapermillExecutionError as failure:
-                error = f"{failure.ename}: {failure.evalue}"
+            output = work / notebook.name
+            given = {name: value for name, value in parameters.items() if name in declared}
+            error = execute_notebook(notebook, output, given)
+            if error:
                 print(f"  FAILED {error}\n  kept: {place / notebook.name}", flush=True)
             runs.append(NotebookRun(notebook.stem, output, error))
     finally:
-        os.environ.pop(REPORT_VARIABLE)
         if runs:
             write_report(runs, work, dict(parameters))
         _publish(work, place)

@@ -29,7 +29,11 @@ LAYERS = [
     ["display"],
     ["claims"],
     ["pairs", "readme", "runner"],
-    ["report"],
+    ["report", "grid"],
+    ["records", "cells", "sweep_table"],
+    ["workers"],
+    ["sweep"],
+    ["sweep_command"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FIGURE_LIBRARIES = {"plotly", "matplotlib", "circuitsvis", "IPython"}
