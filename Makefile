@@ -25,8 +25,7 @@ refresh: $(READY)
 	$(BIN)/python -m listcomp_utils refresh
 
 bench: $(READY)
-	$(BIN)/python benchmarks/bench_training.py
-	$(BIN)/python benchmarks/bench_ablation.py
+	$(BIN)/python benchmarks
 
 # The checkpoints that ship in artifacts/: about six minutes.
 checkpoints: $(READY)

@@ -23,7 +23,7 @@ LAYERS = [
     ["checkpoints"],
     ["attention", "circuit"],
     ["ablation", "representation"],
-    ["interventions", "interchange", "minimal_circuits"],
+    ["interventions", "interchange", "minimal_circuits", "dynamics", "plateau"],
     ["seeds"],
     ["figures", "static_traces"],
     ["heatmaps", "diagrams", "static_images"],
