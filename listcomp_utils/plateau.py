@@ -69,6 +69,7 @@ def study_recipe(steps: int) -> Config:
     """
     return Config.preset(
         "study",
+        embed_scale=1.0,
         steps=steps,
         batch_size=128,
         lr=1e-3,

@@ -21,6 +21,7 @@ def test_the_authors_recipe_differs_from_the_preset_in_training_only():
     ours = Config.preset("study")
     assert (theirs.lr, theirs.batch_size, theirs.schedule) == (1e-3, 128, "constant")
     assert (theirs.adam_beta2, theirs.weight_decay, theirs.warmup_steps) == (0.999, 0.01, 0)
+    assert theirs.embed_scale == 1
     for name in ("list_len", "n_digits", "d_model", "n_layers", "train_fraction", "split_seed"):
         assert getattr(theirs, name) == getattr(ours, name)
 
