@@ -27,17 +27,18 @@ refresh: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks
 
-# The checkpoints that ship in artifacts/: about six minutes.
+# The checkpoints that ship in artifacts/: under a minute.
 checkpoints: $(READY)
 	$(BIN)/python -m listcomp_utils train -p preset seed --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
 
-# Eight seeds of each preset, measured: the study's take about five minutes each, once.
+# Eight seeds of each preset, measured: the study's take about half a minute each, once.
 seeds: $(READY)
 	$(BIN)/python -m listcomp_utils seeds seed
 	$(BIN)/python -m listcomp_utils seeds study
 
-# The study preset's recipe against its authors' over 20 seeds, and the course of three of each.
+# The study preset's recipe against its authors' over 20 seeds, and the course of three of each:
+# about half an hour, once.
 plateau: $(READY)
 	$(BIN)/python -m listcomp_utils plateau
 	$(BIN)/python -m listcomp_utils dynamics
