@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test lab sync refresh bench checkpoints seeds clean
+.PHONY: run test lab sync refresh bench checkpoints seeds plateau clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -25,18 +25,23 @@ refresh: $(READY)
 	$(BIN)/python -m listcomp_utils refresh
 
 bench: $(READY)
-	$(BIN)/python benchmarks/bench_training.py
-	$(BIN)/python benchmarks/bench_ablation.py
+	$(BIN)/python benchmarks
 
-# The checkpoints that ship in artifacts/: about six minutes.
+# The checkpoints that ship in artifacts/: under a minute.
 checkpoints: $(READY)
 	$(BIN)/python -m listcomp_utils train -p preset seed --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
 
-# Eight seeds of each preset, measured: the study's take about five minutes each, once.
+# Eight seeds of each preset, measured: the study's take about half a minute each, once.
 seeds: $(READY)
 	$(BIN)/python -m listcomp_utils seeds seed
 	$(BIN)/python -m listcomp_utils seeds study
+
+# The study preset's recipe against its authors' over 20 seeds, and the course of three of each:
+# about half an hour, once.
+plateau: $(READY)
+	$(BIN)/python -m listcomp_utils plateau
+	$(BIN)/python -m listcomp_utils dynamics
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -4,19 +4,16 @@ The plain loop is what the seed notebook does, written afresh from its descripti
 lists, shuffled batches of 128, Adam at 1e-3 on the hooked model, and after each epoch an accuracy
 measured one list at a time, token by token. How many epochs and lists the notebook used is not
 recorded; 15 epochs (it names epoch 14) and 1,000 lists an epoch stand in, and the share of time
-that each takes is printed, so that other numbers can be worked out.
-
-    python benchmarks/bench_training.py [--epochs 15] [--evaluated 1000]
+that each takes is shown, so that other numbers can be worked out.
 """
 
 from __future__ import annotations
 
-import argparse
-import platform
 import time
 
 import torch
 import torch.nn.functional as F
+from rows import Row
 
 from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy, mean_loss
@@ -24,10 +21,34 @@ from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.task import all_lists, input_tokens, sample_lists
 from listcomp_utils.training import train
 
-SEEDS = 20
+SEEDS, EPOCHS, EVALUATED = 20, 15, 1000
 
 
-def plain_loop(config: Config, epochs: int, evaluated: int) -> dict[str, float]:
+def rows() -> list[Row]:
+    """The seed preset trained for 20 seeds: median seconds, worst loss, worst accuracy."""
+    config = Config.preset("seed", device="cpu")
+    train(config.replace(steps=20), progress="none")
+    results = [train(config.replace(seed=seed), progress="none") for seed in range(SEEDS)]
+    times = sorted(result.history.seconds for result in results)
+    losses = [result.history.best.train_loss for result in results]
+    right = [accuracy(result.model).per_list for result in results]
+    plain = plain_loop(config)
+    median = times[SEEDS // 2]
+    spread = f"({times[0]:.2g} to {times[-1]:.2g})"
+    loop = f"plain hooked loop, one seed, {EPOCHS} epochs"
+    total = plain["training"] + plain["evaluation"]
+    hooked = seconds_per_step(make_model(config), config) * 1e3
+    bare = seconds_per_step(make_native_model(config), config) * 1e3
+    return [
+        Row(f"seed preset trained, median of {SEEDS} {spread}", median, total, "s", loop),
+        Row("  against its training alone", median, plain["training"], "s", loop),
+        Row("  loss at the end, worst", max(losses), plain["loss"], "nats", loop),
+        Row("  lists right, worst", min(right), plain["right"], "", loop, bigger_is_better=True),
+        Row("seed preset, one step", bare, hooked, "ms", "the same step with hooks"),
+    ]
+
+
+def plain_loop(config: Config) -> dict[str, float]:
     """Train the way notebooks often do; seconds of training and of evaluation, and the result."""
     model = make_model(config)
     tokens = input_tokens(config, sample_lists(config, 50_000, seed=1))
@@ -36,7 +57,7 @@ def plain_loop(config: Config, epochs: int, evaluated: int) -> dict[str, float]:
         [weight for weight in model.parameters() if weight.requires_grad], lr=1e-3
     )
     spent = {"training": 0.0, "evaluation": 0.0}
-    for _ in range(epochs):
+    for _ in range(EPOCHS):
         started = time.perf_counter()
         for batch in loader:
             logits = model(batch)[:, :-1]
@@ -45,10 +66,10 @@ def plain_loop(config: Config, epochs: int, evaluated: int) -> dict[str, float]:
             loss.backward()
             optimizer.step()
         trained = time.perf_counter()
-        right = sum(copies_right(model, config, row) for row in tokens[:evaluated])
+        right = sum(copies_right(model, config, row) for row in tokens[:EVALUATED])
         spent["training"] += trained - started
         spent["evaluation"] += time.perf_counter() - trained
-    return {**spent, "right": right / evaluated, "loss": mean_loss(model)}
+    return {**spent, "right": right / EVALUATED, "loss": mean_loss(model)}
 
 
 @torch.no_grad()
@@ -74,41 +95,3 @@ def seconds_per_step(model: torch.nn.Module, config: Config, steps: int = 200) -
         loss.backward()
         optimizer.step()
     return (time.perf_counter() - started) / steps
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--epochs", type=int, default=15)
-    parser.add_argument("--evaluated", type=int, default=1000)
-    options = parser.parse_args()
-    config = Config.preset("seed", device="cpu")
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
-
-    train(config.replace(steps=20), progress="none")
-    results = [train(config.replace(seed=seed), progress="none") for seed in range(SEEDS)]
-    seconds = sorted(result.history.seconds for result in results)
-    losses = [result.history.best.train_loss for result in results]
-    right = [accuracy(result.model).per_list for result in results]
-    plain = plain_loop(config, options.epochs, options.evaluated)
-    total = plain["training"] + plain["evaluation"]
-    hooked = seconds_per_step(make_model(config), config)
-    bare = seconds_per_step(make_native_model(config), config)
-    median = seconds[SEEDS // 2]
-
-    rows = [
-        ("what", "ours", "baseline", "ratio"),
-        ("seconds to a trained model", f"{median:.2f}", f"{total:.1f}", f"{total / median:.0f}x"),
-        ("  of which training", f"{median:.2f}", f"{plain['training']:.1f}", ""),
-        ("  of which evaluation", "included", f"{plain['evaluation']:.1f}", ""),
-        ("loss at the end", f"{max(losses):.4f}", f"{plain['loss']:.4f}", ""),
-        ("lists right at the end", f"{min(right):.3f}", f"{plain['right']:.3f}", ""),
-        ("ms a step", f"{bare * 1e3:.2f}", f"{hooked * 1e3:.2f}", f"{hooked / bare:.1f}x"),
-    ]
-    print(f"ours: {SEEDS} seeds; seconds are the median ({seconds[0]:.2f} to {seconds[-1]:.2f}),")
-    print("loss and lists right the worst. Baseline: one seed.")
-    for what, *cells in rows:
-        print(what.ljust(28), *(cell.ljust(10) for cell in cells))
-
-
-if __name__ == "__main__":
-    main()

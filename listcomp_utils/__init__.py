@@ -33,6 +33,7 @@ _MODULE_OF = {
     "generate": "generation",
     "mean_loss": "generation",
     "train": "training",
+    "train_many": "training",
     "CheckpointError": "checkpoints",
     "load_model": "checkpoints",
     "load_or_train": "checkpoints",

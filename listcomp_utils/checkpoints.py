@@ -27,7 +27,8 @@ from listcomp_utils.config import ARCHITECTURE_FIELDS, Config
 from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
 from listcomp_utils.history import History
 from listcomp_utils.model import config_of, frozen_weights, make_model
-from listcomp_utils.training import Progress, train
+from listcomp_utils.progress import Progress
+from listcomp_utils.training import train
 from listcomp_utils.values import ConfigError
 
 FORMAT = "listcomp_utils 1"

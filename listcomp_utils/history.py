@@ -34,8 +34,11 @@ class History:
     """Step of the lowest training loss: the weights that were kept."""
     steps_done: int
     seconds: float
-    """Wall time of the optimiser steps and evaluations, model building excluded."""
+    """Wall time of the optimiser steps and evaluations, model building excluded; that of all
+    models where several were trained at once."""
     interrupted: bool = False
+    diverged: bool = False
+    """The loss stopped being a number after `steps_done` steps; what is kept is from before."""
 
     @property
     def best(self) -> Evaluation:

@@ -51,7 +51,8 @@ def make_model(config: Config) -> TransformerBridge:
     """A freshly initialised model with hooks, on the config's device.
 
     Weights are drawn as TransformerLens does (normal, 0.8 / sqrt(d_model), W_O divided by
-    sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`.
+    sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`; the embeddings of
+    tokens and positions are then multiplied by `config.embed_scale`.
     A frozen W_V or W_O is the identity, so that several heads together copy the residual stream
     once.
     """
@@ -80,6 +81,9 @@ def make_native_model(config: Config) -> NativeModel:
             # The library's native unembedding has no bias; the seed notebook's has a trained one.
             model.head = nn.Linear(config.d_model, config.d_vocab, bias=True)
     initialize_native_model(model, bridge_config)
+    with torch.no_grad():
+        model.tok_embed.weight *= config.embed_scale
+        model.pos.weight *= config.embed_scale
     for layer, block in enumerate(model.layers):
         _install_mask(block.attn, build_mask(config)[layer])
         _freeze(block.attn, config)

@@ -1,8 +1,9 @@
-"""Training a list copier, with a history that can be trusted.
+"""Training list copiers, one or many at once, with a history that can be trusted.
 
     result = train(Config.preset("seed", seed=3))
     result.model                                   # best weights by training loss, with hooks
     result.history.evaluations[-1].train.per_list  # 1.0
+    results = train_many(Config.preset("study"), seeds=range(8))
 
 The weights kept are chosen by the loss on the training lists, never by the held-out lists, so
 that figures on the held-out lists stay honest.
@@ -11,43 +12,32 @@ that figures on the held-out lists stay honest.
 from __future__ import annotations
 
 import contextlib
-import copy
 import math
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Literal
 
 import torch
-from jaxtyping import Int
 from torch import Tensor
-from tqdm import tqdm
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.model_bridge.sources.native import NativeModel
 
+from listcomp_utils.batches import list_batches
 from listcomp_utils.config import Config
-from listcomp_utils.files import HEADLESS_VARIABLE
-from listcomp_utils.generation import accuracy, loss, mean_loss
 from listcomp_utils.history import Evaluation, History
-from listcomp_utils.model import add_hooks, device_of, make_native_model
-from listcomp_utils.task import (
-    ListSplit,
-    input_tokens,
-    loss_floor,
-    sample_lists,
-    split_lists,
-    target_tokens,
-)
-
-Progress = Literal["auto", "bar", "lines", "none"]
+from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.progress import Progress, reporter
+from listcomp_utils.stacks import ModelStack, make_stack
+from listcomp_utils.task import ListSplit, loss_floor, sample_lists, split_lists
+from listcomp_utils.values import ConfigError
 
 MOST_EVALUATED = 10_000
 """Lists of each split that one evaluation during training runs at most (a fixed sample of them)."""
 
 SMALL_STEP = 200_000
 """Below this many activations a step, more than one CPU thread costs more than it gains."""
+
+Callback = Callable[[int, ModelStack], None]
+"""Called with the step and the models at each evaluation, to measure what it likes."""
 
 
 @dataclass(frozen=True)
@@ -65,82 +55,145 @@ class TrainResult:
 def train(config: Config, progress: Progress = "auto") -> TrainResult:
     """Train one model; the same config gives bit-identical weights on one machine.
 
-    All lists are trained on as long as they can be enumerated, each once before any comes again,
-    in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
-    training early and returns what was learned, with `history.interrupted` set.
+    See `train_many`, of which this is the case of one.
 
     Raises:
         ConfigError: when the config's device is not available.
         RuntimeError: when the loss stops being a number.
     """
-    model = make_native_model(config)
+    (result,) = train_many(config, [config.seed], progress)
+    if result.history.diverged:
+        raise RuntimeError(
+            f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
+            f"lower lr (now {config.lr})"
+        )
+    return result
+
+
+def train_many(
+    config: Config,
+    seeds: Iterable[int],
+    progress: Progress = "auto",
+    callback: Callback | None = None,
+) -> list[TrainResult]:
+    """Train one model a seed (`config.seed` is not used), all in one batch, in the seeds' order.
+
+    Each model starts and reads its batches as if it were trained alone, and ends with the same
+    weights up to the rounding of floats; with the study's architecture on a CPU, bit for bit.
+
+    All lists are trained on as long as they can be enumerated, each once before any comes again,
+    in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
+    training early and returns what was learned, with `history.interrupted` set. A model whose
+    loss stops being a number keeps its best weights before that, has `history.diverged` set, and
+    leaves the others alone.
+
+    Raises:
+        ConfigError: for no seeds, a seed twice or below 0, or a device that is not available.
+    """
+    seeds = list(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must be one or more different whole numbers, got {seeds}")
+    configs = [config.replace(seed=seed) for seed in seeds]
+    stack = make_stack(config, seeds)
     split = split_lists(config)
+    runs = [_Run(one) for one in configs]
     watched = _watched(config, split)
+    streams = [list_batches(one, split, torch.Generator().manual_seed(one.seed)) for one in configs]
     optimizer = torch.optim.AdamW(
-        [weight for weight in model.parameters() if weight.requires_grad],
+        list(stack.weights.values()),
         lr=config.lr,
         betas=(0.9, config.adam_beta2),
         weight_decay=config.weight_decay,
         fused=True,
     )
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate_factor(config))
-    evaluations: list[Evaluation] = []
-    best_weights: dict[str, Tensor] = {}
 
-    def observe(step: int) -> Evaluation:
-        row = _evaluate(model, step, watched)
-        if not math.isfinite(row.train_loss):
-            raise RuntimeError(
-                f"training diverged: the loss is {row.train_loss} after {step} steps; "
-                f"lower lr (now {config.lr})"
-            )
-        if row.train_loss < min((past.train_loss for past in evaluations), default=math.inf):
-            best_weights.update(copy.deepcopy(model.state_dict()))
-        evaluations.append(row)
-        return row
+    def observe(step: int) -> list[Evaluation]:
+        for number, (run, row) in enumerate(
+            zip(runs, _evaluate(stack, step, watched), strict=True)
+        ):
+            run.add(row, {name: weight[number] for name, weight in stack.weights.items()})
+        if callback is not None:
+            callback(step, stack)
+        return [run.evaluations[-1] for run in runs if not run.diverged]
 
     step, interrupted = 0, False
     started = time.perf_counter()
-    with _threads_for(config), _reporter(config, progress) as report:
+    with _threads_for(config, len(seeds)), reporter(config, progress) as report:
         observe(0)
         try:
-            for tokens, targets in _batches(config, split, device_of(model)):
-                optimizer.zero_grad(set_to_none=True)
-                loss(model(tokens), targets).backward()
+            for lists in zip(*streams, strict=True):
+                stack.loss_and_gradients(torch.stack(lists).to(stack.device))
                 optimizer.step()
                 schedule.step()
                 step += 1
                 if step % config.eval_every == 0 or step == config.steps:
-                    report(observe(step))
+                    rows = observe(step)
+                    if not rows:
+                        break
+                    report(rows)
                 if step == config.steps:
                     break
         except KeyboardInterrupt:
             interrupted = True
-            if evaluations[-1].step != step:
+            if any(run.evaluations[-1].step != step for run in runs if not run.diverged):
                 observe(step)
 
-    history = History(
-        evaluations=tuple(evaluations),
-        train_loss_floor=loss_floor(config, split.train),
-        best_step=min(evaluations, key=lambda row: row.train_loss).step,
-        steps_done=step,
-        seconds=time.perf_counter() - started,
-        interrupted=interrupted,
-    )
-    best_model = make_native_model(config)
-    best_model.load_state_dict(best_weights)
-    return TrainResult(config, add_hooks(best_model), add_hooks(model), history)
+    seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
+    return [
+        TrainResult(
+            config=run.config,
+            model=add_hooks(_with_weights(run.config, run.best_weights)),
+            last_model=add_hooks(_with_weights(run.config, last.state_dict())),
+            history=run.history(step, seconds, floor, interrupted),
+        )
+        for run, last in zip(runs, stack.members, strict=True)
+    ]
 
 
-def _evaluate(model: NativeModel, step: int, watched: ListSplit) -> Evaluation:
-    some_held_out = len(watched.held_out) > 0
-    return Evaluation(
-        step=step,
-        train_loss=mean_loss(model, watched.train),
-        train=accuracy(model, watched.train),
-        held_out_loss=mean_loss(model, watched.held_out) if some_held_out else None,
-        held_out=accuracy(model, watched.held_out) if some_held_out else None,
-    )
+class _Run:
+    """What is kept of one model's training."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.evaluations: list[Evaluation] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.diverged_at: int | None = None
+
+    @property
+    def diverged(self) -> bool:
+        return self.diverged_at is not None
+
+    def add(self, row: Evaluation, weights: dict[str, Tensor]) -> None:
+        if self.diverged:
+            return
+        if not math.isfinite(row.train_loss):
+            self.diverged_at = row.step
+            return
+        if row.train_loss < min((past.train_loss for past in self.evaluations), default=math.inf):
+            self.best_weights = {name: weight.clone() for name, weight in weights.items()}
+        self.evaluations.append(row)
+
+    def history(self, steps: int, seconds: float, floor: float, interrupted: bool) -> History:
+        return History(
+            evaluations=tuple(self.evaluations),
+            train_loss_floor=floor,
+            best_step=min(self.evaluations, key=lambda row: row.train_loss).step,
+            steps_done=self.diverged_at if self.diverged else steps,
+            seconds=seconds,
+            interrupted=interrupted,
+            diverged=self.diverged,
+        )
+
+
+def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluation]:
+    train = stack.evaluate(watched.train)
+    nothing = [(None, None)] * len(train)
+    held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
+    return [
+        Evaluation(step, *on_train, *on_held_out)
+        for on_train, on_held_out in zip(train, held_out, strict=True)
+    ]
 
 
 def _watched(config: Config, split: ListSplit) -> ListSplit:
@@ -152,39 +205,11 @@ def _watched(config: Config, split: ListSplit) -> ListSplit:
     return ListSplit(train, split.held_out[:MOST_EVALUATED])
 
 
-def _batches(
-    config: Config, split: ListSplit, device: torch.device
-) -> Iterator[tuple[Int[Tensor, "list sequence"], Int[Tensor, "list sequence"]]]:
-    """Endless batches of tokens and targets, in an order that follows `config.seed`."""
-    generator = torch.Generator().manual_seed(config.seed)
-    for lists in _list_batches(config, split, generator):
-        lists = lists.to(device)
-        yield input_tokens(config, lists), target_tokens(config, lists)
-
-
-def _list_batches(
-    config: Config, split: ListSplit, generator: torch.Generator
-) -> Iterator[Int[Tensor, "list position"]]:
-    if split.train is None:
-        place_values = config.n_digits ** torch.arange(config.list_len, dtype=torch.double)
-        held_out = split.held_out.double() @ place_values
-        lists = split.held_out[:0]
-        while True:
-            while len(lists) < config.batch_size:
-                shape = (config.batch_size, config.list_len)
-                drawn = torch.randint(config.n_digits, shape, generator=generator)
-                fresh = drawn[~torch.isin(drawn.double() @ place_values, held_out)]
-                lists = torch.cat([lists, fresh])
-            yield lists[: config.batch_size]
-            lists = lists[config.batch_size :]
-    size = min(config.batch_size, len(split.train))
-    waiting = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(waiting) < size:
-            order = torch.randperm(len(split.train), generator=generator)
-            waiting = torch.cat([waiting, order])
-        yield split.train[waiting[:size]]
-        waiting = waiting[size:]
+def _with_weights(config: Config, weights: dict[str, Tensor]) -> torch.nn.Module:
+    """A model of its own with the trained weights; the frozen ones are as they are made."""
+    model = make_native_model(config)
+    model.load_state_dict(weights, strict=False)
+    return model
 
 
 def _learning_rate_factor(config: Config) -> Callable[[int], float]:
@@ -202,46 +227,12 @@ def _learning_rate_factor(config: Config) -> Callable[[int], float]:
 
 
 @contextlib.contextmanager
-def _threads_for(config: Config) -> Iterator[None]:
+def _threads_for(config: Config, models: int) -> Iterator[None]:
     """One CPU thread for small steps; the caller's number of threads is put back."""
     before = torch.get_num_threads()
-    if config.batch_size * config.seq_len * config.d_model < SMALL_STEP:
+    if models * config.batch_size * config.seq_len * config.d_model < SMALL_STEP:
         torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _reporter(config: Config, progress: Progress) -> Iterator[Callable[[Evaluation], None]]:
-    """What shows an evaluation: a live bar, plain lines at about every tenth, or nothing."""
-    if progress == "auto":
-        watched = not os.environ.get(HEADLESS_VARIABLE)
-        progress = (
-            "bar" if watched and (sys.stderr.isatty() or "ipykernel" in sys.modules) else "lines"
-        )
-    if progress == "bar":
-        # Jupyter shows stderr in red.
-        where = sys.stdout if "ipykernel" in sys.modules else sys.stderr
-        with tqdm(total=config.steps, unit="step", mininterval=0.5, file=where) as bar:
-
-            def show(row: Evaluation) -> None:
-                bar.set_postfix_str(_summary(row), refresh=False)
-                bar.update(row.step - bar.n)
-
-            yield show
-        return
-    shown = [0]
-
-    def write(row: Evaluation) -> None:
-        if progress == "lines" and (row.step - shown[0] >= config.steps / 10):
-            shown[0] = row.step
-            print(f"step {row.step}/{config.steps}: {_summary(row)}", flush=True)
-
-    yield write
-
-
-def _summary(row: Evaluation) -> str:
-    text = f"loss {row.train_loss:.4f}, lists right {row.train.per_list:.1%}"
-    return text if row.held_out is None else f"{text}, held out {row.held_out.per_list:.1%}"

@@ -27,6 +27,7 @@ from listcomp_utils.checkpoints import (
 from listcomp_utils.config import Config
 from listcomp_utils.files import shipped_dir
 from listcomp_utils.generation import accuracy
+from listcomp_utils.history import History
 from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import input_tokens, sample_lists, split_lists
 from listcomp_utils.values import ConfigError
@@ -105,7 +106,7 @@ def test_shipped_checkpoints_are_the_presets(preset):
     lists = split.held_out if len(split.held_out) else None
     assert accuracy(shipped.model, lists).per_token >= (1.0 if preset == "seed" else 0.90)
     written = json.loads(shipped.path.with_suffix(".history.json").read_text())
-    assert written == json.loads(json.dumps(shipped.history.to_dict()))
+    assert History.from_dict(written) == shipped.history
 
 
 def test_a_config_of_another_shape_is_refused(tmp_path):

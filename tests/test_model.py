@@ -93,3 +93,11 @@ def test_absent_cuda_is_named():
         resolve_device("cuda")
     with pytest.raises(ConfigError, match="device 'cuda' is not available"):
         make_model(Config(device="cuda"))
+
+
+def test_the_embeddings_initial_size_is_a_setting_and_nothing_else_moves():
+    plain = make_model(Config.preset("study", n_digits=5)).state_dict()
+    scaled = make_model(Config.preset("study", n_digits=5, embed_scale=3)).state_dict()
+    for name, weight in plain.items():
+        factor = 3 if name in ("embed.weight", "pos_embed.weight") else 1
+        assert torch.equal(scaled[name], weight * factor), name

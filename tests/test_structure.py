@@ -16,13 +16,14 @@ LAYERS = [
     ["config"],
     ["files", "task", "mask", "parameters"],
     ["model"],
-    ["generation"],
-    ["history"],
+    ["generation", "fast_gradients", "batches"],
+    ["history", "stacks"],
+    ["progress"],
     ["training"],
     ["checkpoints"],
     ["attention", "circuit"],
     ["ablation", "representation"],
-    ["interventions", "interchange", "minimal_circuits", "order"],
+    ["interventions", "interchange", "minimal_circuits", "order", "dynamics", "plateau"],
     ["readout"],
     ["seeds", "published"],
     ["figures", "static_traces"],
@@ -110,4 +111,4 @@ def test_the_readme_example_runs(capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "README.md", "exec"), {})
     printed = capsys.readouterr().out
-    assert "per_token=0.91" in printed and (tmp_path / "copier.pt").is_file()
+    assert "per_token=0.92" in printed and (tmp_path / "copier.pt").is_file()

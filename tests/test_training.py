@@ -8,12 +8,13 @@ import math
 import pytest
 import torch
 
-from listcomp_utils import training
+from listcomp_utils import stacks, training
 from listcomp_utils.config import Config
 from listcomp_utils.history import History, breakthrough_step
 from listcomp_utils.model import make_model, parameter_table
-from listcomp_utils.task import MAX_ENUMERATED, all_lists, loss_floor, split_lists
-from listcomp_utils.training import train
+from listcomp_utils.task import all_lists, loss_floor
+from listcomp_utils.training import train, train_many
+from listcomp_utils.values import ConfigError
 
 SHORT = dict(steps=12, eval_every=4)
 
@@ -60,53 +61,24 @@ def test_frozen_weights_stay_and_trained_ones_move(changes):
 
 def test_the_best_weights_by_training_loss_are_kept(monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 5.0])
-    monkeypatch.setattr(training, "mean_loss", lambda model, lists: next(losses))
+    monkeypatch.setattr(stacks, "mean_loss", lambda model, lists: next(losses))
     seen = []
-    real = training._evaluate
-
-    def evaluate(model, step, watched):
-        seen.append(copy.deepcopy(model.state_dict()))
-        return real(model, step, watched)
-
-    monkeypatch.setattr(training, "_evaluate", evaluate)
-    result = train(Config(**SHORT), progress="none")
+    watch = lambda step, stack: seen.append(copy.deepcopy(stack.members[0].state_dict()))  # noqa: E731
+    (result,) = train_many(Config(**SHORT), [0], progress="none", callback=watch)
     assert result.history.best_step == 4
     assert torch.equal(result.model.W_E, seen[1]["tok_embed.weight"])
     assert torch.equal(result.last_model.W_E, seen[3]["tok_embed.weight"])
 
 
-def test_held_out_lists_are_never_trained_on_and_all_others_are_equally_often():
-    config = Config(n_digits=5, train_fraction=0.8, batch_size=7)
-    split = split_lists(config)
-    generator = torch.Generator().manual_seed(0)
-    stream = training._list_batches(config, split, generator)
-    batches = [next(stream) for _ in range(20)]
-    assert all(len(batch) == 7 for batch in batches)
-    seen, counts = torch.cat(batches).unique(dim=0, return_counts=True)
-    assert len(seen) == 20 and counts.tolist() == [7] * 20
-    held_out = {tuple(row) for row in split.held_out.tolist()}
-    assert not held_out & {tuple(row) for row in seen.tolist()}
-    assert not torch.equal(torch.cat(batches[:3])[:20], torch.cat(batches[-3:])[-20:]), "reshuffled"
-
-
-def test_lists_too_many_to_enumerate_are_sampled_without_the_held_out(monkeypatch):
+def test_lists_too_many_to_enumerate_are_trained_on_and_scored_on_samples(monkeypatch):
     config = Config(n_digits=100, list_len=4, batch_size=64, **SHORT)
-    assert config.n_lists > MAX_ENUMERATED
-    split = split_lists(config)
-    assert split.train is None and len(split.held_out) == 10_000
-    first = next(training._list_batches(config, split, torch.Generator().manual_seed(0)))
-    assert len(first) == 64
-    assert not torch.equal(first, split.held_out[:64])
-    few = training.ListSplit(None, torch.tensor([[0, 1, 0, 1], [1, 1, 1, 1]]))
-    stream = training._list_batches(config.replace(n_digits=2), few, torch.Generator())
-    seen = torch.cat([next(stream) for _ in range(20)]).unique(dim=0)
-    assert len(seen) == 14, "all of the 16 but the held-out two"
     monkeypatch.setattr(training, "MOST_EVALUATED", 200)
     history = train(config, progress="none").history
     assert history.evaluations[0].held_out.n_lists == 200
 
 
-def test_an_interrupt_returns_what_was_learned(monkeypatch):
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_an_interrupt_returns_what_was_learned(monkeypatch, seeds):
     calls = []
 
     def interrupting(*arguments):
@@ -115,16 +87,45 @@ def test_an_interrupt_returns_what_was_learned(monkeypatch):
             raise KeyboardInterrupt
         return real(*arguments)
 
-    real = training.loss
-    monkeypatch.setattr(training, "loss", interrupting)
-    result = train(Config(**SHORT), progress="none")
-    assert result.history.interrupted and result.history.steps_done == 6
-    assert [row.step for row in result.history.evaluations] == [0, 4, 6]
+    real = stacks.ModelStack.loss_and_gradients
+    monkeypatch.setattr(stacks.ModelStack, "loss_and_gradients", interrupting)
+    for result in train_many(Config(**SHORT), seeds, progress="none"):
+        assert result.history.interrupted and result.history.steps_done == 6
+        assert [row.step for row in result.history.evaluations] == [0, 4, 6]
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate():
-    with pytest.raises(RuntimeError, match="training diverged.*lower lr"):
+    with pytest.raises(RuntimeError, match="training diverged.*after 4 steps.*lower lr"):
         train(Config(lr=1e30, schedule="constant", layer_norm=False, **SHORT), progress="none")
+
+
+@pytest.mark.parametrize("preset", ["seed", "study"])
+def test_one_of_many_that_diverges_leaves_the_others_alone(preset):
+    config = Config.preset(preset, n_digits=10, batch_size=16, **SHORT)
+
+    def spoil(step, stack):
+        if step == 4:
+            stack.weights["head.weight"][1, 0, 0] = math.nan
+
+    spoilt = train_many(config, [0, 1, 2], progress="none", callback=spoil)
+    whole = train_many(config, [0, 1, 2], progress="none")
+    assert [result.history.diverged for result in spoilt] == [False, True, False]
+    assert [row.step for row in spoilt[1].history.evaluations] == [0, 4]
+    assert all(weight.isfinite().all() for weight in weights(spoilt[1].model).values())
+    for number in (0, 2):
+        assert spoilt[number].history.evaluations == whole[number].history.evaluations
+
+
+def test_training_ends_early_when_nothing_is_left_to_train():
+    config = Config(lr=1e30, schedule="constant", layer_norm=False, steps=1000, eval_every=2)
+    results = train_many(config, [0, 1], progress="none")
+    assert [result.history.steps_done for result in results] == [2, 2]
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1]])
+def test_seeds_must_be_different_whole_numbers(seeds):
+    with pytest.raises(ConfigError, match="seed"):
+        train_many(Config(), seeds)
 
 
 def test_history_survives_json(trained):

@@ -1,0 +1,102 @@
+"""Many seeds trained as one against one model after the other with TransformerLens.
+
+The baseline is the hooked model, autograd and AdamW on the same batches, without any evaluation;
+ours are whole trainings, with theirs. Its seconds a step are timed over a few steps and multiplied.
+"""
+
+from __future__ import annotations
+
+import itertools
+import resource
+import subprocess
+import sys
+import time
+
+import torch
+from rows import Row
+
+from listcomp_utils.batches import list_batches
+from listcomp_utils.config import Config
+from listcomp_utils.generation import loss
+from listcomp_utils.model import make_model, make_native_model
+from listcomp_utils.task import input_tokens, split_lists, target_tokens
+from listcomp_utils.training import train, train_many
+
+SEEDS, STEPS, TIMED = 8, 1000, 150
+ON_CUDA = 64
+
+
+def rows() -> list[Row]:
+    """One study model, eight of each preset, memory, and 64 at once where there is CUDA."""
+    study = Config.preset("study", device="cpu")
+    hooked = step_seconds(make_model(study), study)
+    bare = step_seconds(make_native_model(study), study)
+    train(study.replace(steps=50), progress="none")
+    full = train(study, progress="none").history
+    one_by_one = "TransformerLens, one by one"
+    found = [
+        Row(
+            f"one study model, whole recipe ({study.steps:,} steps)",
+            full.seconds,
+            hooked * study.steps,
+            "s",
+            f"{one_by_one} ({TIMED} steps timed)",
+        ),
+        Row("  the same", full.seconds, bare * study.steps, "s", "the same without hooks"),
+    ]
+    for config, name in ((study, "study"), (Config.preset("seed", device="cpu"), "seed")):
+        short = config.replace(steps=min(config.steps, STEPS))
+        step = hooked if name == "study" else step_seconds(make_model(config), config)
+        spent = train_many(short, range(SEEDS), progress="none")[0].history.seconds
+        what = f"{SEEDS} {name} seeds together, a seed ({short.steps:,} steps)"
+        found.append(Row(what, spent / SEEDS, step * short.steps, "s", one_by_one))
+    few, many = (peak_memory(steps) for steps in (500, 5000))
+    found.append(
+        Row("peak memory, 5,000 steps of 100-digit lists of 6", many, few, "MiB", "500 steps")
+    )
+    if torch.cuda.is_available():
+        cuda = study.replace(device="cuda", steps=STEPS)
+        train_many(cuda.replace(steps=50), range(ON_CUDA), progress="none")
+        spent = train_many(cuda, range(ON_CUDA), progress="none")[0].history.seconds
+        rate, base = ON_CUDA * STEPS / spent, 1 / step_seconds(make_model(cuda), cuda)
+        what = f"{ON_CUDA} study seeds in one batch, {torch.cuda.get_device_name()}"
+        found.append(Row(what, rate, base, "steps/s", one_by_one, bigger_is_better=True))
+    return found
+
+
+def step_seconds(model: torch.nn.Module, config: Config) -> float:
+    """Seconds of one step of the usual loop, after a warm-up; one thread, as ours."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer = torch.optim.AdamW(weights, lr=1e-3, fused=True)
+    stream = list_batches(config, split_lists(config), torch.Generator().manual_seed(0))
+    device = weights[0].device
+    for step, lists in enumerate(itertools.islice(stream, TIMED + 20)):
+        if step == 20:
+            started = time.perf_counter()
+        lists = lists.to(device)
+        value = loss(model(input_tokens(config, lists)), target_tokens(config, lists))
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+    if device.type == "cuda":
+        torch.cuda.synchronize()
+    torch.set_num_threads(threads)
+    return (time.perf_counter() - started) / TIMED
+
+
+def peak_memory(steps: int) -> float:
+    """Peak MiB of a process that trains on lists too many to enumerate."""
+    done = subprocess.run(
+        [sys.executable, __file__, str(steps)], capture_output=True, text=True, check=True
+    )
+    return float(done.stdout.split()[-1])
+
+
+if __name__ == "__main__":
+    streamed = Config.preset(
+        "study", list_len=6, d_model=16, batch_size=64, steps=int(sys.argv[1]), eval_every=500
+    )
+    train_many(streamed, [0, 1], progress="none")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
