@@ -22,7 +22,7 @@ LAYERS = [
     ["checkpoints"],
     ["attention", "circuit"],
     ["ablation", "representation"],
-    ["interventions", "interchange", "minimal_circuits", "order"],
+    ["interventions", "interchange", "minimal_circuits", "order", "certificate"],
     ["seeds"],
     ["figures", "static_traces"],
     ["heatmaps", "diagrams", "static_images"],
