@@ -22,7 +22,7 @@ LAYERS = [
     ["checkpoints"],
     ["attention", "circuit"],
     ["ablation", "representation"],
-    ["interventions", "interchange", "minimal_circuits"],
+    ["interventions", "interchange", "minimal_circuits", "surrogate"],
     ["seeds"],
     ["figures", "static_traces"],
     ["heatmaps", "diagrams", "static_images"],
