@@ -24,7 +24,7 @@ LAYERS = [
     ["attention", "circuit"],
     ["ablation", "representation"],
     ["interventions", "interchange", "minimal_circuits", "order", "dynamics", "plateau"],
-    ["readout", "certificate"],
+    ["readout", "certificate", "surrogate"],
     ["seeds", "published"],
     ["figures", "static_traces"],
     ["heatmaps", "diagrams", "static_images"],

@@ -1,0 +1,247 @@
+"""The smallest model of the study's order mechanism: one rank a digit and eight scalars.
+
+    fitted = fit_surrogate(config, split.train, seed=0)
+    fitted.model.n_parameters                       # 108 for 100 digits
+    logits = fitted.model(split.held_out)           # (list, 2, digit)
+    compare(logits, trained_logits, split.held_out).per_list   # surrogate, model
+
+For a list (a, b), SEP prefers the first digit by its rank, alpha = sigmoid(rho_a - rho_b + c), and
+holds   SEP_t = (alpha - 1/2) q rho_t + alpha K [t = a] + (1 - alpha) K [t = b].
+With beta = sigmoid(gamma_0 + gamma_1 (2 alpha - 1)), o2's attention to SEP, the logits are
+    o1_t = SEP_t + p rho_t,    o2_t = beta SEP_t + (m_0 + m_1 beta) rho_t.
+The form is that of the two-layer model of Farrell et al., "Order by Scale" (2025), with its
+embeddings reduced to a rank and an orthogonal content vector each.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from scipy import stats
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from listcomp_utils.config import Config
+from listcomp_utils.task import check_lists
+from listcomp_utils.values import ConfigError, check_names, coerce
+
+INITIAL: dict[str, float] = {
+    "offset": 0.0,
+    "content": 400.0,
+    "order": 400.0,
+    "first_constant": -200.0,
+    "moderation_bias": 1.0,
+    "moderation_slope": -4.0,
+    "second_constant": -280.0,
+    "second_moderated": 240.0,
+}
+"""Starting c, K, q, p, gamma_0, gamma_1, m_0, m_1: logits this large are where copying is sharp."""
+
+SPREAD = 0.3
+"""Standard deviation of the initial ranks, evenly spaced and dealt to the digits at random."""
+
+BATCH = 500
+
+
+class RankModel(nn.Module):
+    """One rank a digit, one order axis, content without interference between digits."""
+
+    def __init__(
+        self, ranks: Float[Tensor, "digit"], scalars: Mapping[str, float] = INITIAL
+    ) -> None:
+        super().__init__()
+        check_names(scalars, list(INITIAL), "scalar")
+        self.rank = nn.Parameter(ranks.detach().clone())
+        for name, value in {**INITIAL, **scalars}.items():
+            self.register_parameter(name, nn.Parameter(torch.tensor(value, dtype=ranks.dtype)))
+
+    @property
+    def n_parameters(self) -> int:
+        """How many numbers are fitted."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def attention(self, lists: Int[Tensor, "list position"]) -> Float[Tensor, "list"]:
+        """alpha, the share of the first digit in SEP."""
+        first, second = self.rank[lists].unbind(1)
+        return torch.sigmoid(first - second + self.offset)
+
+    def moderation(self, attention: Float[Tensor, "list"]) -> Float[Tensor, "list"]:
+        """beta, the share of SEP in what o2 reads."""
+        return torch.sigmoid(self.moderation_bias + self.moderation_slope * (2 * attention - 1))
+
+    def forward(self, lists: Int[Tensor, "list position"]) -> Float[Tensor, "list output digit"]:
+        """Logits of both outputs."""
+        alpha = self.attention(lists)
+        beta = self.moderation(alpha)
+        shares = torch.stack([torch.ones_like(beta), beta], 1)
+        constants = [self.first_constant.expand_as(beta)]
+        constants += [self.second_constant + self.second_moderated * beta]
+        slopes = shares * self.order * (alpha - 0.5)[:, None] + torch.stack(constants, 1)
+        held = shares[..., None] * self.content * torch.stack([alpha, 1 - alpha], 1)[:, None]
+        # A digit that the list holds twice gets both contents.
+        places = lists[:, None].expand(-1, 2, -1)
+        return (slopes[..., None] * self.rank).scatter_add(2, places, held)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted surrogate, its loss after each step and the seconds it took."""
+
+    model: RankModel
+    losses: tuple[float, ...]
+    seconds: float
+
+
+def fit_surrogate(
+    config: Config,
+    train_lists: Int[Tensor, "list position"],
+    seed: int = 0,
+    steps: int = 1500,
+    lr: float = 0.03,
+    ranks: Float[Tensor, "digit"] | None = None,
+    scalars: Mapping[str, float] = INITIAL,
+) -> Fitted:
+    """Fit ranks and scalars to copying `train_lists`: cross-entropy, Adam, cosine schedule.
+
+    Ranks start at `ranks` or at evenly spaced values in an order drawn by `seed`. Each scalar's
+    learning rate is `lr` times its starting size (at least 0.3), as their sizes differ 100-fold.
+
+    Raises:
+        ConfigError: for lists that are not of two digits, or steps, lr or ranks out of range.
+    """
+    steps, lr, seed = (
+        coerce("steps", steps, int),
+        coerce("lr", lr, float),
+        coerce("seed", seed, int),
+    )
+    if config.list_len != 2:
+        raise ConfigError(f"the surrogate needs list_len=2, got list_len={config.list_len}")
+    if steps < 1 or not 0 < lr < float("inf"):
+        raise ConfigError(f"steps must be at least 1 and lr above 0, got steps={steps}, lr={lr}")
+    if ranks is not None and (len(ranks) != config.n_digits or not ranks.isfinite().all()):
+        raise ConfigError(f"ranks must be {config.n_digits} finite numbers, got {len(ranks)}")
+    train_lists = check_lists(config, train_lists)
+    if len(train_lists) == 0:
+        raise ConfigError("train_lists must hold at least one list, got 0")
+    generator = torch.Generator().manual_seed(seed)
+    if ranks is None:
+        even = torch.linspace(-(3**0.5), 3**0.5, config.n_digits) * SPREAD
+        ranks = even[torch.randperm(config.n_digits, generator=generator)]
+    model = RankModel(ranks.float(), scalars)
+    groups = [
+        {"params": [value], "lr": lr * (SPREAD if value.ndim else max(0.3, abs(value.item())))}
+        for value in model.parameters()
+    ]
+    optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    losses, start = [], time.perf_counter()
+    for _ in range(steps):
+        chosen = torch.randint(len(train_lists), (BATCH,), generator=generator)
+        lists = train_lists[chosen]
+        loss = cross_entropy(model(lists).flatten(0, 1), lists.flatten())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        losses.append(loss.item())
+    return Fitted(model, tuple(losses), time.perf_counter() - start)
+
+
+def read_off(
+    ranks: Float[Tensor, "digit"],
+    lists: Int[Tensor, "list position"],
+    model_margins: Float[Tensor, "unequal output"],
+    rounds: int = 300,
+) -> RankModel:
+    """Scalars fitted to a trained model's margins by least squares, with the ranks held fixed.
+
+    `model_margins` are `pairwise_margins` of the trained model on `lists`; each output counts by
+    its own variance. Minimised by L-BFGS with a line search.
+    """
+    lists, size = _unequal(lists), model_margins.std(0).double()
+    target, level = model_margins.double() / size, size.mean().item()
+    sizes = {name: level if abs(value) > 10 else 1.0 for name, value in INITIAL.items()}
+    start = {name: value / (400 if abs(value) > 10 else 1) for name, value in INITIAL.items()}
+    model = RankModel(ranks.double(), start)
+    scalars = {name: value for name, value in model.named_parameters() if name != "rank"}
+    optimizer = torch.optim.LBFGS(
+        list(scalars.values()), max_iter=rounds, line_search_fn="strong_wolfe"
+    )
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        error = (pairwise_margins(model(lists), lists) * level / size - target).square().mean()
+        error.backward()
+        return error
+
+    optimizer.step(closure)
+    return RankModel(ranks.double(), {n: v.item() * sizes[n] for n, v in scalars.items()})
+
+
+def pairwise_margins(
+    logits: Float[Tensor, "list output digit"], lists: Int[Tensor, "list position"]
+) -> Float[Tensor, "unequal output"]:
+    """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
+
+    `logits` are those of all `lists`; the lists with twice the same digit are left out.
+    """
+    own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
+    return (own - other)[lists[:, 0] != lists[:, 1]]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A surrogate beside the model it stands for; pairs are (surrogate, model) or (o1, o2)."""
+
+    per_output: tuple[tuple[float, float], tuple[float, float]]
+    """Share of o1 and of o2 right, of the surrogate and of the model."""
+    per_list: tuple[float, float]
+    shared_errors: tuple[float, float]
+    """Share of the model's wrong lists that the surrogate gets wrong, and the converse."""
+    by_chance: tuple[float, float]
+    """What `shared_errors` would be if errors were independent."""
+    margin_correlation: tuple[float, float]
+    margin_variance: tuple[float, float]
+    """Share of the variance of the model's margins that scale * surrogate margin explains."""
+
+
+def compare(
+    surrogate_logits: Float[Tensor, "list output digit"],
+    model_logits: Float[Tensor, "list output vocabulary"],
+    lists: Int[Tensor, "list position"],
+) -> Comparison:
+    """Accuracy, errors and margins of a surrogate and of the model, best on held-out lists."""
+    if not len(lists) == len(surrogate_logits) == len(model_logits):
+        raise ConfigError(
+            f"logits must be those of the {len(lists)} lists, got {len(surrogate_logits)} and "
+            f"{len(model_logits)}"
+        )
+    right = [x.argmax(-1) == lists for x in (surrogate_logits, model_logits)]
+    wrong = [~value.all(1) for value in right]
+    rates = tuple(value.double().mean().item() for value in wrong)
+    both = (wrong[0] & wrong[1]).double().mean().item()
+    ours, theirs = (pairwise_margins(x.double(), lists) for x in (surrogate_logits, model_logits))
+    scale = (ours * theirs).sum(0) / ours.square().sum(0)
+    rest = (theirs - scale * ours).square().mean(0) / theirs.var(0, correction=0)
+    pairs = zip(ours.T, theirs.T, strict=True)
+    return Comparison(
+        per_output=tuple(tuple(value.double().mean(0).tolist()) for value in right),
+        per_list=tuple(1 - rate for rate in rates),
+        shared_errors=tuple(both / rate if rate else float("nan") for rate in rates[::-1]),
+        by_chance=rates,
+        margin_correlation=tuple(torch.corrcoef(torch.stack(p))[0, 1].item() for p in pairs),
+        margin_variance=tuple((1 - rest).tolist()),
+    )
+
+
+def rank_correlation(ranks: Float[Tensor, "digit"], scores: Float[Tensor, "digit"]) -> float:
+    """Spearman correlation of a surrogate's ranks and a model's scores over the digits."""
+    return float(stats.spearmanr(ranks.detach().numpy(), scores.numpy()).statistic)
+
+
+def _unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
+    return lists[lists[:, 0] != lists[:, 1]]
