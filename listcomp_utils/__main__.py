@@ -1,4 +1,4 @@
-"""The command line: `python -m listcomp_utils run | train | seeds | sync | refresh`."""
+"""The command line: `python -m listcomp_utils run | train | seeds | features | sync | refresh`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,12 @@ def _parser() -> argparse.ArgumentParser:
     seeds.add_argument("--count", type=int, default=8, help="seeds 0 to COUNT - 1 (8)")
     seeds.add_argument("--out", default="artifacts", help="folder of PRESET_seeds.json (artifacts)")
     seeds.set_defaults(command=_seeds)
+
+    features = commands.add_parser("features", help="train SAEs over k, width and seed")
+    features.add_argument("--checkpoint", default=None, help="a model of the study's architecture")
+    features.add_argument("--out", default="artifacts", help="folder of the tables (artifacts)")
+    features.add_argument("--workers", type=int, default=2, help="processes (2)")
+    features.set_defaults(command=_features)
 
     for command in (run, train):
         command.add_argument(
@@ -116,6 +122,20 @@ def _seeds(options: argparse.Namespace) -> int:
         print(rows[-1], flush=True)
         write_rows(rows, path)
     print(f"saved {path}")
+    return 0
+
+
+def _features(options: argparse.Namespace) -> int:
+    from listcomp_utils.checkpoints import load_or_train
+    from listcomp_utils.config import Config
+    from listcomp_utils.feature_grid import run_grid
+    from listcomp_utils.separator import separator_of
+
+    trained = load_or_train(Config.preset("study"), checkpoint=options.checkpoint)
+    own = options.checkpoint is None
+    name = "features" if own else "features_released"
+    run_grid(separator_of(trained.model), options.out, name, options.workers, ship=own)
+    print(f"saved {Path(options.out) / name}.json")
     return 0
 
 
