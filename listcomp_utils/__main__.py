@@ -126,12 +126,17 @@ def _seeds(options: argparse.Namespace) -> int:
 
 
 def _features(options: argparse.Namespace) -> int:
-    from listcomp_utils.checkpoints import load_or_train
+    if options.workers < 1:
+        raise ConfigError(f"workers must be at least 1, got {options.workers}")
+    from listcomp_utils.checkpoints import CheckpointError, load_or_train
     from listcomp_utils.config import Config
     from listcomp_utils.feature_grid import run_grid
     from listcomp_utils.separator import separator_of
 
-    trained = load_or_train(Config.preset("study"), checkpoint=options.checkpoint)
+    try:
+        trained = load_or_train(Config.preset("study"), checkpoint=options.checkpoint)
+    except CheckpointError as error:
+        raise ConfigError(f"checkpoint: {error}") from None
     own = options.checkpoint is None
     name = "features" if own else "features_released"
     run_grid(separator_of(trained.model), options.out, name, options.workers, ship=own)

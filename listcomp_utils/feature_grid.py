@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import math
 import multiprocessing
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,10 @@ from listcomp_utils.separator import Separator, quality
 KS = (1, 2, 3, 4, 5)
 WIDTHS = (64, 128, 256, 512)
 SEEDS = (0, 1, 2)
+LONG_STEPS = 16_000
+"""Steps of some more SAEs of the shipped width with k = 1 and 2: with fewer active latents than the
+vectors have parts, training settles late."""
+
 SHIPPED_WIDTH = 128
 """Latents of the SAEs that ship: those of every seed at k = 3, of seed 0 at the other k."""
 
@@ -57,6 +62,8 @@ class GridRow:
     k: int
     d_sae: int
     seed: int
+    """-1 for an SAE made elsewhere, whose steps are 0."""
+    steps: int
     seconds: float
     mse: float
     explained: float
@@ -105,15 +112,20 @@ def grid_row(separator: Separator, config: SAEConfig) -> tuple[GridRow, SAE]:
     """Train one SAE and score it."""
     start = time.perf_counter()
     sae, _ = train_sae(separator.vectors, config)
-    seconds = time.perf_counter() - start
+    return score_sae(separator, sae, time.perf_counter() - start), sae
+
+
+def score_sae(separator: Separator, sae: SAE, seconds: float = math.nan) -> GridRow:
+    """Score an SAE; `seconds` is how long its training took, where it is known."""
     latents = sae.encode(separator.vectors)
     scores = quality(separator, sae.decode(latents))
     flat = quality(separator, sae.decode(binary(latents)))
     match = match_latents(separator, sae)
-    row = GridRow(
-        k=config.k,
-        d_sae=config.d_sae,
-        seed=config.seed,
+    return GridRow(
+        k=sae.k,
+        d_sae=sae.d_sae,
+        seed=sae.config.seed if sae.config else -1,
+        steps=sae.config.steps if sae.config else 0,
         seconds=round(seconds, 1),
         mse=scores.mse,
         explained=scores.explained,
@@ -127,7 +139,6 @@ def grid_row(separator: Separator, config: SAEConfig) -> tuple[GridRow, SAE]:
         clean_digits=len(match.clean_digits),
         order_latents=len(match.where("order")),
     )
-    return row, sae
 
 
 def stability_row(separator: Separator, saes: Sequence[SAE], seed: int = 0) -> StabilityRow:
@@ -186,15 +197,19 @@ def recovery_row(
     return RecoveryRow(n_digits, d_model, share, seed, found.double().mean().item(), bool(order))
 
 
-def sae_name(separator: Separator, config: SAEConfig) -> str:
-    """File name of the SAE with these settings on this model: another model's is never taken."""
-    digest = hashlib.sha256(json.dumps(asdict(config), sort_keys=True).encode())
+def model_digest(separator: Separator) -> str:
+    """Eight characters that tell one model's embeddings from another's."""
+    digest = hashlib.sha256()
     for weight in (separator.weights.token, separator.weights.position, separator.weights.unembed):
         digest.update(weight.contiguous().numpy().tobytes())
-    return (
-        f"sae-k{config.k}-latents{config.d_sae}-seed{config.seed}-{digest.hexdigest()[:8]}"
-        ".safetensors"
-    )
+    return digest.hexdigest()[:8]
+
+
+def sae_name(separator: Separator, config: SAEConfig) -> str:
+    """File name of the SAE with these settings on this model: another model's is never taken."""
+    settings = json.dumps([model_digest(separator), asdict(config)], sort_keys=True)
+    short = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return f"sae-k{config.k}-latents{config.d_sae}-seed{config.seed}-{short}.safetensors"
 
 
 def load_or_train_sae(
@@ -227,9 +242,14 @@ def run_grid(
     folder = Path(folder)
     check_writable(folder)
     configs = [SAEConfig(d, k, seed=s) for d in WIDTHS for k in KS for s in SEEDS]
+    configs += [SAEConfig(SHIPPED_WIDTH, k, LONG_STEPS, seed=s) for k in (1, 2) for s in SEEDS]
     plans = [dict(one, seed=seed) for one in RECOVERIES for seed in SEEDS] if ship else []
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,)) as pool:
+    if workers > 1:
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(workers, context, torch.set_num_threads, (1,))
+    else:
+        pool = ThreadPoolExecutor(1)
+    with pool:
         jobs = [pool.submit(grid_row, separator, config) for config in configs]
         recoveries = [pool.submit(recovery_row, **plan) for plan in plans]
         for job in as_completed([*jobs, *recoveries]):
@@ -243,27 +263,34 @@ def run_grid(
         "stability": [stability_row(separator, group) for group in groups],
         "recovery": recovered,
     }
-    write_rows(tables, folder / f"{name}.json")
+    write_tables(separator, tables, folder / f"{name}.json")
     if ship:
         for old in folder.glob("sae-*.safetensors"):
             old.unlink()
         for config, sae in saes.items():
-            if config.d_sae == SHIPPED_WIDTH and (config.k == 3 or config.seed == 0):
+            chosen = config.k == 3 or config.seed == 0
+            if chosen and config.d_sae == SHIPPED_WIDTH and config.steps != LONG_STEPS:
                 save_sae(sae, folder / sae_name(separator, config))
     return tables
 
 
-def write_rows(rows: dict[str, Iterable[Any]], path: str | Path) -> None:
+def write_tables(separator: Separator, tables: dict[str, list[Any]], path: str | Path) -> None:
     """Save tables of rows as JSON; raises ConfigError for a folder that cannot be written."""
     path = Path(path)
     check_writable(path.parent)
-    tables = {name: [asdict(row) for row in table] for name, table in rows.items()}
-    write_atomically(path, (json.dumps(tables, indent=1) + "\n").encode())
+    plain = {name: [asdict(row) for row in table] for name, table in tables.items()}
+    text = json.dumps({"model": model_digest(separator), **plain}, indent=1) + "\n"
+    write_atomically(path, text.encode())
 
 
-def shipped_rows(name: str = "features") -> dict[str, list[Any]]:
-    """The tables "grid", "stability" and "recovery" that ship; empty where there are none."""
+def shipped_tables(name: str, separator: Separator | None = None) -> dict[str, list[Any]]:
+    """The tables "grid", "stability" and "recovery" that ship, empty where there are none.
+
+    With a separator given, grid and stability are empty when they are another model's.
+    """
     path = shipped_dir() / f"{name}.json"
-    tables = json.loads(path.read_text()) if path.is_file() else {}
+    found = json.loads(path.read_text()) if path.is_file() else {}
+    if separator is not None and found.get("model") != model_digest(separator):
+        found = {"recovery": found.get("recovery", [])}
     kinds = {"grid": GridRow, "stability": StabilityRow, "recovery": RecoveryRow}
-    return {table: [kind(**row) for row in tables.get(table, [])] for table, kind in kinds.items()}
+    return {table: [kind(**row) for row in found.get(table, [])] for table, kind in kinds.items()}

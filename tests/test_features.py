@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import torch
 from torch.nn.functional import normalize
 from transformer_lens.utilities import get_act_name
 
+from listcomp_utils import feature_grid
+from listcomp_utils.__main__ import main
 from listcomp_utils.ablation import logits_with, replace_at
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config
@@ -17,9 +17,9 @@ from listcomp_utils.feature_grid import (
     load_or_train_sae,
     planted_vectors,
     recovery_row,
-    shipped_rows,
+    shipped_tables,
     stability_row,
-    write_rows,
+    write_tables,
 )
 from listcomp_utils.features import (
     binary,
@@ -30,6 +30,7 @@ from listcomp_utils.features import (
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
 from listcomp_utils.sae import SAE, SAEConfig
+from listcomp_utils.sae_files import load_sae
 from listcomp_utils.separator import (
     from_code,
     has_known_separator,
@@ -208,12 +209,30 @@ def test_rows_of_the_grid(separator, tmp_path, monkeypatch):
     assert stable.random < stable.mean <= 1 and stable.lowest_pair == stable.mean
     with pytest.raises(ValueError, match="at least two"):
         stability_row(separator, [done[0][1]])
-    write_rows({"grid": [r for r, _ in done], "stability": [stable]}, tmp_path / "features.json")
+    tables = {"grid": [r for r, _ in done], "stability": [stable], "recovery": []}
+    write_tables(separator, tables, tmp_path / "features.json")
     monkeypatch.setattr("listcomp_utils.feature_grid.shipped_dir", lambda: tmp_path)
-    back = shipped_rows()
-    assert back["grid"][0] == row and back["stability"] == [stable] and back["recovery"] == []
-    assert json.loads((tmp_path / "features.json").read_text())["grid"][1]["seed"] == 1
-    assert shipped_rows("absent")["grid"] == []
+    assert shipped_tables("features") == shipped_tables("features", separator) == tables
+    other = separator_of(make_model(STUDY))
+    assert shipped_tables("features", other)["grid"] == shipped_tables("absent")["grid"] == []
+
+
+def test_the_command_makes_tables_and_the_saes_that_ship(small, tmp_path, monkeypatch, capsys):
+    sizes = dict(KS=(2, 3), WIDTHS=(8, 12), SEEDS=(0, 1), SHIPPED_WIDTH=12, LONG_STEPS=40)
+    cases = ({"n_digits": 6, "d_model": 12, "share": 1.0, "steps": 20},)
+    for name, value in {**sizes, "RECOVERIES": cases}.items():
+        monkeypatch.setattr(feature_grid, name, value)
+    stale = tmp_path / "sae-k9-old.safetensors"
+    stale.touch()
+    tables = feature_grid.run_grid(small, tmp_path, "features", ship=True)
+    assert [len(tables[name]) for name in ("grid", "stability", "recovery")] == [12, 4, 2]
+    assert sorted({row.steps for row in tables["grid"]}) == [40, 4000]
+    saes = [load_sae(path) for path in tmp_path.glob("sae-*.safetensors")]
+    assert sorted((sae.k, sae.config.seed) for sae in saes) == [(2, 0), (3, 0), (3, 1)]
+    assert {sae.d_sae for sae in saes} == {12} and not stale.exists()
+    assert main(["features", "--workers", "0"]) == 2
+    assert main(["features", "--checkpoint", str(tmp_path / "no.pt")]) == 2
+    assert "workers must be at least 1" in capsys.readouterr().err
 
 
 def test_planted_dictionaries_are_recovered():
