@@ -39,6 +39,13 @@ _MODULE_OF = {
     "load_or_train": "checkpoints",
     "save_model": "checkpoints",
     "run_sweep": "sweep",
+    "SAE": "sae",
+    "SAEConfig": "sae",
+    "SAEError": "sae",
+    "train_sae": "sae",
+    "load_sae": "sae_files",
+    "read_released": "sae_files",
+    "save_sae": "sae_files",
 }
 
 __all__ = sorted(_MODULE_OF)

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from listcomp_utils.config import field_types
+from listcomp_utils.table_commands import add_table_commands
 from listcomp_utils.values import ConfigError, check_names
 
 
@@ -40,11 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--out", default=None, help="folder (artifacts/runs/checkpoints)")
     train.set_defaults(command=_train)
 
-    seeds = commands.add_parser("seeds", help="train several seeds of a preset and measure each")
-    seeds.add_argument("preset", choices=["seed", "study"])
-    seeds.add_argument("--count", type=int, default=8, help="seeds 0 to COUNT - 1 (8)")
-    seeds.add_argument("--out", default="artifacts", help="folder of PRESET_seeds.json (artifacts)")
-    seeds.set_defaults(command=_seeds)
+    add_table_commands(commands)
 
     sweep = commands.add_parser("sweep", help="train or run a notebook over a grid of parameters")
     sweep.add_argument(
@@ -64,24 +61,6 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--backend", choices=["loky", "dask", "ray"], default="loky")
     sweep.add_argument("--scheduler", metavar="ADDRESS", help="of the dask or ray cluster")
     sweep.set_defaults(command=_sweep)
-
-    plateau = commands.add_parser(
-        "plateau", help="the study preset's recipe against its authors', seed by seed"
-    )
-    plateau.add_argument("--count", type=int, default=20, help="seeds 0 to COUNT - 1 (20)")
-    plateau.add_argument(
-        "--authors-steps", type=int, default=50_000, help="steps of theirs (50000)"
-    )
-    plateau.set_defaults(command=_plateau)
-
-    dynamics = commands.add_parser("dynamics", help="the order mechanism while both recipes train")
-    dynamics.add_argument("--count", type=int, default=3, help="seeds 0 to COUNT - 1 (3)")
-    dynamics.add_argument(
-        "--authors-steps", type=int, default=50_000, help="steps of theirs (50000)"
-    )
-    dynamics.set_defaults(command=_dynamics)
-    for command in (plateau, dynamics):
-        command.add_argument("--out", default="artifacts", help="folder (artifacts)")
 
     for command in (run, train, sweep):
         command.add_argument(
@@ -142,60 +121,10 @@ def _train(options: argparse.Namespace) -> int:
     return 1 if trained.history.interrupted else 0
 
 
-def _seeds(options: argparse.Namespace) -> int:
-    from listcomp_utils.config import Config
-    from listcomp_utils.seeds import seed_rows, write_rows
-
-    path = Path(options.out) / f"{options.preset}_seeds.json"
-    rows = []
-    for seed in range(options.count):
-        rows += seed_rows(Config.preset(options.preset), [seed])
-        print(rows[-1], flush=True)
-        write_rows(rows, path)
-    print(f"saved {path}")
-    return 0
-
-
 def _sweep(options: argparse.Namespace) -> int:
     from listcomp_utils.sweep_command import sweep
 
     return sweep(options, _parameters(options))
-
-
-def _plateau(options: argparse.Namespace) -> int:
-    from listcomp_utils.config import Config
-    from listcomp_utils.plateau import FILE, study_recipe, try_recipe, write_outcomes
-
-    recipes = {
-        "this project's": Config.preset("study"),
-        "the study's": study_recipe(options.authors_steps).replace(eval_every=500),
-    }
-    outcomes = []
-    for name, config in recipes.items():
-        outcomes.append(try_recipe(name, config, range(options.count)))
-        print(
-            f"{name} recipe: {outcomes[-1].left} of {options.count} seeds left the plateau in "
-            f"{config.steps} steps, {outcomes[-1].mean_per_token:.4f} of held-out outputs right "
-            f"(mean over seeds), {outcomes[-1].seconds / options.count:.1f} s a seed",
-            flush=True,
-        )
-        write_outcomes(outcomes, Path(options.out) / FILE)
-    return 0
-
-
-def _dynamics(options: argparse.Namespace) -> int:
-    from listcomp_utils.config import Config
-    from listcomp_utils.dynamics import FILE, training_dynamics, write_courses
-    from listcomp_utils.plateau import study_recipe
-
-    ours = Config.preset("study", schedule="constant", steps=4_000, eval_every=50)
-    theirs = study_recipe(options.authors_steps).replace(eval_every=500)
-    courses = []
-    for config in (ours, theirs):
-        courses += training_dynamics(config, range(options.count))
-        write_courses(courses, Path(options.out) / FILE)
-    print(f"saved {Path(options.out) / FILE}")
-    return 0
 
 
 def _sync(options: argparse.Namespace) -> int:

@@ -53,19 +53,19 @@ def _one_thread() -> Iterator[None]:
 
 @_one_thread()
 def train_group(configs: Sequence[Config]) -> list[TrainResult]:
-    """Train configs that differ by their seed only, one after the other.
+    """Train configs that differ by their seed only, as one batch.
 
     Raises:
         RuntimeError: when the loss of one stops being a number.
-        KeyboardInterrupt: on Ctrl-C, on which `train` by itself keeps what it has.
+        KeyboardInterrupt: on Ctrl-C, on which training by itself keeps what it has.
     """
-    from listcomp_utils.training import train
+    from listcomp_utils.training import raise_if_diverged, train_many
 
-    trained = []
-    for config in configs:
-        trained.append(train(config, progress="none"))
-        if trained[-1].history.interrupted:
-            raise KeyboardInterrupt
+    trained = train_many(configs[0], [config.seed for config in configs], progress="none")
+    if any(result.history.interrupted for result in trained):
+        raise KeyboardInterrupt
+    for result in trained:
+        raise_if_diverged(result)
     return trained
 
 

@@ -22,20 +22,22 @@ DIGITS = 4
 """Significant digits kept of the numbers in a saved figure."""
 
 
-def show(figure: go.Figure, alt: str, main: bool = False) -> None:
+def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = True) -> None:
     """Display a figure, interactive where the front end can and as a picture everywhere.
 
     `alt` says in words what the figure shows; `main` marks the one that stands for the notebook in
-    the report.
+    the report. Without `interactive` there is a picture only, for a figure whose many numbers would
+    swell the notebook.
     """
     if "google.colab" in sys.modules:
         figure.show(renderer="colab")
         return
     data = {
         "image/png": base64.b64encode(draw_png(figure)).decode(),
-        PLOTLY_MIME: slim_json(figure),
         "text/plain": f"Figure: {alt}",
     }
+    if interactive:
+        data[PLOTLY_MIME] = slim_json(figure)
     metadata = {"image/png": {"alt": alt}, METADATA_KEY: {"alt": alt, "main": main}}
     display(data, raw=True, metadata=metadata)
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-COLOURS = ("#1f5a99", "#c0392b", "#2e8b57", "#8e5ea2", "#d68910", "#4d4d4d")
+COLOURS = ("#1f5a99", "#c0392b", "#2e8b57", "#8e5ea2", "#d68910", "#4d4d4d", "#148f8f")
 GREYS = ("#222222", "#888888", "#bbbbbb")
 
 
@@ -136,18 +136,19 @@ def lines(
     x_title: str,
     y_title: str,
     y_range: tuple[float, float] | None = None,
+    points: Sequence[str] = (),
 ) -> go.Figure:
-    """Lines with markers, each with its own x and y values."""
+    """Lines with markers, each with its own x and y values; those named in `points` unconnected."""
     figure = go.Figure()
     for number, (name, (xs, ys)) in enumerate(series.items()):
         colour = COLOURS[number % len(COLOURS)]
         figure.add_scatter(
             x=list(xs),
             y=list(ys),
-            mode="lines+markers",
+            mode="markers" if name in points else "lines+markers",
             name=name,
             line=dict(color=colour, width=2),
-            marker=dict(size=5, color=colour),
+            marker=dict(size=7 if name in points and len(xs) < 20 else 5, color=colour),
         )
     width = 60 + 7 * max(map(len, series))
     themed(figure, title, width=640 + width, height=400)

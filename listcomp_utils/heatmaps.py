@@ -209,3 +209,42 @@ def density_rows(
     figure.update_xaxes(title_text=x_title, range=[bin_edges[0], bin_edges[-1]])
     figure.update_layout(margin=dict(l=120, r=90))
     return figure
+
+
+def map_gallery(
+    maps: Float[np.ndarray, "map d1 d2"],
+    names: Sequence[str],
+    title: str,
+    value_name: str,
+    per_row: int = 16,
+) -> go.Figure:
+    """Many small (d1, d2) maps side by side on one scale from 0 to 1, each with its name above."""
+    maps = np.asarray(maps, dtype=float)
+    size = maps.shape[1]
+    step, rows = size + 2, -(-len(maps) // per_row)
+    sheet = np.full((rows * (step + 2), per_row * step), np.nan)
+    figure = go.Figure()
+    for number, one in enumerate(maps):
+        top, left = number // per_row * (step + 2) + 3, number % per_row * step
+        sheet[top : top + size, left : left + size] = one
+        figure.add_annotation(
+            x=left + size / 2 - 0.5,
+            y=top - 1.4,
+            text=names[number],
+            showarrow=False,
+            font=dict(size=10),
+        )
+    figure.add_heatmap(
+        z=sheet,
+        zmin=0,
+        zmax=1,
+        colorscale=PROBABILITY_SCALE,
+        colorbar=dict(title=dict(text=value_name)),
+        hoverinfo="skip",
+    )
+    themed(figure, title, width=150 + 60 * per_row, height=110 + 66 * rows)
+    for axes, end in ((figure.update_xaxes, sheet.shape[1]), (figure.update_yaxes, sheet.shape[0])):
+        axes(showticklabels=False, ticks="", showline=False, range=[-1, end - 0.5], tickvals=[])
+    figure.update_yaxes(range=[sheet.shape[0] - 0.5, -0.5])
+    figure.update_layout(margin=dict(l=15, r=100, t=60, b=15))
+    return figure

@@ -29,7 +29,16 @@ OPTION_TYPES: dict[str, Any] = {
 """Parameters that notebooks have beside `preset` and the fields of `Config`."""
 
 
-LOWEST = {"draws": 1, "n_seeds": 1, "probe_lists": 10, "permutations": 1}
+LOWEST = {
+    "draws": 1,
+    "n_seeds": 1,
+    "probe_lists": 10,
+    "permutations": 1,
+    "k": 1,
+    "d_sae": 5,
+    "sae_steps": 1,
+    "steer_lists": 10,
+}
 """Least values of notebooks' own whole-number parameters."""
 
 

@@ -62,12 +62,17 @@ def train(config: Config, progress: Progress = "auto") -> TrainResult:
         RuntimeError: when the loss stops being a number.
     """
     (result,) = train_many(config, [config.seed], progress)
+    raise_if_diverged(result)
+    return result
+
+
+def raise_if_diverged(result: TrainResult) -> None:
+    """Raises RuntimeError when the loss of this training stopped being a number."""
     if result.history.diverged:
         raise RuntimeError(
             f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
-            f"lower lr (now {config.lr})"
+            f"lower lr (now {result.config.lr})"
         )
-    return result
 
 
 def train_many(

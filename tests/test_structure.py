@@ -14,8 +14,8 @@ MODULES = sorted((ROOT / "listcomp_utils").glob("*.py"))
 LAYERS = [
     ["values"],
     ["config"],
-    ["files", "task", "mask", "parameters"],
-    ["model"],
+    ["files", "task", "mask", "parameters", "sae"],
+    ["model", "sae_files"],
     ["generation", "fast_gradients", "batches"],
     ["history", "stacks"],
     ["progress"],
@@ -24,8 +24,9 @@ LAYERS = [
     ["attention", "circuit"],
     ["ablation", "representation"],
     ["interventions", "interchange", "minimal_circuits", "order", "dynamics", "plateau"],
-    ["readout", "certificate", "surrogate"],
-    ["seeds", "published"],
+    ["readout", "certificate", "surrogate", "separator"],
+    ["seeds", "published", "features", "steering"],
+    ["feature_grid"],
     ["figures", "static_traces"],
     ["heatmaps", "diagrams", "static_images"],
     ["display"],
@@ -35,7 +36,7 @@ LAYERS = [
     ["records", "cells", "sweep_table"],
     ["workers"],
     ["sweep"],
-    ["sweep_command"],
+    ["sweep_command", "table_commands"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 FIGURE_LIBRARIES = {"plotly", "matplotlib", "circuitsvis", "IPython"}
