@@ -35,17 +35,21 @@ from listcomp_utils.files import check_writable, shipped_dir, working_dir, write
 from listcomp_utils.representation import cosine_similarities
 from listcomp_utils.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.sae_files import load_sae, save_sae
-from listcomp_utils.separator import Separator, quality
+from listcomp_utils.separator import KnownSeparator, quality
 
 KS = (1, 2, 3, 4, 5)
 WIDTHS = (64, 128, 256, 512)
 SEEDS = (0, 1, 2)
-LONG_STEPS = 16_000
+STEPS = 3_000
+LONG_STEPS = 12_000
 """Steps of some more SAEs of the shipped width with k = 1 and 2: with fewer active latents than the
 vectors have parts, training settles late."""
 
-SHIPPED_WIDTH = 128
-"""Latents of the SAEs that ship: those of every seed at k = 3, of seed 0 at the other k."""
+FOLLOW_UP = ((1, 50), (2, 100), (3, 100), (4, 100))
+"""More pairs of k and width, at which the study's follow-up gives figures."""
+
+SHIPPED_WIDTH, SHIPPED_K = 128, 3
+"""Latents, all and active, of the SAEs that ship."""
 
 RECOVERIES = (
     *({"n_digits": n, "d_model": 64, "share": 1.0} for n in (10, 25, 50, 100)),
@@ -108,14 +112,14 @@ class RecoveryRow:
     order_found: bool
 
 
-def grid_row(separator: Separator, config: SAEConfig) -> tuple[GridRow, SAE]:
+def grid_row(separator: KnownSeparator, config: SAEConfig) -> tuple[GridRow, SAE]:
     """Train one SAE and score it."""
     start = time.perf_counter()
     sae, _ = train_sae(separator.vectors, config)
     return score_sae(separator, sae, time.perf_counter() - start), sae
 
 
-def score_sae(separator: Separator, sae: SAE, seconds: float = math.nan) -> GridRow:
+def score_sae(separator: KnownSeparator, sae: SAE, seconds: float = math.nan) -> GridRow:
     """Score an SAE; `seconds` is how long its training took, where it is known."""
     latents = sae.encode(separator.vectors)
     scores = quality(separator, sae.decode(latents))
@@ -141,7 +145,7 @@ def score_sae(separator: Separator, sae: SAE, seconds: float = math.nan) -> Grid
     )
 
 
-def stability_row(separator: Separator, saes: Sequence[SAE], seed: int = 0) -> StabilityRow:
+def stability_row(separator: KnownSeparator, saes: Sequence[SAE], seed: int = 0) -> StabilityRow:
     """Compare SAEs of equal k and width in pairs; raises ValueError for fewer than two."""
     if len(saes) < 2:
         raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
@@ -182,7 +186,7 @@ def planted_vectors(
 
 
 def recovery_row(
-    n_digits: int, d_model: int, share: float, seed: int, steps: int = 3000
+    n_digits: int, d_model: int, share: float, seed: int, steps: int = 2000
 ) -> RecoveryRow:
     """Train an SAE (k = 3, twice as many latents as digits) on planted vectors and look."""
     vectors, digits, axis = planted_vectors(n_digits, d_model, share, seed)
@@ -197,7 +201,7 @@ def recovery_row(
     return RecoveryRow(n_digits, d_model, share, seed, found.double().mean().item(), bool(order))
 
 
-def model_digest(separator: Separator) -> str:
+def model_digest(separator: KnownSeparator) -> str:
     """Eight characters that tell one model's embeddings from another's."""
     digest = hashlib.sha256()
     for weight in (separator.weights.token, separator.weights.position, separator.weights.unembed):
@@ -205,7 +209,7 @@ def model_digest(separator: Separator) -> str:
     return digest.hexdigest()[:8]
 
 
-def sae_name(separator: Separator, config: SAEConfig) -> str:
+def sae_name(separator: KnownSeparator, config: SAEConfig) -> str:
     """File name of the SAE with these settings on this model: another model's is never taken."""
     settings = json.dumps([model_digest(separator), asdict(config)], sort_keys=True)
     short = hashlib.sha256(settings.encode()).hexdigest()[:8]
@@ -213,7 +217,7 @@ def sae_name(separator: Separator, config: SAEConfig) -> str:
 
 
 def load_or_train_sae(
-    separator: Separator, config: SAEConfig, artifacts_dir: str | Path | None = None
+    separator: KnownSeparator, config: SAEConfig, artifacts_dir: str | Path | None = None
 ) -> SAE:
     """The SAE with these settings on this model: kept, shipped, or trained now and kept.
 
@@ -232,7 +236,7 @@ def load_or_train_sae(
 
 
 def run_grid(
-    separator: Separator, folder: str | Path, name: str, workers: int = 1, ship: bool = False
+    separator: KnownSeparator, folder: str | Path, name: str, workers: int = 1, ship: bool = False
 ) -> dict[str, list[Any]]:
     """Train and score the whole grid, and save its tables to `folder`/`name`.json.
 
@@ -241,7 +245,8 @@ def run_grid(
     """
     folder = Path(folder)
     check_writable(folder)
-    configs = [SAEConfig(d, k, seed=s) for d in WIDTHS for k in KS for s in SEEDS]
+    pairs = [*FOLLOW_UP, *((k, d) for d in WIDTHS for k in KS)]
+    configs = [SAEConfig(d, k, STEPS, seed=s) for k, d in pairs for s in SEEDS]
     configs += [SAEConfig(SHIPPED_WIDTH, k, LONG_STEPS, seed=s) for k in (1, 2) for s in SEEDS]
     plans = [dict(one, seed=seed) for one in RECOVERIES for seed in SEEDS] if ship else []
     if workers > 1:
@@ -257,7 +262,7 @@ def run_grid(
         done = [job.result() for job in jobs]
         recovered = [job.result() for job in recoveries]
     saes = {config: sae for config, (_, sae) in zip(configs, done, strict=True)}
-    groups = [[saes[SAEConfig(d, k, seed=s)] for s in SEEDS] for d in WIDTHS for k in KS]
+    groups = [[saes[SAEConfig(d, k, STEPS, seed=s)] for s in SEEDS] for d in WIDTHS for k in KS]
     tables = {
         "grid": [row for row, _ in done],
         "stability": [stability_row(separator, group) for group in groups],
@@ -268,13 +273,12 @@ def run_grid(
         for old in folder.glob("sae-*.safetensors"):
             old.unlink()
         for config, sae in saes.items():
-            chosen = config.k == 3 or config.seed == 0
-            if chosen and config.d_sae == SHIPPED_WIDTH and config.steps != LONG_STEPS:
+            if (config.d_sae, config.k, config.steps) == (SHIPPED_WIDTH, SHIPPED_K, STEPS):
                 save_sae(sae, folder / sae_name(separator, config))
     return tables
 
 
-def write_tables(separator: Separator, tables: dict[str, list[Any]], path: str | Path) -> None:
+def write_tables(separator: KnownSeparator, tables: dict[str, list[Any]], path: str | Path) -> None:
     """Save tables of rows as JSON; raises ConfigError for a folder that cannot be written."""
     path = Path(path)
     check_writable(path.parent)
@@ -283,7 +287,7 @@ def write_tables(separator: Separator, tables: dict[str, list[Any]], path: str |
     write_atomically(path, text.encode())
 
 
-def shipped_tables(name: str, separator: Separator | None = None) -> dict[str, list[Any]]:
+def shipped_tables(name: str, separator: KnownSeparator | None = None) -> dict[str, list[Any]]:
     """The tables "grid", "stability" and "recovery" that ship, empty where there are none.
 
     With a separator given, grid and stability are empty when they are another model's.

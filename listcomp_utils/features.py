@@ -22,7 +22,7 @@ from torch.nn.functional import normalize
 
 from listcomp_utils.representation import cosine_similarities
 from listcomp_utils.sae import SAE
-from listcomp_utils.separator import Separator
+from listcomp_utils.separator import KnownSeparator
 
 CLEAN = 0.9
 """From this cosine a direction counts as found, from this share of lists a latent as clean."""
@@ -77,7 +77,7 @@ def binary(
     return edited
 
 
-def match_latents(separator: Separator, sae: SAE) -> LatentMatch:
+def match_latents(separator: KnownSeparator, sae: SAE) -> LatentMatch:
     """Match each latent's decoder direction and activation to the known terms."""
     latents = sae.encode(separator.vectors)
     on = latents > 0
@@ -124,7 +124,7 @@ def matched_cosines(
     return cosines[linear_sum_assignment(cosines, maximize=True)]
 
 
-def live_directions(separator: Separator, sae: SAE) -> Float[Tensor, "latent d_model"]:
+def live_directions(separator: KnownSeparator, sae: SAE) -> Float[Tensor, "latent d_model"]:
     """Decoder directions of the latents that are active on at least one list."""
     return sae.decoder[(sae.encode(separator.vectors) > 0).any(0)]
 

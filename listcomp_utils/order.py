@@ -13,7 +13,7 @@ and everything here edits that vector and lets the outputs read it, exactly as t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,9 @@ from torch import Tensor
 from listcomp_utils.circuit import Weights, check_architecture, run
 from listcomp_utils.config import Config
 from listcomp_utils.values import ConfigError
+
+DOSES = tuple(step / 50 for step in range(-50, 51))
+"""Steering doses, in units of the direction's length."""
 
 
 @dataclass(frozen=True)
@@ -199,20 +202,9 @@ def steer(
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = _unequal(lists)
     vectors = separator(config, weights, lists).vectors
-    first, second = _output_inputs(config, weights)
-    query = second @ weights.query_key[1]
-    # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
-    read, shift = vectors @ weights.unembed, direction @ weights.unembed
-    constants = torch.stack([first, second]) @ weights.unembed
-    score, score_shift = vectors @ query - first @ query, direction @ query
     turned, reversed_shares, kept_shares = lists.flip(1), [], []
     somewhere = torch.zeros(len(lists), dtype=torch.bool, device=lists.device)
-    for dose in doses:
-        held = read + dose * shift
-        beta = torch.sigmoid(score + dose * score_shift)[:, None]
-        o1 = (constants[0] + held).argmax(-1)
-        o2 = (constants[1] + beta * held + (1 - beta) * constants[0]).argmax(-1)
-        written = torch.stack([o1, o2], 1)
+    for written in written_along(config, weights, vectors, direction, doses):
         hit = (written == turned).all(1)
         somewhere |= hit
         reversed_shares.append(hit.double().mean().item())
@@ -223,6 +215,28 @@ def steer(
         tuple(kept_shares),
         somewhere.double().mean().item(),
     )
+
+
+def written_along(
+    config: Config,
+    weights: Weights,
+    vectors: Float[Tensor, "list d_model"],
+    direction: Float[Tensor, "#list d_model"],
+    doses: Iterable[float],
+) -> Iterator[Int[Tensor, "list output"]]:
+    """What the outputs write with SEP at `vectors` plus each dose of a direction, dose by dose."""
+    first, second = _output_inputs(config, weights)
+    query = second @ weights.query_key[1]
+    # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
+    read, shift = vectors @ weights.unembed, direction @ weights.unembed
+    constants = torch.stack([first, second]) @ weights.unembed
+    score, score_shift = vectors @ query - first @ query, direction @ query
+    for dose in doses:
+        held = read + dose * shift
+        beta = torch.sigmoid(score + dose * score_shift)[:, None]
+        o1 = (constants[0] + held).argmax(-1)
+        o2 = (constants[1] + beta * held + (1 - beta) * constants[0]).argmax(-1)
+        yield torch.stack([o1, o2], 1)
 
 
 @dataclass(frozen=True)

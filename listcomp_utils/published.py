@@ -34,7 +34,7 @@ from listcomp_utils.config import Config
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of, parameter_table
-from listcomp_utils.order import order_axis, read_out, separator, steer, swap_shares
+from listcomp_utils.order import DOSES, order_axis, read_out, separator, steer, swap_shares
 from listcomp_utils.readout import (
     BINS,
     accuracy_by_difference,
@@ -43,9 +43,6 @@ from listcomp_utils.readout import (
     slot_classifier,
 )
 from listcomp_utils.task import all_lists, split_lists
-
-DOSES = tuple(step / 50 for step in range(-50, 51))
-"""Steering doses, in units of the direction's length."""
 
 SEEDS_FILE = "circuit_seeds.json"
 

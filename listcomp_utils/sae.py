@@ -46,7 +46,7 @@ class SAEConfig:
     """Latents in the dictionary."""
     k: int
     """Mean number of active latents a vector."""
-    steps: int = 4000
+    steps: int = 3000
     batch_size: int = 256
     lr: float = 5e-3
     """Peak learning rate of Adam, after a linear warm-up and before a linear decay to 0."""

@@ -23,10 +23,11 @@ from torch.nn.functional import one_hot
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.attention import run_all
-from listcomp_utils.circuit import Weights, check_architecture, weights_of
+from listcomp_utils.circuit import Weights, weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.generation import Accuracy, score
 from listcomp_utils.model import config_of
+from listcomp_utils.order import Separator, check_pairs, compose, read_out
 from listcomp_utils.representation import principal_components
 from listcomp_utils.task import all_lists, split_lists
 from listcomp_utils.values import ConfigError
@@ -35,17 +36,14 @@ Code = Literal["digits", "places", "pairs"]
 
 
 @dataclass(frozen=True)
-class Separator:
-    """The separator's vectors after layer 0 on every list, and what they are made of."""
+class KnownSeparator(Separator):
+    """The separator's vectors and attention on every list, with all that they are made of."""
 
     config: Config
     weights: Weights
     lists: Int[Tensor, "list 2"]
     held_out: Bool[Tensor, "list"]
     """Lists the model was not trained on; all of them when it was trained on every list."""
-    vectors: Float[Tensor, "list d_model"]
-    attention: Float[Tensor, "list 2"]
-    """alpha1 and alpha2: layer 0's attention from the separator to d1 and d2."""
 
     @property
     def embeddings(self) -> Float[Tensor, "digit d_model"]:
@@ -88,27 +86,27 @@ class Quality:
 def has_known_separator(config: Config) -> bool:
     """Whether the separator's vector is the sum above: study architecture, two digits, masked."""
     try:
-        _check(config)
+        check_pairs(config)
     except ConfigError:
         return False
     return True
 
 
 @torch.no_grad()
-def separator_of(model: TransformerBridge) -> Separator:
+def separator_of(model: TransformerBridge) -> KnownSeparator:
     """The separator's vectors of every list, read from the running model.
 
     Raises:
         ConfigError: for an architecture in which the vector is not the known sum.
     """
     config = config_of(model)
-    _check(config)
+    check_pairs(config)
     lists = all_lists(config)
     held_out = torch.zeros(config.n_lists, dtype=torch.bool)
     held_out[split_lists(config).held_out @ torch.tensor([config.n_digits, 1])] = True
     seen = run_all(model, lists)
     place = config.sep_position
-    return Separator(
+    return KnownSeparator(
         config=config,
         weights=_on_cpu(weights_of(model)),
         lists=lists,
@@ -119,20 +117,15 @@ def separator_of(model: TransformerBridge) -> Separator:
 
 
 @torch.no_grad()
-def written(separator: Separator, vectors: Float[Tensor, "n d_model"]) -> Int[Tensor, "n 2"]:
+def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> Int[Tensor, "n 2"]:
     """The tokens the model writes when the separator holds `vectors` after layer 0, exactly.
 
     The outputs see nothing of the list but this vector, so the last layer alone decides.
     """
-    weights, config = separator.weights, separator.config
-    first, second = weights.token[config.mask_id] + weights.position[list(config.output_positions)]
-    query = second @ weights.query_key[1]
-    share = torch.sigmoid(vectors @ query - first @ query)[:, None]
-    mixed = second + share * vectors + (1 - share) * first
-    return torch.stack([((r @ weights.unembed).argmax(-1)) for r in (first + vectors, mixed)], 1)
+    return read_out(separator.config, separator.weights, vectors).written
 
 
-def quality(separator: Separator, vectors: Float[Tensor, "list d_model"]) -> Quality:
+def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -> Quality:
     """Score vectors, one a list, in the place of the separator's."""
     error = (vectors - separator.vectors).double().square()
     spread = (separator.vectors - separator.vectors.mean(0)).double().square()
@@ -145,17 +138,14 @@ def quality(separator: Separator, vectors: Float[Tensor, "list d_model"]) -> Qua
     )
 
 
-def true_vectors(separator: Separator, order: bool = True) -> Float[Tensor, "list d_model"]:
+def true_vectors(separator: KnownSeparator, order: bool = True) -> Float[Tensor, "list d_model"]:
     """The known sum; without `order`, the two graded digits alone, the order axis at its mean."""
-    weights, place = separator.weights, separator.config.sep_position
-    constant = weights.token[separator.config.sep_id] + weights.position[place]
-    constant = constant + weights.position[:2].mean(0)
-    along = separator.order if order else separator.order.mean().expand(len(separator.lists))
-    digits = separator.digit_weights @ separator.embeddings
-    return constant + digits + along[:, None] / 2 * separator.order_axis
+    content = separator.attention
+    position = content if order else content.mean(0).expand_as(content)
+    return compose(separator.config, separator.weights, separator.lists, content, position)
 
 
-def principal_part(separator: Separator, rank: int) -> Float[Tensor, "list d_model"]:
+def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
     """The vectors from their `rank` largest principal components."""
     parts = principal_components(separator.vectors)
     kept = parts.scores[:, :rank] @ parts.directions[:rank]
@@ -163,7 +153,7 @@ def principal_part(separator: Separator, rank: int) -> Float[Tensor, "list d_mod
 
 
 def from_code(
-    separator: Separator, code: Code, count: int = 0, seed: int = 0
+    separator: KnownSeparator, code: Code, count: int = 0, seed: int = 0
 ) -> Float[Tensor, "list d_model"]:
     """The vectors' best reconstruction from an on-off code.
 
@@ -184,20 +174,12 @@ def from_code(
 
 
 def refitted(
-    separator: Separator, units: Float[Tensor, "list unit"] | Int[Tensor, "list unit"]
+    separator: KnownSeparator, units: Float[Tensor, "list unit"] | Int[Tensor, "list unit"]
 ) -> Float[Tensor, "list d_model"]:
     """The vectors' least-squares reconstruction from any code of the lists and a constant."""
     design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
     found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
     return (design @ found).float()
-
-
-def _check(config: Config) -> None:
-    check_architecture(config)
-    needed = {"list_len": 2, "n_layers": 2, "decoding": "masked"}
-    wrong = {k: getattr(config, k) for k in needed if getattr(config, k) != needed[k]}
-    if wrong:
-        raise ConfigError(f"the separator's known sum needs {needed}, got {wrong}")
 
 
 def _on_cpu(weights: Weights) -> Weights:

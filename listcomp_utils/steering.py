@@ -21,17 +21,15 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.generation import score
+from listcomp_utils.order import DOSES, written_along
 from listcomp_utils.sae import SAE
-from listcomp_utils.separator import Separator, written
+from listcomp_utils.separator import KnownSeparator, written
 
 FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""
 
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
 """The same for two latents at once: every combination."""
-
-AMOUNTS = tuple(torch.linspace(-1, 1, 101).tolist())
-"""How much of a direction as long as P1 - P2 is added."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,9 @@ class SteeringTable:
     """Outputs right (share) with the reconstruction put in, before any edit."""
 
 
-def swappable(separator: Separator, most: int | None = None, seed: int = 0) -> Int[Tensor, "row"]:
+def swappable(
+    separator: KnownSeparator, most: int | None = None, seed: int = 0
+) -> Int[Tensor, "row"]:
     """Rows of the lists of two different digits, or a seeded sample of `most` of them."""
     rows = (separator.lists[:, 0] != separator.lists[:, 1]).nonzero().flatten()
     if most is None or len(rows) <= most:
@@ -71,18 +71,22 @@ def swappable(separator: Separator, most: int | None = None, seed: int = 0) -> I
 
 
 def swapped(
-    separator: Separator, rows: Int[Tensor, "row"], edits: Iterable[Float[Tensor, "row d_model"]]
+    separator: KnownSeparator,
+    rows: Int[Tensor, "row"],
+    start: Float[Tensor, "row d_model"],
+    direction: Float[Tensor, "#row d_model"],
+    doses: Iterable[float],
 ) -> Bool[Tensor, "row"]:
-    """Whether at least one of the edited vectors makes the model write each list reversed."""
+    """Whether `start` plus some dose of a direction makes the model write each list reversed."""
     goal = separator.lists[rows].flip(1)
     found = torch.zeros(len(rows), dtype=torch.bool)
-    for vectors in edits:
-        found |= (written(separator, vectors) == goal).all(1)
+    for answers in written_along(separator.config, separator.weights, start, direction, doses):
+        found |= (answers == goal).all(1)
     return found
 
 
 def swapped_by_scaling(
-    separator: Separator,
+    separator: KnownSeparator,
     sae: SAE,
     rows: Int[Tensor, "row"],
     latents: int | Int[Tensor, "row choice"],
@@ -99,34 +103,33 @@ def swapped_by_scaling(
     activations = values.gather(1, latents)
     # Nothing changes where all of them are off.
     moved = (activations > 0).any(1)
-    result = swapped(separator, rows, [start])
+    still = torch.zeros_like(start[:1])
+    result = swapped(separator, rows, start, still, [0.0])
     directions = activations[moved, :, None] * sae.decoder[latents[moved]]
-    combinations = itertools.product(factors, repeat=latents.shape[1])
-    edits = (
-        start[moved] + torch.einsum("c,ncd->nd", torch.tensor(chosen) - 1, directions)
-        for chosen in combinations
-    )
-    result[moved] |= swapped(separator, rows[moved], edits)
+    inner = [factor - 1 for factor in factors]
+    for outer in itertools.product(inner, repeat=latents.shape[1] - 1):
+        edited = start[moved] + torch.einsum("c,ncd->nd", torch.tensor(outer), directions[:, :-1])
+        result[moved] |= swapped(separator, rows[moved], edited, directions[:, -1], inner)
     return result
 
 
 def swapped_by_adding(
-    separator: Separator,
+    separator: KnownSeparator,
     start: Float[Tensor, "row d_model"],
     rows: Int[Tensor, "row"],
     direction: Float[Tensor, "d_model"],
-    amounts: Iterable[float] = AMOUNTS,
+    amounts: Iterable[float] = DOSES,
 ) -> Bool[Tensor, "row"]:
     """Whether adding some amount of a direction, taken as long as P1 - P2, swaps each list."""
     step = direction * (separator.order_axis.norm() / direction.norm())
-    return swapped(separator, rows, (start + amount * step for amount in amounts))
+    return swapped(separator, rows, start, step[None], amounts)
 
 
 def steering_table(
-    separator: Separator,
+    separator: KnownSeparator,
     sae: SAE,
     rows: Int[Tensor, "row"],
-    amounts: Iterable[float] = AMOUNTS,
+    amounts: Iterable[float] = DOSES,
 ) -> SteeringTable:
     """Scale, add and remove every live latent in turn."""
     amounts, values = tuple(amounts), sae.encode(separator.vectors[rows])
@@ -149,7 +152,10 @@ def steering_table(
         )
     return SteeringTable(
         rows=table,
-        baseline_swapped=swapped(separator, rows, [start]).float().mean().item(),
+        baseline_swapped=swapped_by_adding(separator, start, rows, separator.order_axis, [0.0])
+        .float()
+        .mean()
+        .item(),
         baseline_right=score(written(separator, start), lists).per_token,
     )
 

@@ -43,6 +43,7 @@ layer_norm: bool = None  # LayerNorm before each layer and the unembedding
 bias: bool = None  # biases of q, k, v, o and the unembedding
 learn_w_v: bool = None  # train W_V; false freezes it to the identity
 learn_w_o: bool = None  # train W_O; false freezes it to the identity
+embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
 steps: int = None  # optimiser steps
 batch_size: int = None  # lists a step
 lr: float = None  # peak learning rate

@@ -182,7 +182,7 @@ def test_only_the_known_sum_is_taken(trained):
     assert has_known_separator(STUDY) and not has_known_separator(STUDY.replace(list_len=3))
     with pytest.raises(ConfigError, match="layer_norm=True"):
         separator_of(trained.model)
-    with pytest.raises(ConfigError, match="'n_layers': 3"):
+    with pytest.raises(ConfigError, match="n_layers=3"):
         separator_of(make_model(STUDY.replace(n_layers=3)))
 
 
@@ -218,17 +218,18 @@ def test_rows_of_the_grid(separator, tmp_path, monkeypatch):
 
 
 def test_the_command_makes_tables_and_the_saes_that_ship(small, tmp_path, monkeypatch, capsys):
-    sizes = dict(KS=(2, 3), WIDTHS=(8, 12), SEEDS=(0, 1), SHIPPED_WIDTH=12, LONG_STEPS=40)
+    sizes = dict(KS=(2, 3), WIDTHS=(8, 12), SEEDS=(0, 1), SHIPPED_WIDTH=12)
+    sizes |= dict(STEPS=20, LONG_STEPS=40, FOLLOW_UP=((1, 5),))
     cases = ({"n_digits": 6, "d_model": 12, "share": 1.0, "steps": 20},)
     for name, value in {**sizes, "RECOVERIES": cases}.items():
         monkeypatch.setattr(feature_grid, name, value)
     stale = tmp_path / "sae-k9-old.safetensors"
     stale.touch()
     tables = feature_grid.run_grid(small, tmp_path, "features", ship=True)
-    assert [len(tables[name]) for name in ("grid", "stability", "recovery")] == [12, 4, 2]
-    assert sorted({row.steps for row in tables["grid"]}) == [40, 4000]
+    assert [len(tables[name]) for name in ("grid", "stability", "recovery")] == [14, 4, 2]
+    assert sorted({row.steps for row in tables["grid"]}) == [20, 40]
     saes = [load_sae(path) for path in tmp_path.glob("sae-*.safetensors")]
-    assert sorted((sae.k, sae.config.seed) for sae in saes) == [(2, 0), (3, 0), (3, 1)]
+    assert sorted((sae.k, sae.config.seed) for sae in saes) == [(3, 0), (3, 1)]
     assert {sae.d_sae for sae in saes} == {12} and not stale.exists()
     assert main(["features", "--workers", "0"]) == 2
     assert main(["features", "--checkpoint", str(tmp_path / "no.pt")]) == 2
