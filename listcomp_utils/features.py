@@ -3,6 +3,7 @@
 match = match_latents(separator, sae)
 match.where("order"), match.clean_digits
 flat = binary(sae.encode(separator.vectors))        # the null of "graded": each latent on or off
+activation_maps(separator, latents)[latent]         # over (d1, d2)
 matched_cosines(live_directions(separator, one), live_directions(separator, other)).mean()
 
 A vector common to all digits can be moved from them into the constant of the separator's sum, so
@@ -114,6 +115,20 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> LatentMatch:
         correlation=correlation,
         slope=slope / digits.norm(dim=1)[digit],
     )
+
+
+def activation_maps(
+    separator: KnownSeparator, latents: Float[Tensor, "list latent"], bins: int | None = None
+) -> Float[Tensor, "latent d1 d2"]:
+    """Each latent over d1 and d2; with `bins`, the largest of each block of lists."""
+    n = separator.config.n_digits
+    maps = latents.T.reshape(-1, n, n)
+    if bins is None or bins >= n:
+        return maps
+    place = torch.arange(n) * bins // n
+    block = (place[:, None] * bins + place).flatten().expand(len(maps), -1)
+    empty = torch.zeros(len(maps), bins * bins)
+    return empty.scatter_reduce(1, block, maps.flatten(1), "amax").reshape(-1, bins, bins)
 
 
 def matched_cosines(

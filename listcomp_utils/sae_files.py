@@ -3,6 +3,7 @@
 save_sae(sae, "sae.safetensors")
 sae = load_sae("sae.safetensors")
 sae = read_released("released_sae.pt")
+sae = open_sae(either, d_model=64)
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import torch
 
 from listcomp_utils.files import check_writable, write_atomically
 from listcomp_utils.sae import SAE, WEIGHTS, SAEConfig, SAEError
+from listcomp_utils.values import ConfigError
 
 FORMAT = "listcomp_utils sae 1"
 
@@ -83,3 +85,20 @@ def read_released(path: str | Path) -> SAE:
         )
     except (KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise SAEError(f"{path.name} is not a released SAE: {error!r}") from None
+
+
+def open_sae(path: str | Path, d_model: int) -> SAE:
+    """The SAE in a file of either kind, told by its ending, for vectors of width `d_model`.
+
+    Raises:
+        ConfigError: naming `sae_file`, when it cannot be read or is for vectors of another width.
+    """
+    path = Path(path).expanduser()
+    try:
+        sae = load_sae(path) if path.suffix == ".safetensors" else read_released(path)
+    except SAEError as error:
+        raise ConfigError(f"sae_file: {error}") from None
+    if sae.encoder.shape[1] != d_model:
+        found = sae.encoder.shape[1]
+        raise ConfigError(f"sae_file {path.name} is for vectors of width {found}, not {d_model}")
+    return sae

@@ -29,7 +29,7 @@ FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""
 
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
-"""The same for two latents at once: every combination."""
+"""The same for the other latents when several are scaled at once: every combination."""
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,10 @@ def swapped_by_scaling(
 ) -> Bool[Tensor, "row"]:
     """Whether scaling latents swaps each list, for some combination of factors.
 
-    `latents` is one latent for all lists, or for each list the latents to scale together.
+    `latents` is one latent for all lists, or for each list the latents to scale together: the last
+    by `factors`, the others by `PAIR_FACTORS`.
     """
-    factors, values = tuple(factors), sae.encode(separator.vectors[rows])
+    values = sae.encode(separator.vectors[rows])
     start = sae.decode(values)
     if isinstance(latents, int):
         latents = torch.full((len(rows), 1), latents)
@@ -107,8 +108,10 @@ def swapped_by_scaling(
     result = swapped(separator, rows, start, still, [0.0])
     directions = activations[moved, :, None] * sae.decoder[latents[moved]]
     inner = [factor - 1 for factor in factors]
-    for outer in itertools.product(inner, repeat=latents.shape[1] - 1):
-        edited = start[moved] + torch.einsum("c,ncd->nd", torch.tensor(outer), directions[:, :-1])
+    for outer in itertools.product(PAIR_FACTORS, repeat=latents.shape[1] - 1):
+        edited = start[moved] + torch.einsum(
+            "c,ncd->nd", torch.tensor(outer) - 1, directions[:, :-1]
+        )
         result[moved] |= swapped(separator, rows[moved], edited, directions[:, -1], inner)
     return result
 

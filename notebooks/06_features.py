@@ -63,25 +63,36 @@ checkpoint: str = None  # analyse this .safetensors or classic .pt instead of tr
 d_sae: int = 128  # latents of the autoencoders looked at closely
 k: int = 3  # their mean number of active latents
 n_seeds: int = 3  # their random seeds, from 0
-sae_steps: int = 4000  # their optimiser steps
+sae_steps: int = 3000  # their optimiser steps
 steer_lists: int = 1000  # lists that every latent is steered on, at most
+sae_file: str = None  # look at this SAE instead: .safetensors, or a .pt of the study's follow-up
 
 # %%
 from listcomp_utils.config import Config
 from listcomp_utils.parameters import artifacts_folder, is_established, read_parameters
-from listcomp_utils.separator import has_known_separator
 
 config, options = read_parameters(
-    globals(), d_sae=int, k=int, n_seeds=int, sae_steps=int, steer_lists=int
+    globals(), d_sae=int, k=int, n_seeds=int, sae_steps=int, steer_lists=int, sae_file=str | None
 )
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
+
+from listcomp_utils.sae import SAEConfig
+from listcomp_utils.sae_files import open_sae
+from listcomp_utils.separator import has_known_separator
+
+configs = [
+    SAEConfig(options.d_sae, options.k, options.sae_steps, seed=seed)
+    for seed in range(options.n_seeds)
+]
 if not has_known_separator(config):
     print(
-        "The truth is known for masked lists of two digits and two layers of the study's architecture."
+        "The truth is known for masked lists of two digits and two layers of the study's architecture. "
+        "The parameters ask for another model: what follows is about the study preset's instead"
+        + (", and the checkpoint given is not read." if options.checkpoint else ".")
     )
-    print("These parameters are not of that kind: what follows is about the study preset's model.")
     config, options.checkpoint = Config.preset("study", device=config.device), None
-same_sae = (options.d_sae, options.k, options.sae_steps) == (128, 3, 4000)
+given = open_sae(options.sae_file, config.d_model) if options.sae_file else None
+same_sae = (options.d_sae, options.k, options.sae_steps, given) == (128, 3, 3000, None)
 established = is_established(config) and options.checkpoint is None and same_sae
 print(config.slug)
 
@@ -94,9 +105,14 @@ from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.display import show, show_table
 from listcomp_utils.feature_grid import KS, load_or_train_sae, score_sae, shipped_tables
-from listcomp_utils.features import binary, live_directions, match_latents, matched_cosines
+from listcomp_utils.features import (
+    activation_maps,
+    binary,
+    live_directions,
+    match_latents,
+    matched_cosines,
+)
 from listcomp_utils.generation import accuracy
-from listcomp_utils.sae import SAEConfig
 from listcomp_utils.separator import (
     from_code,
     principal_part,
@@ -106,6 +122,7 @@ from listcomp_utils.separator import (
     true_vectors,
 )
 from listcomp_utils.steering import (
+    FACTORS,
     PAIR_FACTORS,
     steering_table,
     strongest,
@@ -116,13 +133,9 @@ from listcomp_utils.steering import (
 
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
 separator = separator_of(trained.model)
-seeds = range(options.n_seeds)
-saes = [
-    load_or_train_sae(
-        separator, SAEConfig(options.d_sae, options.k, options.sae_steps, seed=seed), folder
-    )
-    for seed in seeds
-]
+saes = [given] if given else [load_or_train_sae(separator, one, folder) for one in configs]
+seeds = range(len(saes))
+d_sae, k = saes[0].d_sae, saes[0].k
 latents = [sae.encode(separator.vectors) for sae in saes]
 matches = [match_latents(separator, sae) for sae in saes]
 print(
@@ -133,6 +146,8 @@ print(
 def spread(values, digits=3):
     """The mean of a figure over seeds, and its range."""
     values = [float(value) for value in values]
+    if len(values) == 1:
+        return f"{values[0]:.{digits}f}"
     return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
@@ -169,36 +184,50 @@ print(
 
 # %%
 tables = shipped_tables("features", separator)
-same = (options.d_sae, options.sae_steps)
-grid = [row for row in tables["grid"] if (row.d_sae, row.steps) == same]
+grid = [row for row in tables["grid"] if (row.d_sae, row.steps) == (d_sae, options.sae_steps)]
 if not grid:
-    ks = [k for k in KS if k <= options.d_sae]
-    settings = [SAEConfig(options.d_sae, k, options.sae_steps) for k in ks]
+    ks = [one for one in KS if one <= d_sae]
+    settings = [SAEConfig(d_sae, one, options.sae_steps) for one in ks]
     grid = [score_sae(separator, load_or_train_sae(separator, one, folder)) for one in settings]
-    print("no shipped table for this model: one autoencoder for each k")
-by_k = {k: [row for row in grid if row.k == k] for k in sorted({row.k for row in grid})}
+    print("No table ships for this model, width and steps: one autoencoder is trained for each k.")
+by_k = {one: [row for row in grid if row.k == one] for one in sorted({row.k for row in grid})}
+full = [row for row in tables["grid"] if row.steps == options.sae_steps] or grid
+widths = sorted({row.d_sae for row in full})
+
+
+def over_seeds(name, wanted_k, width):
+    """A figure of the autoencoders with one k and width, seed by seed."""
+    return [getattr(row, name) for row in full if (row.k, row.d_sae) == (wanted_k, width)]
+
+
 hand_made = {
     "digits in the list (on-off)": (2, quality(separator, from_code(separator, "digits"))),
     "digits at places (on-off)": (2, quality(separator, from_code(separator, "places"))),
-    f"{options.d_sae} clusters of lists (on-off)": (
+    f"{d_sae} clusters of lists (on-off)": (
         1,
-        quality(separator, from_code(separator, "pairs", options.d_sae)),
+        quality(separator, from_code(separator, "pairs", d_sae)),
     ),
     "two graded digits, no order": (2, quality(separator, true_vectors(separator, order=False))),
 }
-ranks = {k: quality(separator, principal_part(separator, k)) for k in by_k}
+own_scores = (own.held_out.per_token, own.all_lists.per_token, own.all_lists.per_list)
+ranks = {one: quality(separator, principal_part(separator, one)) for one in by_k}
+per_width = {
+    f"autoencoders, {width} latents": (
+        list(by_k),
+        [float(np.mean(over_seeds("held_out_per_token", one, width))) for one in by_k],
+    )
+    for width in widths
+    if all(over_seeds("k", one, width) for one in by_k)
+}
 curves = {
     "the model": (list(by_k), [own.held_out.per_token] * len(by_k)),
-    "autoencoders, mean over seeds": (
-        list(by_k),
-        [np.mean([row.held_out_per_token for row in rows]) for rows in by_k.values()],
-    ),
+    **per_width,
     "principal components": (list(by_k), [q.held_out.per_token for q in ranks.values()]),
-    **{name: ([k], [q.held_out.per_token]) for name, (k, q) in hand_made.items()},
+    **{name: ([active], [q.held_out.per_token]) for name, (active, q) in hand_made.items()},
 }
 figure = figures.lines(
     curves,
-    f"What the outputs still get right ({options.d_sae} latents, held-out lists)",
+    "What the outputs still get right (held-out lists, mean over seeds)",
     "active latents a list (principal components: rank)",
     "outputs right",
     y_range=(0, 1.03),
@@ -207,33 +236,69 @@ figure = figures.lines(
 figure.update_xaxes(tickvals=list(by_k))
 show(
     figure,
-    alt="Share of held-out outputs right against the number of active latents, for sparse autoencoders, "
-    "principal components and codes made by hand, beside the model's own.",
+    alt="Share of held-out outputs right against the number of active latents, for sparse autoencoders of "
+    "several widths, principal components and codes made by hand, beside the model's own.",
     main=True,
 )
-rows = []
-for k, found in by_k.items():
-    columns = [
-        [getattr(row, name) for row in found]
-        for name in ("explained", "held_out_per_token", "per_token")
-    ]
-    lists_right = spread([row.per_list for row in found])
-    rows.append(
-        [
-            f"autoencoder, k = {k}",
-            f"{np.mean([r.l0 for r in found]):.2f}",
-            *map(spread, columns),
-            lists_right,
-        ]
-    )
-for name, (k, q) in [
+rows = [["the model's own vector", "", "", "0", "1.000", *map("{:.3f}".format, own_scores)]]
+names = ("mse", "explained", "held_out_per_token", "per_token", "per_list")
+for one, found in by_k.items():
+    l0, dead = (np.mean([getattr(row, name) for row in found]) for name in ("l0", "dead"))
+    columns = [[getattr(row, name) for row in found] for name in names]
+    rows.append([f"autoencoders, k = {one}", f"{l0:.2f}", f"{dead:.0f}", *(map(spread, columns))])
+for name, (active, q) in [
     *hand_made.items(),
-    *((f"{k} principal components", (k, q)) for k, q in ranks.items()),
+    *((f"principal components, rank {one}", (one, q)) for one, q in ranks.items()),
 ]:
-    scores = (q.explained, q.held_out.per_token, q.all_lists.per_token, q.all_lists.per_list)
-    rows.append([name, k, *(f"{score:.3f}" for score in scores)])
-headers = ["the separator's vector from", "active", "variance explained", "held-out outputs right"]
-show_table([*headers, "outputs right, all lists", "lists right, all lists"], rows)
+    scores = (q.mse, q.explained, q.held_out.per_token, q.all_lists.per_token, q.all_lists.per_list)
+    rows.append([name, active, "", *(f"{score:.3f}" for score in scores)])
+print(
+    f"{d_sae} latents, {len(next(iter(by_k.values())))} seeds for each k; range over seeds in brackets"
+)
+show_table(
+    [
+        "the separator's vector from",
+        "active (L0)",
+        "dead",
+        "MSE",
+        "variance explained",
+        "held-out outputs right",
+        "outputs right, all lists",
+        "lists right, all lists",
+    ],
+    rows,
+)
+
+# %%
+if len(widths) > 1:
+    panels = {
+        "held-out outputs right": lambda one, width: np.mean(
+            over_seeds("held_out_per_token", one, width)
+        ),
+        "the same, range over seeds": lambda one, width: np.ptp(
+            over_seeds("held_out_per_token", one, width)
+        ),
+        "digits with one clean latent": lambda one, width: (
+            np.mean(over_seeds("clean_digits", one, width)) / config.n_digits
+        ),
+    }
+    grid_widths = [width for width in widths if all(over_seeds("k", one, width) for one in by_k)]
+    show(
+        heatmaps.heatmap_panels(
+            {
+                title: np.array([[value(one, width) for width in grid_widths] for one in by_k])
+                for title, value in panels.items()
+            },
+            [f"k = {one}" for one in by_k],
+            [str(width) for width in grid_widths],
+            "Autoencoders over active latents and width",
+            "share",
+            row_title="active latents",
+            column_title="latents",
+        ),
+        alt="Held-out outputs right, their range over seeds, and the share of digits with one clean latent, by "
+        "number of active latents and of latents.",
+    )
 
 # %% [markdown]
 # Does explained variance say how well the outputs do? Here a hand-made code and an autoencoder can be compared
@@ -245,52 +310,77 @@ two = by_k.get(2, [])
 places_gain = (
     places.all_lists.per_token - max(row.per_token for row in two) if two else float("nan")
 )
+best_two = max(two, key=lambda row: row.per_token, default=None)
 if two:
     print(
         f"With two active units, the autoencoders explain {spread([row.explained for row in two])} of the variance and "
         f"get {spread([row.per_token for row in two])} of the outputs right; the on-off code of digits at places "
         f"explains {places.explained:.3f} and gets {places.all_lists.per_token:.3f} right."
     )
+    no_order = hand_made["two graded digits, no order"][1]
     print(
-        "Order is a small part of the variance: a reconstruction can be close to the vector and have lost it."
+        f"The order axis is {1 - no_order.explained:.3f} of the variance, and without it "
+        f"{no_order.all_lists.per_token:.3f} of the outputs are right."
     )
 
 # %% [markdown]
 # ## The follow-up's figures
 #
-# The study's follow-up trained hundreds of autoencoders on its released model. The best over widths and seeds at
-# each k, on all lists: as it reported them, ours on that same model, and ours on the model here.
+# The study's follow-up trained hundreds of autoencoders on its released model and gives the best at each k, of all
+# lists and of held-out ones, in places with the number of latents. Beside them ours on that same model, at the
+# same number of latents where it is given and of all numbers where it is not, and ours on the model here.
 
 # %%
-reported = {
-    1: 0.416,
-    2: 0.794,
-    3: 0.939,
-    4: 0.938,
-    5: 0.941,
-}  # the follow-up, outputs right, all lists
+reported = [  # k, latents (None: not given), which lists, outputs right
+    (1, 50, "held_out_per_token", 0.30),
+    (2, None, "held_out_per_token", 0.61),
+    (3, None, "held_out_per_token", 0.87),
+    (4, 100, "held_out_per_token", 0.8885),
+    (1, None, "per_token", 0.416),
+    (2, None, "per_token", 0.794),
+    (3, 256, "per_token", 0.939),
+    (4, None, "per_token", 0.938),
+    (5, 512, "per_token", 0.941),
+]
 released = shipped_tables("features_released")["grid"]
-full = tables["grid"]
 
 
-def best_and_mean(rows, k):
-    """The largest share of outputs right among some SAEs, and their mean."""
-    values = [row.per_token for row in rows if row.k == k]
+def reached(rows, one, width, name):
+    """Outputs right by the autoencoders of one k, and of one width where it is given."""
+    return [getattr(row, name) for row in rows if row.k == one and width in (None, row.d_sae)]
+
+
+def best_of(values):
+    """The largest value, the mean and the number of them."""
     return f"{max(values):.3f} ({np.mean(values):.3f}, {len(values)})" if values else "-"
 
 
+rows, behind = [], {}
+for one, width, name, figure_there in reported:
+    there, here = (reached(table, one, width, name) for table in (released, tables["grid"]))
+    where = "held out" if name.startswith("held") else "all"
+    if there:
+        behind[f"k = {one}, {where}"] = figure_there - max(there)
+    rows.append(
+        [one, width or "not given", where, f"{figure_there:g}", best_of(there), best_of(here)]
+    )
 show_table(
     [
         "k",
-        "follow-up, best",
-        "ours on the released model: best (mean, number)",
-        "ours on this model: best (mean, number)",
+        "latents",
+        "lists",
+        "follow-up",
+        "ours on the same model: best (mean, number)",
+        "ours on the model here: best (mean, number)",
     ],
-    [
-        [k, f"{value:.3f}", best_and_mean(released, k), best_and_mean(full or grid, k)]
-        for k, value in reported.items()
-    ],
+    rows,
 )
+if behind:
+    missed = [f"{name} ({gap:.3f} below)" for name, gap in behind.items() if gap > 0]
+    print(
+        f"Our best reach the follow-up's figure in {len(behind) - len(missed)} of {len(behind)} rows"
+        + (f"; not at {', '.join(missed)}." if missed else ".")
+    )
 
 # %% [markdown]
 # ## What each latent is
@@ -342,18 +432,15 @@ names = [
     {"order": "order", "mixture": "mixed"}.get(match.kind[i], str(match.digit[i].item()))
     for i in alive
 ]
-bins = min(12, config.n_digits)
-place = torch.arange(config.n_digits) * bins // config.n_digits
-maps = values[:, alive].T.reshape(len(alive), config.n_digits, config.n_digits)
-pooled = torch.zeros(len(alive), bins, bins)
-index = (place[:, None] * bins + place[None]).flatten().expand(len(alive), -1)
-pooled = pooled.flatten(1).scatter_reduce(1, index, maps.flatten(1), "amax").reshape(-1, bins, bins)
+maps = activation_maps(separator, values[:, alive])
+pooled = activation_maps(separator, values[:, alive], bins=12)
 pooled = pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)
+side = -(-config.n_digits // pooled.shape[1])
 show(
     heatmaps.map_gallery(
         (pooled * 100).round().numpy() / 100,
         names,
-        f"Where each latent is active: d1 down, d2 across (seed 0, largest of each {-(-config.n_digits // bins)} by {-(-config.n_digits // bins)} lists)",
+        f"Where each latent is active: d1 down, d2 across (seed 0, largest of each {side} by {side} lists)",
         "share of its largest activation",
     ),
     alt="Small maps over first and second digit of every live latent's activation: most are crosses at one "
@@ -405,13 +492,14 @@ order_r = [
 on_share = [on.float().mean().item() for on in order_on]
 print(f"correlation of the order latents (signed, added) with α1 - α2: {spread(order_r)}")
 print(f"share of lists with an order latent on: {spread(on_share)}")
-for seed, on in zip(seeds, order_on, strict=True):
-    means = [
-        separator.order[rows].mean().item() if rows.any() else float("nan") for rows in (on, ~on)
-    ]
-    print(
-        f"seed {seed}: mean α1 - α2 {means[0]:+.3f} where one is on, {means[1]:+.3f} where none is"
-    )
+off_means, off_spreads = (
+    [statistic(separator.order[~on]).item() for on in order_on]
+    for statistic in (torch.mean, torch.std)
+)
+print(
+    f"where none is on, α1 - α2 is {spread(off_means)} with a standard deviation of {spread(off_spreads)}; "
+    f"over all lists {separator.order.mean():.3f} and {separator.order.std():.3f}"
+)
 
 # %% [markdown]
 # ## Graded, not binary
@@ -533,9 +621,13 @@ for sae, m, table, on in zip(saes, matches, steering, order_on, strict=True):
         "add P1 - P2": share_of(added),
         "  where no order latent is on": share_of(added[~here]),
         "add an order latent's direction": max(map(share_of, own_directions), default=0.0),
-        "scale another latent, mean": float(np.mean([row.scaled for row in others])),
-        "scale another latent, best": max(row.scaled for row in others),
-        "add another latent's direction, mean": float(np.mean([row.added for row in others])),
+        "scale another latent, mean": float(np.mean([row.scaled for row in others]))
+        if others
+        else 0.0,
+        "scale another latent, best": max((row.scaled for row in others), default=0.0),
+        "add another latent's direction, mean": float(np.mean([row.added for row in others]))
+        if others
+        else 0.0,
         "add a random direction, mean of 5": float(np.mean([share_of(one) for one in random])),
     }
     for name, share in found.items():
@@ -616,19 +708,23 @@ print(
 print(f"setting the busier order latent to 0 costs {spread(order_costs)}")
 same_rank = [
     np.corrcoef(
-        [m.order_cosine[row.latent].abs() for row in table.rows], [row.added for row in table.rows]
+        [m.order_cosine[row.latent].abs() for row in table.rows if m.kind[row.latent] != "order"],
+        [row.added for row in table.rows if m.kind[row.latent] != "order"],
     )[0, 1]
     for table, m in zip(steering, matches, strict=True)
 ]
-print(f"correlation of the share swapped by adding with the cosine: {spread(same_rank)}")
+print(
+    f"share swapped by adding against the cosine, correlation among the other latents alone: {spread(same_rank)}"
+)
 
 # %% [markdown]
 # Can two latents do better than one? For each list, its most active order latent and its two most active digit
-# latents, alone and in pairs. One latent is scaled by as many factors as a pair has combinations.
+# latents, alone and in pairs: every factor of the order latent with each of some of the digit latent. A pair has
+# more tries, so one latent is also given as many factors in the same range.
 
 # %%
 pair_rows = some_rows[::2]
-fine = torch.linspace(min(PAIR_FACTORS), max(PAIR_FACTORS), len(PAIR_FACTORS) ** 2).tolist()
+many = torch.linspace(min(FACTORS), max(FACTORS), len(FACTORS) * len(PAIR_FACTORS)).tolist()
 pair_shares = {}
 for sae, z, m, digits in zip(saes, latents, matches, digit_latents, strict=True):
     if not m.where("order") or len(digits) < 2:
@@ -636,19 +732,21 @@ for sae, z, m, digits in zip(saes, latents, matches, digit_latents, strict=True)
     one, two = strongest(z[pair_rows], m.where("order"), 1), strongest(z[pair_rows], digits, 2)
     off = z[pair_rows].gather(1, one)[:, 0] == 0
     choices = {
-        "order latent": one,
-        "stronger digit": two[:, :1],
-        "order latent and stronger digit": torch.cat([one, two[:, :1]], 1),
-        "order latent and weaker digit": torch.cat([one, two[:, 1:]], 1),
-        "both digits": two,
+        "order latent": (one, FACTORS),
+        "order latent, as many factors as a pair": (one, many),
+        "stronger digit": (two[:, :1], FACTORS),
+        "order latent and stronger digit": (torch.cat([two[:, :1], one], 1), FACTORS),
+        "order latent and weaker digit": (torch.cat([two[:, 1:], one], 1), FACTORS),
+        "both digits": (two, FACTORS),
     }
     done = {
-        name: swapped_by_scaling(
-            separator, sae, pair_rows, chosen, fine if chosen.shape[1] == 1 else PAIR_FACTORS
-        )
-        for name, chosen in choices.items()
+        name: swapped_by_scaling(separator, sae, pair_rows, *choice)
+        for name, choice in choices.items()
     }
     done["either the order latent or both digits"] = done["order latent"] | done["both digits"]
+    done["(adding P1 - P2)"] = swapped_by_adding(
+        separator, sae.decode(z[pair_rows]), pair_rows, separator.order_axis
+    )
     for name, swapped in done.items():
         pair_shares.setdefault(name, []).append((share_of(swapped), share_of(swapped[off])))
 show_table(
@@ -660,12 +758,13 @@ show_table(
 )
 if pair_shares:
     means = {name: np.mean(found, axis=0) for name, found in pair_shares.items()}
-    with_digit = max(
+    alone = means["order latent, as many factors as a pair"][0]
+    pair = max(
         means["order latent and stronger digit"][0], means["order latent and weaker digit"][0]
     )
     print(
-        f"A digit latent adds {with_digit - means['order latent'][0]:+.3f} to the order latent's {means['order latent'][0]:.3f}; "
-        f"where that is off, both digits together swap {means['both digits'][1]:.3f}."
+        f"A digit latent beside it adds {pair - alone:+.3f} to the order latent's {alone:.3f}; where that is off, "
+        f"both digits together swap {means['both digits'][1]:.3f}, adding P1 - P2 {means['(adding P1 - P2)'][1]:.3f}."
     )
 
 # %% [markdown]
@@ -680,7 +779,7 @@ cosines = np.array([[matched_cosines(a, b).mean() for b in directions] for a in 
 random_pair = [torch.randn(one.shape, generator=generator) for one in directions[:1] * 2]
 random_cosine = float(matched_cosines(*random_pair).mean())
 between = cosines[np.triu_indices(len(saes), 1)].tolist()
-panels = {f"{options.d_sae} latents, k = {options.k}": cosines}
+panels = {f"{d_sae} latents, k = {k}": cosines}
 labels = [f"seed {seed}" for seed in seeds]
 show(
     heatmaps.heatmap_panels(
@@ -762,7 +861,7 @@ claims = [
     equals("outputs right changed by the known sum", truth_change, 0.0, within=1e-3),
     shown("outputs right, held out, the model", own.held_out.per_token),
     at_least(
-        f"the same through an autoencoder, k = {options.k}, lowest seed",
+        f"the same through an autoencoder, k = {k}, lowest seed",
         min(q.held_out.per_token for q in at_k),
         own.held_out.per_token - 0.05,
         applies=established,

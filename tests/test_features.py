@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch.nn.functional import normalize
@@ -22,6 +24,7 @@ from listcomp_utils.feature_grid import (
     write_tables,
 )
 from listcomp_utils.features import (
+    activation_maps,
     binary,
     live_directions,
     match_latents,
@@ -29,6 +32,7 @@ from listcomp_utils.features import (
 )
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
+from listcomp_utils.order import DOSES, steer
 from listcomp_utils.sae import SAE, SAEConfig
 from listcomp_utils.sae_files import load_sae
 from listcomp_utils.separator import (
@@ -42,6 +46,7 @@ from listcomp_utils.separator import (
     written,
 )
 from listcomp_utils.steering import (
+    PAIR_FACTORS,
     steering_table,
     strongest,
     swappable,
@@ -139,6 +144,19 @@ def test_the_true_dictionary_is_matched_to_itself(small, true_sae):
     assert torch.equal(only[:, :10], latents[:, :10]) and not torch.equal(only, latents)
 
 
+def test_maps_show_where_a_latent_is_active(small, true_sae):
+    latents = true_sae.encode(small.vectors)
+    maps = activation_maps(small, latents)
+    assert maps.shape == (12, 10, 10) and torch.equal(maps[3].flatten(), latents[:, 3])
+    cross = torch.zeros(10, 10, dtype=torch.bool)
+    cross[3] = cross[:, 3] = True
+    assert torch.equal(maps[3] > 0, cross)
+    pooled = activation_maps(small, latents, bins=5)
+    assert pooled.shape == (12, 5, 5)
+    assert torch.equal(pooled, maps.reshape(12, 5, 2, 5, 2).amax((2, 4)))
+    assert torch.equal(activation_maps(small, latents, bins=12), maps)
+
+
 def test_a_random_dictionary_is_matched_to_nothing(small, true_sae):
     generator = torch.Generator().manual_seed(77)
     noise = normalize(torch.randn(true_sae.decoder.shape, generator=generator), dim=1)
@@ -168,12 +186,23 @@ def test_steering_moves_what_it_should_and_nothing_else(separator):
     digits = strongest(values, match.where("digit"), 2)
     assert (values.gather(1, digits)[:, 0] >= values.gather(1, digits)[:, 1]).all()
     first = swapped_by_scaling(separator, sae, few, digits[:, :1], [-2.0, 1.0, 3.0])
-    both = swapped_by_scaling(separator, sae, few, digits, [-2.0, 1.0, 3.0])
-    assert (both | ~first).all() and both.sum() > first.sum()
+    pair = digits.flip(1)[:100]
+    both = swapped_by_scaling(separator, sae, few[:100], pair, [-2.0, 1.0, 3.0])
+    assert (both | ~first[:100]).all() and both.sum() > first[:100].sum()
+    tried = torch.zeros(100, dtype=torch.bool)
+    for outer, inner in itertools.product(PAIR_FACTORS, [-2.0, 1.0, 3.0]):
+        factors = torch.ones(100, sae.d_sae).scatter(
+            1, pair, torch.tensor([outer, inner]).repeat(100, 1)
+        )
+        tried |= (written(separator, sae.decode(values[:100] * factors)) == goal[:100]).all(1)
+    assert (both == tried).sum() >= 99  # the rounding differs
     table = steering_table(separator, sae, few[:100], [-0.5, 0.0, 0.5])
     best = max(table.rows, key=lambda row: row.scaled)
     assert best.latent in match.where("order") and best.scaled > table.baseline_swapped + 0.2
     assert {row.latent for row in table.rows} <= set((values > 0).any(0).nonzero()[:, 0].tolist())
+    alone = swapped_by_adding(separator, separator.vectors[rows], rows, separator.order_axis)
+    args = STUDY, separator.weights, separator.lists[rows], separator.order_axis[None], DOSES
+    assert alone.double().mean().item() == pytest.approx(steer(*args).reversed_somewhere, abs=1e-3)
     with pytest.raises(ValueError, match="2 latents asked for among 1"):
         strongest(values, [3], 2)
 

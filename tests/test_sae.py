@@ -9,9 +9,14 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
+from listcomp_utils import sae as sae_module
+from listcomp_utils.config import Config
+from listcomp_utils.feature_grid import score_sae
 from listcomp_utils.features import matched_cosines
+from listcomp_utils.model import make_model
 from listcomp_utils.sae import SAE, SAEConfig, SAEError, train_sae
-from listcomp_utils.sae_files import load_sae, read_released, save_sae
+from listcomp_utils.sae_files import load_sae, open_sae, read_released, save_sae
+from listcomp_utils.separator import separator_of
 from listcomp_utils.values import ConfigError
 
 SMALL = SAEConfig(d_sae=60, k=2, steps=2000)
@@ -172,6 +177,43 @@ class Malicious:
 
     def __reduce__(self):
         return (os.mkdir, (str(self.mark),))
+
+
+def test_released_files_are_opened_and_scored(tmp_path):
+    separator = separator_of(make_model(Config.preset("study", n_digits=6, d_model=12)))
+    sae, _ = train_sae(separator.vectors, SAEConfig(d_sae=16, k=3, steps=200))
+    state = {
+        "encoder.weight": sae.encoder,
+        "encoder.bias": sae.encoder_bias,
+        "decoder.weight": sae.decoder.T,
+        "b_dec": sae.bias,
+        "threshold": torch.tensor(sae.threshold),
+        "k": torch.tensor(3),
+    }
+    torch.save({"state_dict": state, "cfg": {"k": 3}}, tmp_path / "released.pt")
+    opened = open_sae(tmp_path / "released.pt", 12)
+    row = score_sae(separator, opened)
+    own = score_sae(separator, open_sae(save_sae(sae, tmp_path / "own.safetensors"), 12))
+    assert (row.seed, row.steps, own.steps) == (-1, 0, 200)
+    assert row.explained == pytest.approx(own.explained) and row.l0 == own.l0
+    with pytest.raises(
+        ConfigError, match="sae_file released.pt is for vectors of width 12, not 64"
+    ):
+        open_sae(tmp_path / "released.pt", 64)
+    with pytest.raises(ConfigError, match="sae_file: absent.pt"):
+        open_sae(tmp_path / "absent.pt", 64)
+
+
+def test_five_lines_are_enough_for_any_activations(tmp_path, monkeypatch):
+    lines = sae_module.__doc__.split("\n\n")[1].splitlines()
+    assert len(lines) == 5
+    vectors = planted(300, 1)[0]
+    names = {"vectors": vectors}
+    monkeypatch.chdir(tmp_path)
+    exec("\n".join(lines).replace("k=3", "k=3, steps=60"), names)
+    assert names["reconstruction"].shape == vectors.shape
+    assert names["latents"].shape == (300, 128) and (names["latents"] > 0).any()
+    assert torch.equal(load_sae("sae.safetensors").encode(vectors), names["latents"])
 
 
 def test_files_that_are_damaged_or_hold_code_are_refused(trained_sae, tmp_path):
