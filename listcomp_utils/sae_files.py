@@ -94,6 +94,8 @@ def open_sae(path: str | Path, d_model: int) -> SAE:
         ConfigError: naming `sae_file`, when it cannot be read or is for vectors of another width.
     """
     path = Path(path).expanduser()
+    if not path.is_file():
+        raise ConfigError(f"sae_file: there is no file at {str(path)!r}")
     try:
         sae = load_sae(path) if path.suffix == ".safetensors" else read_released(path)
     except SAEError as error:

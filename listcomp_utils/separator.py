@@ -145,6 +145,14 @@ def true_vectors(separator: KnownSeparator, order: bool = True) -> Float[Tensor,
     return compose(separator.config, separator.weights, separator.lists, content, position)
 
 
+def order_held(
+    separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]
+) -> Float[Tensor, "list"]:
+    """The alpha1 - alpha2 that vectors stand for along P1 - P2, given the lists' own digits."""
+    axis = separator.order_axis
+    return separator.order + 2 * (vectors - separator.vectors) @ axis / axis.square().sum()
+
+
 def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
     """The vectors from their `rank` largest principal components."""
     parts = principal_components(separator.vectors)

@@ -38,6 +38,7 @@ from listcomp_utils.sae_files import load_sae
 from listcomp_utils.separator import (
     from_code,
     has_known_separator,
+    order_held,
     principal_part,
     quality,
     refitted,
@@ -124,6 +125,10 @@ def test_baselines_are_ordered_as_what_they_may_use(separator):
     assert ranks[0] < ranks[1] < ranks[2] == pytest.approx(1)
     graded = torch.cat([separator.digit_weights, separator.order[:, None]], 1)
     torch.testing.assert_close(refitted(separator, graded), separator.vectors, atol=1e-4, rtol=0)
+    without = order_held(separator, true_vectors(separator, order=False))
+    torch.testing.assert_close(without, separator.order.mean().expand(10_000), atol=1e-4, rtol=0)
+    shifted = order_held(separator, separator.vectors + separator.order_axis / 4)
+    torch.testing.assert_close(shifted, separator.order + 0.5)
     with pytest.raises(ConfigError, match="code must be one of"):
         from_code(separator, "words")
 

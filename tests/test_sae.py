@@ -200,8 +200,11 @@ def test_released_files_are_opened_and_scored(tmp_path):
         ConfigError, match="sae_file released.pt is for vectors of width 12, not 64"
     ):
         open_sae(tmp_path / "released.pt", 64)
-    with pytest.raises(ConfigError, match="sae_file: absent.pt"):
+    with pytest.raises(ConfigError, match="sae_file: there is no file at .*absent.pt"):
         open_sae(tmp_path / "absent.pt", 64)
+    (tmp_path / "text.pt").write_text("no weights")
+    with pytest.raises(ConfigError, match="sae_file: text.pt is damaged"):
+        open_sae(tmp_path / "text.pt", 64)
 
 
 def test_five_lines_are_enough_for_any_activations(tmp_path, monkeypatch):
