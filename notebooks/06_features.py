@@ -304,21 +304,29 @@ if len(widths) > 1:
 
 # %%
 places = hand_made["digits at places (on-off)"][1]
-two = by_k.get(2, [])
-places_gain = (
-    places.all_lists.per_token - max(row.per_token for row in two) if two else float("nan")
-)
-best_two = max(two, key=lambda row: row.per_token, default=None)
-if two:
+no_order = hand_made["two graded digits, no order"][1]
+twos = [row for row in [*tables["grid"], *grid] if row.k == 2]
+best_two = max(twos, key=lambda row: row.per_token, default=None)
+places_gain = places.all_lists.per_token - best_two.per_token if twos else float("nan")
+if twos:
     print(
-        f"With two active units, the autoencoders explain {spread([row.explained for row in two])} of the variance and "
-        f"get {spread([row.per_token for row in two])} of the outputs right; the on-off code of digits at places "
-        f"explains {places.explained:.3f} and gets {places.all_lists.per_token:.3f} right."
+        f"With two active units, the best autoencoder of any width and number of steps ({best_two.d_sae} latents, "
+        f"{best_two.steps:,} steps) explains {best_two.explained:.3f} of the variance and gets "
+        f"{best_two.per_token:.3f} of the outputs right; the on-off code of digits at places explains "
+        f"{places.explained:.3f} and gets {places.all_lists.per_token:.3f} right."
     )
-    no_order = hand_made["two graded digits, no order"][1]
+print(
+    f"Without the order axis {no_order.explained:.3f} of the variance is explained and "
+    f"{no_order.all_lists.per_token:.3f} of the outputs are right."
+)
+longer = [row for row in tables["grid"] if row.steps > options.sae_steps]
+for one in sorted({row.k for row in longer}):
+    found = [row for row in longer if row.k == one]
+    short = [row for row in full if (row.k, row.d_sae) == (one, found[0].d_sae)]
     print(
-        f"The order axis is {1 - no_order.explained:.3f} of the variance, and without it "
-        f"{no_order.all_lists.per_token:.3f} of the outputs are right."
+        f"k = {one}, {found[0].d_sae} latents, {found[0].steps:,} steps instead of {options.sae_steps:,}: outputs right "
+        f"{spread([row.per_token for row in found])} instead of {spread([row.per_token for row in short])}, clean digits "
+        f"{spread([row.clean_digits for row in found], 0)} instead of {spread([row.clean_digits for row in short], 0)}"
     )
 
 # %% [markdown]
