@@ -154,6 +154,11 @@ def spread(values, digits=3):
     return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
 
 
+def share_of(lists):
+    """The share of some lists for which something is true; nan of none."""
+    return lists.float().mean().item()
+
+
 # %% [markdown]
 # ## The truth
 #
@@ -267,6 +272,10 @@ show_table(
     rows,
 )
 
+# %% [markdown]
+# Are more active latents better? Accuracy and what the latents are need not agree. (When a digit counts as having
+# one clean latent is said below.)
+
 # %%
 if len(widths) > 1:
     panels = {
@@ -296,6 +305,13 @@ if len(widths) > 1:
         ),
         alt="Held-out outputs right, their range over seeds, and the share of digits with one clean latent, by "
         "number of active latents and of latents.",
+    )
+
+clean_by_k = {one: [row.clean_digits for row in found] for one, found in by_k.items()}
+for one, found in by_k.items():
+    print(
+        f"k = {one}, {d_sae} latents: {spread([row.held_out_per_token for row in found])} of held-out outputs right, "
+        f"{spread(clean_by_k[one], 0)} of {config.n_digits} digits with one clean latent"
     )
 
 # %% [markdown]
@@ -548,6 +564,28 @@ print(
 )
 
 # %% [markdown]
+# The digit latents know nothing of places, so they hold nearly the same for a list and its reverse. They could stand
+# for one of the two orders, and the order latent for the change to the other. *It would be refuted* if lists that
+# differ much from their reverse had an order latent on in neither of the two.
+
+# %%
+turned = torch.arange(config.n_lists).reshape(config.n_digits, -1).T.flatten()
+unequal = turned != torch.arange(config.n_lists)
+same_rest = [np.corrcoef(held[unequal], held[turned][unequal])[0, 1].item() for held in rest]
+reverse_on = [share_of(on[turned][~on & unequal]) for on in order_on]
+far = unequal & (separator.order.abs() > separator.order.abs().median())
+far_reverse_on = [share_of(on[turned][~on & far]) for on in order_on]
+on_at_all = [share_of(on[far]) for on in order_on]
+print(
+    f"order held by the rest, correlation of a list with its reverse: {spread(same_rest)} (α1 - α2 itself: "
+    f"{np.corrcoef(separator.order[unequal], separator.order[turned][unequal])[0, 1]:.3f})"
+)
+print(
+    f"of the lists with no order latent on, {spread(reverse_on)} have a reverse with one on; of those with |α1 - α2| "
+    f"above its median {spread(far_reverse_on)}, against {spread(on_at_all)} of all such lists"
+)
+
+# %% [markdown]
 # ## Graded, not binary
 #
 # *Hypothesis:* a digit latent's activation is the attention its digit got. *It would be refuted* by activations that
@@ -636,11 +674,6 @@ generator = torch.Generator().manual_seed(2**30 + 2)
 random_directions = torch.randn(5, config.d_model, generator=generator)
 
 
-def share_of(swapped):
-    """The share of lists that are swapped; nan of none."""
-    return swapped.float().mean().item()
-
-
 shares = {}
 for sae, m, table, on in zip(saes, matches, steering, order_on, strict=True):
     start, few = (
@@ -692,6 +725,10 @@ show(
 )
 print(
     f"scaling an order latent swaps {spread(shares['scale any order latent'])} of the lists, adding P1 - P2 {spread(shares['add P1 - P2'])}"
+)
+print(
+    f"the best single order latent, scaled: {spread(shares['scale the best order latent'])} (the follow-up, on its "
+    "model: 0.606)"
 )
 print(
     f"no order latent is on, and scaling cannot do anything, on {spread([1 - s for s in on_share])} of the lists; "
@@ -926,6 +963,18 @@ claims = [
         applies=established,
     ),
     at_least("digits with one clean latent, lowest seed", min(clean), 80, applies=established),
+    *(
+        [
+            at_least(
+                "clean digits at k = 3 beyond those at k = 5, lowest seed against highest",
+                min(clean_by_k[3]) - max(clean_by_k[5]),
+                40,
+                applies=established,
+            )
+        ]
+        if {3, 5} <= set(clean_by_k)
+        else []
+    ),
     at_least(
         "a latent along P1 - P2, absolute cosine, lowest seed",
         min(strongest_order),
@@ -961,6 +1010,18 @@ claims = [
         applies=established,
     ),
     shown("the same where an order latent is on", spread(rest_on)),
+    at_least(
+        "the rest's order, correlation of a list with its reverse, lowest seed",
+        min(same_rest),
+        0.95,
+        applies=established,
+    ),
+    at_least(
+        "far from their reverse, none on: the reverse has one on, lowest seed",
+        min(far_reverse_on),
+        0.9,
+        applies=established,
+    ),
     shown("lists swapped by scaling an order latent", spread(shares["scale any order latent"])),
     at_least("the same where one is on, lowest seed", min(on), 0.8, applies=established),
     at_most("the same where none is on, highest seed", max(off), 0.1, applies=established),
