@@ -96,6 +96,7 @@ if not has_known_separator(config):
 given = open_sae(options.sae_file, config.d_model) if options.sae_file else None
 same_sae = (options.d_sae, options.k, options.sae_steps, given) == (128, 3, 3000, None)
 established = is_established(config) and options.checkpoint is None and same_sae
+established = established and options.n_seeds >= 3
 print(config.slug)
 
 # %%
@@ -914,8 +915,9 @@ if len(between):
 # ## When is the true dictionary found?
 #
 # Vectors made like the separator's, from random digits and a random order axis, with one thing varied at a time:
-# the number of digits (and with it of lists), the width, the share of lists. Every autoencoder has k = 3 and twice as many latents as
-# digits and is trained for 2,000 steps. A digit counts as found when a latent is within a cosine of 0.9.
+# the number of digits (and with it of lists), the width, the share of lists. Every autoencoder has k = 3 and twice
+# as many latents as digits and is trained for 2,000 steps. A digit counts as found when a latent is within a cosine
+# of 0.9.
 
 # %%
 recovery = shipped_tables("features")["recovery"]
