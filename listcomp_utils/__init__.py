@@ -44,6 +44,7 @@ _MODULE_OF = {
     "SAEError": "sae",
     "train_sae": "sae",
     "load_sae": "sae_files",
+    "open_sae": "sae_files",
     "read_released": "sae_files",
     "save_sae": "sae_files",
 }

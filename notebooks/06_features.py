@@ -115,7 +115,7 @@ from listcomp_utils.features import (
     match_latents,
     matched_cosines,
 )
-from listcomp_utils.generation import accuracy
+from listcomp_utils.generation import accuracy, score
 from listcomp_utils.separator import (
     from_code,
     order_held,
@@ -124,6 +124,7 @@ from listcomp_utils.separator import (
     refitted,
     separator_of,
     true_vectors,
+    written,
 )
 from listcomp_utils.steering import (
     FACTORS,
@@ -272,6 +273,13 @@ show_table(
     ],
     rows,
 )
+
+means = {one: np.mean([row.held_out_per_token for row in found]) for one, found in by_k.items()}
+if {2, 3, 5} <= set(means):
+    print(
+        f"The third active latent adds {means[3] - means[2]:.3f} of the held-out outputs, the fourth and fifth together "
+        f"{means[5] - means[3]:.3f}; {own.held_out.per_token - means[5]:.3f} are missing to the model's own."
+    )
 
 # %% [markdown]
 # Are more active latents better? Accuracy and what the latents are need not agree. (When a digit counts as having
@@ -743,6 +751,8 @@ print(
 # latent special, or only its direction?
 
 # %%
+own_right = score(written(separator, separator.vectors[some_rows]), separator.lists[some_rows])
+own_right = own_right.per_token
 table = steering[0]
 other_rows = [row for row in table.rows if match.kind[row.latent] != "order"]
 order_rows = [row for row in table.rows if match.kind[row.latent] == "order"]
@@ -786,6 +796,10 @@ active = [
     np.mean([row.active for row in table.rows if m.kind[row.latent] != "order"])
     for table, m in zip(steering, matches, strict=True)
 ]
+print(
+    f"outputs right on these lists with the reconstruction, unedited: {spread([table.baseline_right for table in steering])}; "
+    f"with the model's own vector {own_right:.3f}"
+)
 print(
     f"other latents are on in {spread(active)} of the lists; setting one to 0 moves accuracy by at most {spread(distance)}"
 )
@@ -1091,6 +1105,17 @@ claims = [
         else []
     ),
     shown("matched cosine of random directions", random_cosine),
+    *(
+        [
+            at_most(
+                f"seconds to train one autoencoder for {options.sae_steps:,} steps, longest of any width",
+                max(row.seconds for row in full),
+                60.0,
+            )
+        ]
+        if tables["grid"] and full[0].seconds == full[0].seconds
+        else []
+    ),
     *(
         [
             at_least(
