@@ -17,7 +17,7 @@
 # direction can.
 #
 # **You need** nothing but the install; a shipped model and shipped autoencoders are loaded. **It takes** about
-# a minute.
+# forty seconds.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/06_features.ipynb)
 
@@ -464,7 +464,7 @@ names = [
     for i in alive
 ]
 maps = activation_maps(separator, values[:, alive])
-pooled = activation_maps(separator, values[:, alive], bins=12)
+pooled = activation_maps(separator, values[:, alive], bins=10)
 pooled = pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)
 side = -(-config.n_digits // pooled.shape[1])
 show(
@@ -489,7 +489,7 @@ show(
 # %%
 liking = separator.attention[:, 0].reshape(config.n_digits, -1).mean(1)
 by_liking = liking.argsort()
-kept = by_liking[:: max(1, config.n_digits // 20)]
+kept = by_liking[:: max(1, config.n_digits // 14)]
 order = separator.order.reshape(config.n_digits, -1)
 order_maps = {"α1 - α2": order}
 for i in match.where("order")[:2]:
@@ -546,7 +546,7 @@ rest_off, rest_on = (
 )
 groups = {"no order latent on": ~order_on[0], "one on": order_on[0]}
 few = {
-    name: rows.nonzero().flatten()[:: max(1, int(rows.sum()) // 400)]
+    name: rows.nonzero().flatten()[:: max(1, int(rows.sum()) // 120)]
     for name, rows in groups.items()
     if rows.any()
 }
@@ -614,8 +614,8 @@ for i in examples:
     held = separator.digit_weights[:, match.digit[i]]
     counted = (held > 0) & (values[:, i] > 0)
     points[f"digit {match.digit[i]}"] = (
-        held[counted][::2].tolist(),
-        values[counted, i][::2].tolist(),
+        held[counted][::3].tolist(),
+        values[counted, i][::3].tolist(),
     )
 if points:
     show(
@@ -877,20 +877,6 @@ cosines = np.array([[matched_cosines(a, b).mean() for b in directions] for a in 
 random_pair = [torch.randn(one.shape, generator=generator) for one in directions[:1] * 2]
 random_cosine = float(matched_cosines(*random_pair).mean())
 between = cosines[np.triu_indices(len(saes), 1)].tolist()
-panels = {f"{d_sae} latents, k = {k}": cosines}
-labels = [f"seed {seed}" for seed in seeds]
-show(
-    heatmaps.heatmap_panels(
-        panels,
-        labels,
-        labels,
-        "Matched directions of different seeds",
-        "cosine",
-        row_title="autoencoder",
-        column_title="autoencoder",
-    ),
-    alt="Mean cosine of matched decoder directions between autoencoders of different seeds.",
-)
 if tables["stability"]:
     widths = sorted({row.d_sae for row in tables["stability"]})
     found = {(row.k, row.d_sae): row for row in tables["stability"]}
@@ -902,7 +888,6 @@ if tables["stability"]:
                 for title, name in (
                     ("mean cosine", "mean"),
                     ("share at 0.9 or more", "same"),
-                    ("random directions", "random"),
                 )
             },
             [f"k = {k}" for k in ks],
@@ -912,17 +897,18 @@ if tables["stability"]:
             row_title="active latents",
             column_title="latents",
         ),
-        alt="Mean matched cosine between seeds, share of matched directions above 0.9, and random control, by "
+        alt="Mean matched cosine between seeds, share of matched directions above 0.9, by "
         "number of active latents and of latents.",
     )
     steady = {(row.k, row.d_sae): row.mean for row in tables["stability"]}
     print(
         f"mean cosine at {widths[-1]} latents: "
         + ", ".join(f"{steady[one, widths[-1]]:.2f} for k = {one}" for one in ks)
+        + f"; random directions at most {max(row.random for row in tables['stability']):.2f}"
     )
 if len(between):
     print(
-        f"mean matched cosine between seeds: {spread(between)}; random directions {random_cosine:.3f}"
+        f"{d_sae} latents, k = {k}: mean matched cosine between seeds {spread(between)}; random directions {random_cosine:.3f}"
     )
 
 # %% [markdown]
