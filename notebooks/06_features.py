@@ -194,6 +194,8 @@ print(
 
 # %%
 tables = shipped_tables("features", separator)
+if not tables["grid"]:
+    tables = shipped_tables("features_released", separator)
 grid = [row for row in tables["grid"] if (row.d_sae, row.steps) == (d_sae, options.sae_steps)]
 if not grid:
     ks = [one for one in KS if one <= d_sae]
