@@ -225,6 +225,32 @@ def steer(
     )
 
 
+def steering_directions(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int, count: int = 5
+) -> dict[str, Float[Tensor, "#list d_model"]]:
+    """P_1 - P_2 and its controls, all of its length, for `steer`.
+
+    "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
+    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
+    """
+    check_pairs(config)
+    lists = _unequal(lists)
+    axis = weights.position[0] - weights.position[1]
+    generator = torch.Generator().manual_seed(seed)
+    random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
+    directions = {
+        "P_1 - P_2": axis[None],
+        "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
+        "S": _separator_input(config, weights)[None],
+    }
+    for number, direction in enumerate(random.to(axis), start=1):
+        directions[f"random {number}"] = direction[None]
+    return {
+        name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
+        for name, direction in directions.items()
+    }
+
+
 @dataclass(frozen=True)
 class Margins:
     """By how much each output prefers its own digit to the list's other one, a not b (logits)."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -31,10 +31,18 @@ from listcomp_utils.ablation import (
 from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit import Weights, run, weights_of
 from listcomp_utils.config import Config
+from listcomp_utils.failures import FailurePredictor, fit_failures, score_failures
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of, parameter_table
-from listcomp_utils.order import order_axis, read_out, separator, steer, swap_shares
+from listcomp_utils.order import (
+    order_axis,
+    read_out,
+    separator,
+    steer,
+    steering_directions,
+    swap_shares,
+)
 from listcomp_utils.readout import (
     BINS,
     accuracy_by_difference,
@@ -48,6 +56,7 @@ DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
 
 SEEDS_FILE = "circuit_seeds.json"
+PREDICTOR = "failure predictor,"
 
 
 @dataclass(frozen=True)
@@ -182,10 +191,10 @@ def _mechanism(config: Config, weights: Weights, lists: Tensor) -> dict[str, flo
             "moderation, of the reversed list"
         ].per_output[1],
         "o2 right, moderation mean": shares["moderation, mean over lists"].per_output[1],
-        "steering P1-P2, reversed at some dose": steer(
-            config, weights, lists, axis.direction[None], DOSES
-        ).reversed_somewhere,
     }
+    for name, direction in steering_directions(config, weights, lists, seed=0).items():
+        share = steer(config, weights, lists, direction, DOSES).reversed_somewhere
+        figures[f"steering {name}, reversed at some dose"] = share
     for name, share in shares.items():
         if name.startswith(("position weights", "content weights")):
             figures[f"swap {name}: exactly (b, a)"] = share.reversed
@@ -202,13 +211,42 @@ def _share(part: Tensor, whole: Tensor) -> float:
 def measure_seeds(
     config: Config, seeds: Iterable[int], artifacts_dir: str | Path | None = None
 ) -> list[dict[str, float]]:
-    """`measure` for each seed that is trained, with its seed."""
-    rows = []
+    """`measure` for each seed that is trained, with its seed.
+
+    With two seeds or more, also how a failure predictor fitted on the others' held-out lists does
+    on this one's, and its numbers (see `failures`).
+    """
+    rows, models = [], []
     for seed in seeds:
         trained = find_trained(config.replace(seed=seed), artifacts_dir)
         if trained is not None:
             rows.append({"seed": seed, **measure(trained.model)})
+            weights = weights_of(trained.model, torch.float64)
+            models.append((config, weights, split_lists(config).held_out))
+    if len(rows) > 1:
+        for number, row in enumerate(rows):
+            predictor = fit_failures(models[:number] + models[number + 1 :])
+            scores = asdict(score_failures(predictor, *models[number]))
+            row |= {f"failures, {name}": float(value) for name, value in scores.items()}
+            row |= {f"{PREDICTOR} {name}": value for name, value in _numbers(predictor).items()}
     return rows
+
+
+def shipped_predictor(row: dict[str, float]) -> FailurePredictor:
+    """The predictor that a row of `measure_seeds` names: fitted on all seeds but the row's own."""
+    names = _numbers(FailurePredictor(0.0, (0.0, 0.0), 0.0))
+    intercept, first, second, threshold = (row[f"{PREDICTOR} {name}"] for name in names)
+    return FailurePredictor(intercept, (first, second), threshold)
+
+
+def _numbers(predictor: FailurePredictor) -> dict[str, float]:
+    slopes = predictor.slopes
+    return {
+        "intercept": predictor.intercept,
+        "slope of |alpha_1 - alpha_2|": slopes[0],
+        "slope of the rank gap": slopes[1],
+        "threshold": predictor.threshold,
+    }
 
 
 def write_seeds(rows: Sequence[dict[str, float]], folder: str | Path) -> Path:

@@ -62,7 +62,7 @@ def test_the_closed_form_logits_are_the_models(list_len):
     logits = copier.logits(lists.expand(len(SEEDS), -1, -1))
     for number, member in enumerate(stack.members):
         full = member(input_tokens(config, lists))[:, config.prediction_positions]
-        torch.testing.assert_close(logits[:, number].transpose(0, 1), full, atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(logits[:, number].transpose(0, 1), full, atol=5e-5, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
