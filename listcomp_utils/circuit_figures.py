@@ -126,18 +126,27 @@ def accuracy_bins(
 def steering_curves(
     doses: Sequence[float],
     curves: dict[str, Sequence[float]],
+    controls: Sequence[Sequence[float]],
     title: str,
     x_title: str = "dose, in lengths of P1 - P2",
 ) -> go.Figure:
-    """Share of lists written reversed at each dose, a line for each direction."""
+    """Share of lists written reversed at each dose: a line a direction, random ones in grey."""
     figure = lines(
         {name: (doses, shares) for name, shares in curves.items()},
         title,
         x_title,
         "lists written (b, a)",
-        y_range=(-0.02, 1.02),
     )
     figure.update_traces(mode="lines")
+    for number, shares in enumerate(controls):
+        figure.add_scatter(
+            x=list(doses),
+            y=list(shares),
+            mode="lines",
+            name="random directions",
+            showlegend=number == 0,
+            line=dict(color=GREYS[1], width=1),
+        )
     return figure
 
 

@@ -126,16 +126,18 @@ def built_lists(
 ) -> tuple[Int[Tensor, "built position"], Int[Tensor, "built position"]]:
     """Lists built to fail and lists built to be safe, from the weights alone.
 
-    To fail: the `share` of the lists (a not b) with the smallest rank in both features; to be safe:
-    that with the largest.
+    To fail: the `share` of the lists (a not b), at least one, with the smallest rank in both
+    features; to be safe: that with the largest.
 
     Raises:
-        ConfigError: for a share that is not in (0, 0.5], or that leaves no list.
+        ConfigError: for a share that is not in (0, 0.5], or no lists.
     """
     lists = lists[lists[:, 0] != lists[:, 1]]
-    count = int(share * len(lists))
-    if not (0 < share <= 0.5 and count):
-        raise ConfigError(f"share must be in (0, 0.5] and leave a list, got {share}")
+    if not 0 < share <= 0.5:
+        raise ConfigError(f"share must be in (0, 0.5], got {share}")
+    if not len(lists):
+        raise ConfigError("lists must hold at least one of two different digits, got 0")
+    count = max(1, int(share * len(lists)))
     features = failure_features(config, weights, lists)
     places = features.argsort(0).argsort(0).sum(1)
     order = places.argsort()

@@ -65,20 +65,39 @@ class Published:
 
     name: str
     published: float
+    within: float
+    """Half of the last digit printed."""
+    wrong: str = ""
+    """What is wrong with the print, if anything is."""
     note: str = ""
+    or_more: bool = False
+    """Printed as "over" this."""
+
+    def agrees(self, value: float) -> bool:
+        """Whether a measured value rounds to the printed one, or is over it where that is said."""
+        return (self.or_more and value > self.published) or abs(value - self.published) <= (
+            self.within * (1 + 1e-9)
+        )
 
 
 PUBLISHED = (
-    Published("accuracy", 0.922, "printed for d_model 64; its released d_model-64 run has less"),
-    Published("trained parameters", 92_288, "printed; this is the count at d_model 128"),
-    Published("mean patterns, both layers", 0.45),
-    Published("L1 o2<-SEP zeroed, change", -0.5, "drawn as -50; the released code sets it by hand"),
-    Published("moderation zeroed, o2 wrong", 0.62),
-    Published("moderation zeroed, of these d1", 0.54),
-    Published("o2 with alpha (1, 0) in the difference", 0.84, "printed as (0, 1) -> 0.99"),
-    Published("o2 with alpha (0, 1) in the difference", 0.99, "printed the wrong way round"),
-    Published("o1 and o2 apart on W_pos, linear SVC", 0.99, "true of any two different constants"),
-    Published("reconstructed o2 equals o2", 1.0),
+    Published("accuracy", 0.922, 5e-4, "printed for width 64, where the released model has less"),
+    Published("trained parameters", 92_288, 0, "the count at width 128"),
+    Published("mean patterns, both layers", 0.45, 5e-3),
+    Published("L1 o2<-SEP zeroed, change", -0.5, 5e-4, "a drawn label, set by hand in the code"),
+    Published("moderation zeroed, o2 wrong", 0.62, 5e-3, note="rows not renormalised"),
+    Published("moderation zeroed, of these d1", 0.54, 5e-3, note="rows not renormalised"),
+    Published(
+        "o2 with alpha (0, 1) in the difference", 0.99, 5e-3, "the text has it the wrong way round"
+    ),
+    Published(
+        "o1 and o2 apart on W_pos, linear SVC",
+        0.99,
+        5e-3,
+        note="true of any two different constants",
+        or_more=True,
+    ),
+    Published("reconstructed o2 equals o2", 1.0, 5e-4),
 )
 
 
