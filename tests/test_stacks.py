@@ -18,6 +18,8 @@ ANY = [
     dict(),
     dict(decoding="masked", loss_on="outputs", bias=False, n_layers=3, n_heads=2, list_len=3),
     dict(layer_norm=False, learn_w_v=True, n_digits=7),
+    dict(decoding="masked", loss_on="outputs", bias=False, layer_norm=False, positions="rotary"),
+    dict(decoding="masked", loss_on="outputs", bias=False, layer_norm=False, positions="none"),
 ]
 
 
