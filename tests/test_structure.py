@@ -16,7 +16,7 @@ LAYERS = [
     ["config"],
     ["files", "task", "mask", "parameters", "sae"],
     ["model", "sae_files"],
-    ["generation", "fast_gradients", "batches"],
+    ["generation", "fast_gradients", "lean_forward", "batches"],
     ["history", "stacks"],
     ["progress"],
     ["training"],
