@@ -23,7 +23,15 @@ LAYERS = [
     ["checkpoints"],
     ["attention", "circuit"],
     ["ablation", "representation"],
-    ["interventions", "interchange", "minimal_circuits", "order", "dynamics", "plateau"],
+    [
+        "interventions",
+        "interchange",
+        "minimal_circuits",
+        "order",
+        "order_measures",
+        "dynamics",
+        "plateau",
+    ],
     ["readout", "certificate", "surrogate", "separator"],
     ["seeds", "published", "features", "steering"],
     ["feature_grid"],
@@ -33,9 +41,10 @@ LAYERS = [
     ["claims"],
     ["pairs", "readme", "runner"],
     ["report", "grid"],
-    ["records", "cells", "sweep_table"],
+    ["records", "cells", "sweep_table", "scaling_grids"],
     ["workers"],
     ["sweep"],
+    ["scaling"],
     ["sweep_command", "table_commands"],
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
