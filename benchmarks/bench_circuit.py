@@ -5,10 +5,14 @@ from __future__ import annotations
 import torch
 from rows import Row, fastest
 
+from listcomp_utils.certificate import brute_force, certify
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit import logits, run, weights_of
 from listcomp_utils.config import Config
+from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, input_tokens
+
+CERTIFIED_DIGITS = 400
 
 
 def rows() -> list[Row]:
@@ -29,6 +33,14 @@ def rows() -> list[Row]:
     def formula() -> None:
         logits(weights, run(config, weights, lists), places)
 
+    def certified() -> float:
+        return fastest(lambda: certify(large, large_weights), repeats=1)
+
+    def exhausted() -> float:
+        return fastest(lambda: brute_force(large, large_weights), repeats=1)
+
+    large = config.replace(n_digits=CERTIFIED_DIGITS)
+    large_weights = weights_of(make_model(large), torch.float64)
     ours = fastest(formula, repeats=10) * 1e3
     what = "closed form, outputs' logits of all lists"
     return [

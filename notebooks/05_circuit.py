@@ -502,12 +502,14 @@ show(
         "Attention over all lists (dashed: mean)",
     ),
     alt="Histograms of SEP's attention to both digits and of o2's attention to SEP and o1, over all lists.",
+    interactive=False,
 )
 right = (outputs.written.cpu() == held_out).all(1).numpy()
 raw = input_scores(weights, input_tokens(config, held_out), 0, [sep])[:, 0, :2].cpu().numpy()
 show(
     circuit_figures.score_points(raw, right, "Held-out lists by SEP's scores of their digits"),
     alt="SEP's scores of both digits, coloured by whether the list is copied right: errors lie along the diagonal.",
+    interactive=False,
 )
 labels = [
     f"lists right, |alpha_1 - alpha_2| {low:g} to {high:g}"
@@ -814,16 +816,6 @@ print(
 
 # %%
 bound, exact = certify(config, weights), brute_force(config, weights)
-rows = [
-    [
-        "this model",
-        config.n_digits,
-        f"{bound.per_list:.4f}",
-        f"{exact.per_list:.4f}",
-        bound.operations,
-        exact.operations,
-    ]
-]
 sizes = [20, 40, 80, 160]
 spent = {"bound": [], "every logit": []}
 for size in sizes:
@@ -834,17 +826,9 @@ for size in sizes:
     )
     for key, one in zip(spent, both, strict=True):
         spent[key].append(one.operations)
-figure = figures.lines(
-    {key: (sizes, counts) for key, counts in spent.items()},
-    "Cost of the certificate as digits grow (untrained weights)",
-    "digits",
-    "operations",
-)
-figure.update_xaxes(type="log", tickvals=sizes)
-figure.update_yaxes(type="log")
-show(
-    figure,
-    alt="Operations of the bound and of computing every logit against the number of digits, on logarithmic axes.",
+show_table(
+    ["digits (untrained weights)", *(f"operations, {key}" for key in spent)],
+    [[size, *(f"{counts[n]:,}" for counts in spent.values())] for n, size in enumerate(sizes)],
 )
 growth = {
     key: np.polyfit(np.log(sizes[-2:]), np.log(counts[-2:]), 1)[0] for key, counts in spent.items()
