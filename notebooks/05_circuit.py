@@ -111,6 +111,7 @@ from listcomp_utils.failures import built_lists, score_failures, wrong_share
 from listcomp_utils.mask import build_mask, edge_label
 from listcomp_utils.model import config_of, make_model, parameter_table
 from listcomp_utils.order import (
+    compose,
     margins,
     order_axis,
     read_out,
@@ -221,6 +222,11 @@ for list_len, n_layers in ((2, 2), (3, 2), (4, 2), (2, 3)):
     rows.append(
         [f"random, length {list_len}, {n_layers} layers, float64", *(f"{v:.1e}" for v in found)]
     )
+even = torch.full((len(lists), 2), 0.5).to(weights.token)
+told = read_out(config, weights, separator(config, weights, lists).vectors).logits
+flat = read_out(config, weights, compose(config, weights, lists, even, even)).logits
+control = (flat - told).abs().max().item()
+rows.append(["control: SEP attends to both digits alike", f"{control:.1e}", "", ""])
 show_table(["weights", "logits, largest difference", "patterns", "largest logit"], rows)
 print(
     f"In float32 both round: logits of {as_it_is[2]:.0f} differ by {as_it_is[0] / as_it_is[2]:.0e} of their size. "
@@ -921,6 +927,7 @@ claims = [
         as_it_is[0] / as_it_is[2],
         1e-6,
     ),
+    at_least("the same with SEP attending to both digits alike", control, 1, applies=established),
     at_most("attention as sigmoid(s_a - s_b + c), largest difference", sigmoid_difference, 1e-10),
     equals("layer 1 mask as printed", same_mask, True),
     at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9),
