@@ -21,6 +21,7 @@ from listcomp_utils.config import Config
 from listcomp_utils.generation import CHUNK
 from listcomp_utils.model import config_of, device_of
 from listcomp_utils.task import input_tokens
+from listcomp_utils.values import ConfigError
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Activations:
     logits: Float[Tensor, "list sequence vocabulary"]
     patterns: Float[Tensor, "list layer head query key"]
     queries: Float[Tensor, "list layer sequence head d_head"]
+    """Queries and keys as they meet: with rotary positions, after the rotation."""
     keys: Float[Tensor, "list layer sequence head d_head"]
     values: Float[Tensor, "list layer sequence head d_head"]
     contributions: Float[Tensor, "list contribution sequence d_model"]
@@ -59,15 +61,17 @@ def run_all(
         def stack(name: str, cache=cache, layers=layers) -> Tensor:
             return torch.stack([cache[f"blocks.{layer}.{name}"] for layer in layers], dim=1)
 
-        position = cache["hook_pos_embed"].expand_as(cache["hook_embed"])
+        position = torch.zeros_like(cache["hook_embed"])
+        if config.positions != "rotary":
+            position = cache["hook_pos_embed"].expand_as(position)
         added = [cache["hook_embed"], position]
         added += [cache[f"blocks.{layer}.hook_attn_out"] for layer in layers]
         values = (
             part,
             logits,
             stack("attn.hook_pattern"),
-            stack("attn.hook_q"),
-            stack("attn.hook_k"),
+            _turned(model, stack("attn.hook_q")),
+            _turned(model, stack("attn.hook_k")),
             stack("attn.hook_v"),
             torch.stack(added, dim=1),
         )
@@ -114,8 +118,8 @@ def score_terms(
         constant = (constant + bias.cpu()).expand(*out[:, :1].shape)
         return torch.cat([out, constant], dim=1)
 
-    queries = projected(attention.W_Q, attention.b_Q.reshape(config.n_heads, -1))
-    keys = projected(attention.W_K, attention.b_K.reshape(config.n_heads, -1))
+    queries = _turned(model, projected(attention.W_Q, attention.b_Q.reshape(config.n_heads, -1)))
+    keys = _turned(model, projected(attention.W_K, attention.b_K.reshape(config.n_heads, -1)))
     pattern = "list query head d, list key head d -> list head query key"
     return {
         (one, other): einops.einsum(queries[:, i], keys[:, j], pattern) / config.d_head**0.5
@@ -132,8 +136,13 @@ def weight_tables(
 
     With LayerNorm its centring and gain are folded in; dividing by the LayerNorm scales of query
     and key gives the scores. Rows are queries, columns keys.
+
+    Raises:
+        ConfigError: with rotary positions, where a score depends on how far apart the two are.
     """
     config = config_of(model)
+    if config.positions == "rotary":
+        raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
     attention = model.blocks[layer].attn
     gain, _ = _norm_parameters(model.blocks[layer], config)
     product = attention.W_Q[head] @ attention.W_K[head].T / config.d_head**0.5
@@ -195,6 +204,17 @@ def logit_attribution(
     constant = einops.einsum(shift, direction, "d, list place d -> list place")
     out[:, -1] += constant + bias[right] - bias[: config.n_digits].mean()
     return tuple(names), out
+
+
+def _turned(
+    model: TransformerBridge, vectors: Float[Tensor, "list part sequence head d_head"]
+) -> Float[Tensor, "list part sequence head d_head"]:
+    """Queries or keys as rotary positions turn them; as they are with other positions."""
+    if config_of(model).positions != "rotary":
+        return vectors
+    rotary = model.blocks[0].attn.original_component.rotary
+    by_head = vectors.to(device_of(model)).movedim(2, -2)
+    return rotary.apply_rope(by_head, by_head)[0].movedim(-2, 2).to(vectors.device)
 
 
 def _normalised_parts(contributions: Tensor, gain: Tensor, config: Config) -> Tensor:

@@ -38,6 +38,7 @@ NEEDED = {
     "learn_w_v": False,
     "learn_w_o": False,
     "n_heads": 1,
+    "positions": "learned",
 }
 """What a config must say for the formula to hold."""
 
@@ -80,7 +81,8 @@ def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
     """The weights of a trained model with hooks, detached, in `dtype` or as they are.
 
     Raises:
-        ConfigError: when the model has LayerNorm, biases, other values or several heads.
+        ConfigError: when the model has LayerNorm, biases, other values, several heads or
+            positions that are not learned.
     """
     check_architecture(config_of(model))
 

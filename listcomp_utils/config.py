@@ -21,6 +21,7 @@ from listcomp_utils.values import ConfigError, check_names, coerce
 Decoding = Literal["autoregressive", "masked"]
 LossOn = Literal["all", "outputs"]
 Schedule = Literal["cosine", "constant"]
+Positions = Literal["learned", "rotary", "none"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class Config:
     learn_w_o: bool = True
     # The start: token and position embeddings are drawn this many times the library's size.
     embed_scale: float = 1.0
+    # How a position is known: by a vector added to the residual stream, by rotating queries and
+    # keys, or by the mask alone.
+    positions: Positions = "learned"
     # The training: AdamW, with a linear warm-up and then the schedule.
     steps: int = 300
     batch_size: int = 100
@@ -86,6 +90,11 @@ class Config:
         if self.d_model % self.n_heads:
             raise ConfigError(
                 f"n_heads must divide d_model {self.d_model}, got n_heads {self.n_heads}"
+            )
+        if self.positions == "rotary" and self.d_head % 2:
+            raise ConfigError(
+                "positions 'rotary' turns pairs of coordinates: needs an even d_model / n_heads, "
+                f"got {self.d_model} / {self.n_heads}"
             )
         if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
             raise ConfigError(
@@ -201,6 +210,7 @@ class Config:
             f"heads{self.n_heads}",
             f"width{self.d_model}",
             *filter(None, flags),
+            *([] if self.positions == "learned" else [self.positions]),
             f"seed{self.seed}",
         ]
         unusual = {
@@ -250,6 +260,7 @@ ARCHITECTURE_FIELDS = (
     "bias",
     "learn_w_v",
     "learn_w_o",
+    "positions",
 )
 """Fields that decide which weights there are and what the model computes from them."""
 

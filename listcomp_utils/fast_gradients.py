@@ -5,8 +5,8 @@ copier = FastCopier(config, weights)            # weights: name -> (model, ...)
 losses = copier.loss_and_gradients(lists)       # lists (model, list, position) -> (model,)
 copier.gradients["head.weight"]                 # (model, vocabulary, d_model)
 
-With masked decoding, two layers, one head, no LayerNorm, no bias and W_V = W_O = I, an output's
-logits follow in closed form from SEP's vector after layer 0:
+With masked decoding, two layers, one head, learned positions, no LayerNorm, no bias and
+W_V = W_O = I, an output's logits follow in closed form from SEP's vector after layer 0:
 
     r   = x_SEP + sum_i alpha_i (E[d_i] + P_i)           alpha = softmax_i(q_SEP . k_i)
     y_i = x_oi + beta_i0 r + sum_{j<i} beta_ij x_oj      beta  = softmax over SEP, o1 .. o(i-1)
@@ -40,6 +40,7 @@ def has_closed_form(config: Config) -> bool:
         and config.loss_on == "outputs"
         and config.n_layers == 2
         and config.n_heads == 1
+        and config.positions == "learned"
         and not (config.layer_norm or config.bias or config.learn_w_v or config.learn_w_o)
     )
 

@@ -129,6 +129,8 @@ def _residuals(config: Config, seen: Activations) -> Iterator[Intervention]:
 
 
 def _positions(config: Config, seen: Activations) -> Iterator[Intervention]:
+    if config.positions != "learned":
+        return
     group, where = "position embedding", "hook_pos_embed"
     embedding = seen.contributions[0, 1]
     everywhere = list(range(config.seq_len))

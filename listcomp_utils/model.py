@@ -53,6 +53,8 @@ def make_model(config: Config) -> TransformerBridge:
     Weights are drawn as TransformerLens does (normal, 0.8 / sqrt(d_model), W_O divided by
     sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`; the embeddings of
     tokens and positions are then multiplied by `config.embed_scale`.
+    Without positions (`config.positions` "none") their embedding is there, frozen at zero; rotary
+    models have none.
     A frozen W_V or W_O is the identity, so that several heads together copy the residual stream
     once.
     """
@@ -71,7 +73,7 @@ def make_native_model(config: Config) -> NativeModel:
         d_vocab=config.d_vocab,
         attn_only=True,
         normalization_type="LN" if config.layer_norm else None,
-        positional_embedding_type="standard",
+        positional_embedding_type="rotary" if config.positions == "rotary" else "standard",
         act_fn="relu",
         seed=config.seed,
     )
@@ -83,7 +85,10 @@ def make_native_model(config: Config) -> NativeModel:
     initialize_native_model(model, bridge_config)
     with torch.no_grad():
         model.tok_embed.weight *= config.embed_scale
-        model.pos.weight *= config.embed_scale
+        if config.positions == "learned":
+            model.pos.weight *= config.embed_scale
+        elif config.positions == "none":
+            model.pos.weight.zero_().requires_grad_(False)
     for layer, block in enumerate(model.layers):
         _install_mask(block.attn, build_mask(config)[layer])
         _freeze(block.attn, config)
@@ -122,7 +127,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 def frozen_weights(config: Config) -> dict[str, str]:
     """Names (as in the state dict) and values of the weights that training must not change."""
-    frozen = {}
+    frozen = {"pos_embed.weight": "zero"} if config.positions == "none" else {}
     for layer in range(config.n_layers):
         attention = f"blocks.{layer}.attn"
         if not config.learn_w_v:

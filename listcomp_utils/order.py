@@ -202,19 +202,10 @@ def steer(
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = _unequal(lists)
     vectors = separator(config, weights, lists).vectors
-    turned, reversed_shares, kept_shares = lists.flip(1), [], []
-    somewhere = torch.zeros(len(lists), dtype=torch.bool, device=lists.device)
-    for written in written_along(config, weights, vectors, direction, doses):
-        hit = (written == turned).all(1)
-        somewhere |= hit
-        reversed_shares.append(hit.double().mean().item())
-        kept_shares.append((written == lists).all(1).double().mean().item())
-    return Steering(
-        tuple(doses),
-        tuple(reversed_shares),
-        tuple(kept_shares),
-        somewhere.double().mean().item(),
-    )
+    written = torch.stack(list(written_along(config, weights, vectors, direction, doses)))
+    turned, kept = ((written == goal).all(-1).double() for goal in (lists.flip(1), lists))
+    by_dose = (tuple(hits.mean(1).tolist()) for hits in (turned, kept))
+    return Steering(tuple(doses), *by_dose, turned.amax(0).mean().item())
 
 
 def written_along(
@@ -225,18 +216,41 @@ def written_along(
     doses: Iterable[float],
 ) -> Iterator[Int[Tensor, "list output"]]:
     """What the outputs write with SEP at `vectors` plus each dose of a direction, dose by dose."""
-    first, second = _output_inputs(config, weights)
-    query = second @ weights.query_key[1]
+    inputs = _output_inputs(config, weights)
+    query = inputs[1] @ weights.query_key[1]
     # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
-    read, shift = vectors @ weights.unembed, direction @ weights.unembed
-    constants = torch.stack([first, second]) @ weights.unembed
-    score, score_shift = vectors @ query - first @ query, direction @ query
+    read, shift, (first, second) = (x @ weights.unembed for x in (vectors, direction, inputs))
+    score, score_shift = (vectors - inputs[0]) @ query, direction @ query
     for dose in doses:
-        held = read + dose * shift
-        beta = torch.sigmoid(score + dose * score_shift)[:, None]
-        o1 = (constants[0] + held).argmax(-1)
-        o2 = (constants[1] + beta * held + (1 - beta) * constants[0]).argmax(-1)
-        yield torch.stack([o1, o2], 1)
+        held, beta = read + dose * shift, torch.sigmoid(score + dose * score_shift)[:, None]
+        o2 = second + beta * held + (1 - beta) * first
+        yield torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
+
+
+def steering_directions(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int, count: int = 5
+) -> dict[str, Float[Tensor, "#list d_model"]]:
+    """P_1 - P_2 and its controls, all of its length, for `steer`.
+
+    "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
+    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
+    """
+    check_pairs(config)
+    lists = _unequal(lists)
+    axis = weights.position[0] - weights.position[1]
+    generator = torch.Generator().manual_seed(seed)
+    random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
+    directions = {
+        "P_1 - P_2": axis[None],
+        "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
+        "S": _separator_input(config, weights)[None],
+    }
+    for number, direction in enumerate(random.to(axis), start=1):
+        directions[f"random {number}"] = direction[None]
+    return {
+        name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
+        for name, direction in directions.items()
+    }
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,9 @@ LOWEST = {
     "d_sae": 5,
     "sae_steps": 1,
     "steer_lists": 10,
+    "random_directions": 1,
+    "surrogate_seeds": 1,
+    "surrogate_steps": 1,
 }
 """Least values of notebooks' own whole-number parameters."""
 

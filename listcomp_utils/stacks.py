@@ -10,15 +10,17 @@ ordinary models whose weights are views into them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from listcomp_utils.config import Config
 from listcomp_utils.fast_gradients import FastCopier, has_closed_form
 from listcomp_utils.generation import CHUNK, Accuracy, accuracy, loss, mean_loss, score
+from listcomp_utils.lean_forward import LeanForward, has_lean_forward
 from listcomp_utils.model import device_of, make_native_model
 from listcomp_utils.task import input_tokens, target_tokens
 
@@ -78,6 +80,49 @@ class ModelStack:
         return loss(torch.func.functional_call(self.members[0], weights, (tokens,)), targets)
 
 
+class LeanStack(ModelStack):
+    """Masked decoding by `LeanForward`: same models, a part of the time; on a CPU one by one."""
+
+    def __init__(self, config: Config, seeds: Sequence[int]) -> None:
+        super().__init__(config, seeds)
+        self._forward = LeanForward(config, self.members[0])
+        self._every = [dict(member.named_parameters()) for member in self.members]
+
+    def loss_and_gradients(
+        self, lists: Int[Tensor, "model list position"]
+    ) -> Float[Tensor, "model"]:
+        for gradient in self.gradients.values():
+            gradient.zero_()
+        if self.device.type == "cpu" or len(lists) == 1:
+            losses = []
+            for weights, part in zip(self._every, lists, strict=True):
+                losses.append(self._lean_loss(weights, part))
+                losses[-1].backward()
+            return torch.stack(losses).detach()
+        losses = torch.func.vmap(self._lean_loss)(self._leaves(), lists)
+        losses.sum().backward()
+        return losses.detach()
+
+    @torch.no_grad()
+    def evaluate(self, lists: Int[Tensor, "list position"]) -> list[tuple[float, Accuracy]]:
+        lists, found = lists.to(self.device), []
+        for weights in self._every:
+            total, written = 0.0, []
+            for part in lists.split(CHUNK):
+                logits = self._forward(weights, part)
+                total += F.cross_entropy(
+                    logits.flatten(0, 1), part.flatten(), reduction="sum"
+                ).item()
+                written.append(logits.argmax(-1))
+            found.append((total / lists.numel(), score(torch.cat(written), lists)))
+        return found
+
+    def _lean_loss(self, weights: Mapping[str, Tensor], lists: Tensor) -> Tensor:
+        # Frozen weights are alike in all members.
+        logits = self._forward({**self._every[0], **weights}, lists)
+        return F.cross_entropy(logits.flatten(0, 1), lists.flatten())
+
+
 class ClosedFormStack(ModelStack):
     """The study's architecture, by `FastCopier`: same models, same figures, a fraction of the time.
 
@@ -127,4 +172,9 @@ class ClosedFormStack(ModelStack):
 
 def make_stack(config: Config, seeds: Sequence[int]) -> ModelStack:
     """Freshly initialised models, one a seed, by the fastest way for their architecture."""
-    return (ClosedFormStack if has_closed_form(config) else ModelStack)(config, seeds)
+    kind = ModelStack
+    if has_closed_form(config):
+        kind = ClosedFormStack
+    elif has_lean_forward(config):
+        kind = LeanStack
+    return kind(config, seeds)

@@ -123,6 +123,7 @@ def _finish_axes(axes: Axes, layout: Any, key: tuple[str, str]) -> None:
         if axis.tickvals is not None:
             labels = [plain(str(label)) for label in axis.ticktext or axis.tickvals]
             getattr(axes, f"set_{which}ticks")(list(axis.tickvals), labels)
+            getattr(axes, f"{which}axis").minorticks_off()
         if axis.range is not None:
             bounds = [10**end for end in axis.range] if axis.type == "log" else axis.range
             getattr(axes, f"set_{which}lim")(*bounds)

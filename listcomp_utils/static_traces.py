@@ -81,7 +81,8 @@ def _draw_bars(axes: Axes, trace: go.Bar) -> None:
     label = plain(trace.name) if trace.name else None
     width = 0.8 if trace.width is None else trace.width
     if trace.orientation == "h":
-        axes.barh(ys, xs, height=width, color=trace.marker.color, label=label)
+        left = 0 if trace.base is None else np.asarray(trace.base, dtype=float)
+        axes.barh(ys, xs, height=width, left=left, color=trace.marker.color, label=label)
         if trace.error_x.array is not None:
             spread = np.asarray(trace.error_x.array, dtype=float)
             shown = spread > 0

@@ -107,7 +107,8 @@ def fit_surrogate(
 ) -> Fitted:
     """Fit ranks and scalars to copying `train_lists`: cross-entropy, Adam, cosine schedule.
 
-    Ranks start at `ranks` or at evenly spaced values in an order drawn by `seed`. Each scalar's
+    Ranks start at `ranks`, brought to mean 0 and standard deviation `SPREAD`, or at evenly spaced
+    values in an order drawn by `seed`. Each scalar's
     learning rate is `lr` times its starting size (at least 0.3), as their sizes differ 100-fold.
 
     Raises:
@@ -131,6 +132,8 @@ def fit_surrogate(
     if ranks is None:
         even = torch.linspace(-(3**0.5), 3**0.5, config.n_digits) * SPREAD
         ranks = even[torch.randperm(config.n_digits, generator=generator)]
+    else:
+        ranks = (ranks - ranks.mean()) / ranks.std().clamp_min(1e-9) * SPREAD
     model = RankModel(ranks.float(), scalars)
     groups = [
         {"params": [value], "lr": lr * (SPREAD if value.ndim else max(0.3, abs(value.item())))}

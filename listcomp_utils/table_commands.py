@@ -12,7 +12,7 @@ from listcomp_utils.values import ConfigError
 
 
 def add_table_commands(commands: argparse._SubParsersAction) -> None:
-    """Add `seeds`, `plateau`, `dynamics` and `features` to the command line."""
+    """Add `seeds`, `plateau`, `dynamics`, `scaling` and `features` to the command line."""
     seeds = commands.add_parser("seeds", help="train several seeds of a preset and measure each")
     seeds.add_argument("preset", choices=["seed", "study"])
     seeds.add_argument("--count", type=int, default=8, help="seeds 0 to COUNT - 1 (8)")
@@ -36,6 +36,12 @@ def add_table_commands(commands: argparse._SubParsersAction) -> None:
     dynamics.set_defaults(command=_dynamics)
     for command in (plateau, dynamics):
         command.add_argument("--out", default="artifacts", help="folder (artifacts)")
+
+    scaling = commands.add_parser("scaling", help="the grids of 07_scaling")
+    scaling.add_argument("--only", action="append", help="one grid (give it several times)")
+    scaling.add_argument("--jobs", type=int, default=None, help="processes (one a core)")
+    scaling.add_argument("--out", default="artifacts", help="folder of the tables (artifacts)")
+    scaling.set_defaults(command=_scaling)
 
     features = commands.add_parser("features", help="train SAEs over k, width and seed")
     features.add_argument("--checkpoint", default=None, help="a model of the study's architecture")
@@ -95,6 +101,23 @@ def _dynamics(options: argparse.Namespace) -> int:
         courses += training_dynamics(config, range(options.count))
         write_courses(courses, Path(options.out) / FILE)
     print(f"saved {Path(options.out) / FILE}")
+    return 0
+
+
+def _scaling(options: argparse.Namespace) -> int:
+    import joblib
+
+    from listcomp_utils.scaling import make_table, write_table
+    from listcomp_utils.scaling_grids import GRIDS, check_grid
+
+    jobs = joblib.cpu_count() if options.jobs is None else options.jobs
+    if jobs < 1:
+        raise ConfigError(f"jobs must be at least 1, got {jobs}")
+    names = options.only or list(GRIDS)
+    for name in names:
+        check_grid(name)
+    for name in names:
+        print(f"saved {write_table(make_table(name, jobs), options.out)}", flush=True)
     return 0
 
 

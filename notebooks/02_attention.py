@@ -42,6 +42,7 @@ bias: bool = None  # biases of q, k, v, o and the unembedding
 learn_w_v: bool = None  # train W_V; false freezes it to the identity
 learn_w_o: bool = None  # train W_O; false freezes it to the identity
 embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
+positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
 batch_size: int = None  # lists a step
 lr: float = None  # peak learning rate
@@ -259,37 +260,42 @@ show_table(
 # LayerNorm the values still have to be divided by the scales of query and key.
 
 # %%
-tables = weight_tables(model, layer=0)
-vocabulary = [names.get(token, str(token)) for token in range(config.d_vocab)]
-step = max(1, config.d_vocab // 10)
-ticks = [
-    name if token % step == 0 and (step == 1 or token < config.n_digits) else ""
-    for token, name in enumerate(vocabulary)
-]
-show(
-    heatmaps.heatmap_panels(
-        {"query token by key token": tables["token by token"].numpy()},
-        ticks,
-        ticks,
-        "What tokens make of each other in layer 0",
-        "score part",
-        signed=True,
-    ),
-    alt="Token by token part of the attention scores of layer 0.",
-)
-sep_row = {
-    "SEP by key token": tables["token by token"][config.sep_id, : config.n_digits],
-    "SEP's place by key token": tables["position by token"][config.sep_position, : config.n_digits],
-}
-show(
-    figures.lines(
-        {name: (list(range(config.n_digits)), row.tolist()) for name, row in sep_row.items()},
-        "What makes SEP look at a digit, by the digit",
-        "digit",
-        "score part",
-    ),
-    alt="The parts of SEP's score that depend on the digit attended to, for each digit.",
-)
+if config.positions == "rotary":
+    print("with rotary positions a score depends on the distance too: there is no one table")
+else:
+    tables = weight_tables(model, layer=0)
+    vocabulary = [names.get(token, str(token)) for token in range(config.d_vocab)]
+    step = max(1, config.d_vocab // 10)
+    ticks = [
+        name if token % step == 0 and (step == 1 or token < config.n_digits) else ""
+        for token, name in enumerate(vocabulary)
+    ]
+    show(
+        heatmaps.heatmap_panels(
+            {"query token by key token": tables["token by token"].numpy()},
+            ticks,
+            ticks,
+            "What tokens make of each other in layer 0",
+            "score part",
+            signed=True,
+        ),
+        alt="Token by token part of the attention scores of layer 0.",
+    )
+    sep_row = {
+        "SEP by key token": tables["token by token"][config.sep_id, : config.n_digits],
+        "SEP's place by key token": tables["position by token"][
+            config.sep_position, : config.n_digits
+        ],
+    }
+    show(
+        figures.lines(
+            {name: (list(range(config.n_digits)), row.tolist()) for name, row in sep_row.items()},
+            "What makes SEP look at a digit, by the digit",
+            "digit",
+            "score part",
+        ),
+        alt="The parts of SEP's score that depend on the digit attended to, for each digit.",
+    )
 
 # %% [markdown]
 # ## What each position would say

@@ -42,6 +42,7 @@ bias: bool = None  # biases of q, k, v, o and the unembedding
 learn_w_v: bool = None  # train W_V; false freezes it to the identity
 learn_w_o: bool = None  # train W_O; false freezes it to the identity
 embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
+positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
 batch_size: int = None  # lists a step
 lr: float = None  # peak learning rate

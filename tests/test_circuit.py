@@ -65,8 +65,9 @@ def test_nearer_to_the_truth_than_the_shipped_model_in_float32():
     weights = weights_of(model)
     computed = logits(weights, run(config, weights, lists), places)
     error, model_error = ((values - truth).abs().max() for values in (computed, model_logits))
-    # Logits are in the hundreds, so that float32 itself rounds the model's by about 1e-4.
-    assert error < 1e-4 and error < model_error < 1e-6 * model_logits.abs().max()
+    # Logits reach 500, so that float32 itself moves the model's by about 3e-4.
+    largest = model_logits.abs().max()
+    assert error < 5e-7 * largest and error < model_error < 1e-6 * largest
 
 
 def test_equal_to_the_released_model_in_float32(reference):

@@ -46,6 +46,8 @@ def test_positions_and_labels():
         (dict(device="tpu"), "device must be 'auto', 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),
         (dict(device="mps"), "silently wrong"),
         (dict(embed_scale=0), "embed_scale must be a finite number above 0, got 0"),
+        (dict(positions="sine"), "positions must be one of ['learned', 'none', 'rotary']"),
+        (dict(positions="rotary", d_model=6, n_heads=2), "even d_model / n_heads, got 6 / 2"),
         (dict(lr=0), "lr must be a finite number above 0, got 0"),
         (dict(lr="nan"), "lr must be"),
         (dict(train_fraction=0), "train_fraction must be in (0, 1]"),
@@ -101,6 +103,8 @@ def test_slugs_tell_every_difference_but_the_device():
         dict(decoding="autoregressive"),
         dict(loss_on="all"),
         dict(embed_scale=2),
+        dict(positions="rotary"),
+        dict(positions="none"),
         dict(steps=10),
         dict(lr=0.1),
         dict(seed=1),
@@ -108,6 +112,15 @@ def test_slugs_tell_every_difference_but_the_device():
     ]
     slugs |= {base.replace(**change).slug for change in changes}
     assert len(slugs) == len(changes) + 1
+    assert "-none-seed0" in base.replace(positions="none").slug
+
+
+def test_the_shipped_checkpoints_names_stay():
+    stems = [Config.preset(preset).slug for preset in ("seed", "study")]
+    assert stems == [
+        "autoregressive-len2-digits10-layers2-heads1-width16-ln-bias-wo-seed0",
+        "masked-len2-digits100-layers2-heads1-width64-seed0-f76b1c42",
+    ]
 
 
 def test_a_wrong_setting_fails_without_loading_torch():

@@ -7,6 +7,8 @@ import itertools
 import pytest
 import torch
 
+from listcomp_utils.ablation import logits_with
+from listcomp_utils.attention import run_all, score_terms, scores
 from listcomp_utils.config import Config
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import (
@@ -96,8 +98,55 @@ def test_absent_cuda_is_named():
 
 
 def test_the_embeddings_initial_size_is_a_setting_and_nothing_else_moves():
-    plain = make_model(Config.preset("study", n_digits=5)).state_dict()
+    plain = make_model(Config.preset("study", n_digits=5, embed_scale=1)).state_dict()
     scaled = make_model(Config.preset("study", n_digits=5, embed_scale=3)).state_dict()
     for name, weight in plain.items():
         factor = 3 if name in ("embed.weight", "pos_embed.weight") else 1
         assert torch.equal(scaled[name], weight * factor), name
+
+
+def test_rotary_positions_add_nothing_and_scores_depend_on_the_distance_alone():
+    config = Config.preset("study", n_digits=4, list_len=3, d_model=16, positions="rotary")
+    model = make_model(config)
+    assert "pos_embed.weight" not in model.state_dict()
+    table = scores(run_all(model, torch.tensor([[2, 2, 2]])))[0, 0, 0]
+    digits, outputs = config.digit_positions, config.output_positions
+    for queries, keys in ((digits, digits), (outputs, digits), (outputs, outputs)):
+        for query, key in itertools.product(list(queries)[1:], list(keys)[1:]):
+            torch.testing.assert_close(table[query, key], table[query - 1, key - 1])
+    far = abs(table[outputs[0], 0] - table[outputs[0], 2])
+    assert far > 1e-3, "another distance, another score"
+
+
+@pytest.mark.parametrize("positions", ["rotary", "none"])
+def test_the_mask_is_the_same_with_other_positions(positions):
+    config = Config.preset("study", n_digits=4, list_len=3, d_model=16, positions=positions)
+    lists = sample_lists(config, 20, 0)
+    seen = run_all(make_model(config), lists)
+    assert torch.equal((seen.patterns[:, :, 0] > 0).all(0), build_mask(config))
+    terms = score_terms(make_model(config), seen, layer=1)
+    torch.testing.assert_close(sum(terms.values()), scores(seen)[:, 1], rtol=1e-4, atol=1e-5)
+
+
+def test_without_positions_two_layers_see_no_order_and_three_see_it_through_the_mask():
+    lists = torch.tensor([[0, 1, 2], [2, 0, 1], [1, 0, 2]])
+    for n_layers in (2, 3):
+        config = Config.preset(
+            "study", n_digits=4, list_len=3, d_model=16, positions="none", n_layers=n_layers
+        )
+        model = make_model(config)
+        logits = logits_with(model, lists)[:, config.prediction_positions]
+        apart = (logits - logits[:1]).abs().max()
+        # d1 may read itself and d2 may read d1: from layer 1 on the digits differ by their place,
+        # and an output reads what SEP held one layer earlier.
+        assert (apart < 1e-4) if n_layers == 2 else (apart > 1e-2)
+        assert not model.pos_embed.weight.any() and not model.pos_embed.weight.requires_grad
+        assert "frozen: zero" in [row.note for row in parameter_table(model)]
+
+
+def test_no_positions_are_learned_ones_at_zero():
+    plain = make_model(Config.preset("study", n_digits=5)).state_dict()
+    blind = make_model(Config.preset("study", n_digits=5, positions="none")).state_dict()
+    assert plain.keys() == blind.keys()
+    for name, weight in plain.items():
+        assert torch.equal(blind[name], weight) or name == "pos_embed.weight", name

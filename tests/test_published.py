@@ -12,7 +12,14 @@ from listcomp_utils.circuit import weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.model import make_model
 from listcomp_utils.order import read_out, separator
-from listcomp_utils.published import PUBLISHED, measure, measure_seeds, shipped_seeds, write_seeds
+from listcomp_utils.published import (
+    PUBLISHED,
+    measure,
+    measure_seeds,
+    shipped_predictor,
+    shipped_seeds,
+    write_seeds,
+)
 from listcomp_utils.readout import accuracy_by_difference, difference_terms, slot_classifier
 from listcomp_utils.task import all_lists, sample_lists
 from listcomp_utils.values import ConfigError
@@ -107,6 +114,15 @@ def test_seed_rows_round_trip(tmp_path, monkeypatch):
     assert shipped_seeds() == rows
     assert all(math.isfinite(value) for value in rows[0].values())
     assert {row.name for row in PUBLISHED} <= set(rows[0])
+
+
+def test_the_shipped_rows_are_of_eight_seeds_and_hold_their_predictors():
+    rows = shipped_seeds()
+    assert [row["seed"] for row in rows] == list(range(8))
+    for row in rows:
+        predictor = shipped_predictor(row)
+        assert predictor.slopes[1] < 0 < predictor.threshold < 1
+        assert row["failures, precision"] > 2 * row["failures, base_rate"]
 
 
 def test_other_architectures_are_refused():

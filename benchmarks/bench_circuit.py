@@ -1,0 +1,51 @@
+"""The closed form against the hooked model: the outputs' logits of all 10,000 lists, in one run."""
+
+from __future__ import annotations
+
+import torch
+from rows import Row, fastest
+
+from listcomp_utils.certificate import brute_force, certify
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.circuit import logits, run, weights_of
+from listcomp_utils.config import Config
+from listcomp_utils.model import make_model
+from listcomp_utils.task import all_lists, input_tokens
+
+CERTIFIED_DIGITS = 400
+
+
+def rows() -> list[Row]:
+    """Least of several runs each, on the CPU threads that PyTorch takes by itself."""
+    config = Config.preset("study", device="cpu")
+    model = load_or_train(config).model
+    lists, places = all_lists(config), config.prediction_positions
+    tokens, weights = input_tokens(config, lists), weights_of(model)
+
+    @torch.no_grad()
+    def hooked() -> None:
+        model(tokens)
+
+    @torch.no_grad()
+    def cached() -> None:
+        model.run_with_cache(tokens)
+
+    def formula() -> None:
+        logits(weights, run(config, weights, lists), places)
+
+    def certified() -> float:
+        return fastest(lambda: certify(large, large_weights), repeats=1)
+
+    def exhausted() -> float:
+        return fastest(lambda: brute_force(large, large_weights), repeats=1)
+
+    large = config.replace(n_digits=CERTIFIED_DIGITS)
+    large_weights = weights_of(make_model(large), torch.float64)
+    ours = fastest(formula, repeats=10) * 1e3
+    what = "closed form, outputs' logits of all lists"
+    return [
+        Row(what, ours, fastest(hooked, repeats=10) * 1e3, "ms", "the hooked model, forward only"),
+        Row(
+            "  with patterns", ours, fastest(cached) * 1e3, "ms", "the hooked model with its cache"
+        ),
+    ]
