@@ -10,10 +10,11 @@ READY := $(VENV)/.installed
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
 
+# One thread: the tests' models are small, and more threads only wait for each other.
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m pytest tests notebooks --nbmake --nbmake-timeout=300 $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbmake --nbmake-timeout=300 $(ARGS)
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
