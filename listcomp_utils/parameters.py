@@ -38,6 +38,9 @@ LOWEST = {
     "d_sae": 5,
     "sae_steps": 1,
     "steer_lists": 10,
+    "live_layers": 1,
+    "live_seeds": 1,
+    "live_steps": 1,
 }
 """Least values of notebooks' own whole-number parameters."""
 
