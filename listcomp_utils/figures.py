@@ -203,9 +203,23 @@ def dot_rows(
     title: str,
     x_title: str,
     x_range: tuple[float, float],
+    marks: dict[str, float] | None = None,
 ) -> go.Figure:
-    """Points in rows: any number a row and series, each series a little below the one before."""
+    """Points in rows: any number a row and series, each series a little below the one before.
+
+    `marks` are named values that get a dotted line over all rows.
+    """
     figure = go.Figure()
+    for name, value in (marks or {}).items():
+        figure.add_vline(x=value, line=dict(color="#999999", width=1, dash="dot"))
+        figure.add_annotation(
+            x=value,
+            y=-0.6,
+            text=name,
+            showarrow=False,
+            yanchor="bottom",
+            font=dict(color="#555555", size=11),
+        )
     for number, (name, rows) in enumerate(series.items()):
         shift = 0.26 * (number - (len(series) - 1) / 2)
         points = [(x, row + shift) for row, values in enumerate(rows) for x in values]

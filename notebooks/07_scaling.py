@@ -337,6 +337,7 @@ show(
         "the plateau; the study's means lie near counts of runs that did",
         "held-out accuracy per token",
         (0.45, 1.0),
+        {f"{n} of {PRINTED_RUNS} left": level for n, level in enumerate(counts.levels)},
     ),
     alt="For each combination of LayerNorm, bias, W_V and W_O: the study's mean of three runs and the "
     "accuracy of five seeds trained here.",
@@ -486,6 +487,7 @@ cells = summary(heads)
 ORDER = {
     "attention_spread": "attention spread",
     "alignment": "alignment",
+    "order_distance": "distance of (a, b) from (b, a)",
     "kept": "kept as they are",
     "position_weights_reverse": "reversed by position weights",
     "content_weights_reverse": "reversed by content weights",
@@ -539,7 +541,8 @@ show(
 #
 # Let k be how much x + W x prefers digit a to b in the logits. (a, b) right needs a first, hence y_1 preferring a, and
 # y_2 preferring b, hence k < 0; (b, a) right needs k > 0. So at most one order of each pair can be right, whatever the
-# weights. *It would be refuted* by a single pair with both right. Three layers break the argument: from layer 1 on the
+# weights. *It would be refuted* by a single pair with both right. SEP itself may know the order (its distance
+# from the reverse list's, below); the outputs cannot read it. Three layers break the argument: from layer 1 on the
 # digits' own vectors differ by place, through the mask, and the outputs have read something before the last layer.
 
 # %%
