@@ -198,12 +198,15 @@ def flag_letters(row: Mapping[str, Any]) -> str:
     return "".join("T" if row[name] else "F" for name in FLAGS)
 
 
-def least_depth(rows: Sequence[Mapping[str, Any]]) -> dict[int, int | None]:
-    """By list length, the fewest layers with which most seeds copy; None when none does."""
+def least_depth(rows: Sequence[Mapping[str, Any]], share: float = 0.5) -> dict[int, int | None]:
+    """By list length, the fewest layers with which more than this share of the seeds copy.
+
+    None where no number of layers does; `share` 0 asks for one seed.
+    """
     found: dict[int, int | None] = {}
     for row in sorted(rows, key=lambda row: (row["list_len"], row["n_layers"])):
         known = found.setdefault(row["list_len"], None)
-        if known is None and row["copying"] * 2 > row["seeds"]:
+        if known is None and row["copying"] > share * row["seeds"]:
             found[row["list_len"]] = row["n_layers"]
     return found
 

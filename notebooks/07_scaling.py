@@ -343,11 +343,24 @@ show(
     "accuracy of five seeds trained here.",
     main=True,
 )
-total_left, total = (sum(row[k] for row in by_flags.values()) for k in ("left", "seeds"))
+
+
+def left_of(choose):
+    """Runs that broke through and runs in all, of the cells whose letters are chosen."""
+    some = [row for flags, row in by_flags.items() if choose(flags)]
+    return sum(row["left"] for row in some), sum(row["seeds"] for row in some)
+
+
+left_by_kind = {
+    "with LayerNorm": left_of(lambda flags: flags[0] == "T"),
+    "without LayerNorm, W_O = I": left_of(lambda flags: flags[0] == "F" and flags[3] == "F"),
+    "without LayerNorm, W_O learned": left_of(lambda flags: flags[0] == "F" and flags[3] == "T"),
+}
 weakest = min(by_flags.values(), key=lambda row: row["per_token"] or 0)
 best = max(by_flags.values(), key=lambda row: row["per_token"] or 0)
+print("left the plateau: " + "; ".join(f"{k} {a} of {b}" for k, (a, b) in left_by_kind.items()))
 print(
-    f"{total_left} of {total} runs broke through; means of those run from {weakest['per_token']:.3f} "
+    f"Those that left end alike whatever the letters: cell means from {weakest['per_token']:.3f} "
     f"({flag_letters(weakest)}) to {best['per_token']:.3f} ({flag_letters(best)})."
 )
 
@@ -437,36 +450,41 @@ lengths, layers = (sorted({row[k] for row in cells}) for k in ("list_len", "n_la
 show(
     heatmaps.heatmap_panels(
         {
-            "per list": grid_of(cells, "list_len", "n_layers", "mean_per_list"),
-            "per token": grid_of(cells, "list_len", "n_layers", "mean_per_token"),
+            "mean of the seeds": grid_of(cells, "list_len", "n_layers", "mean_per_list"),
+            "best seed": grid_of(cells, "list_len", "n_layers", "per_list_max"),
         },
         [str(n) for n in lengths],
         [str(n) for n in layers],
-        "Held-out accuracy by list length and layers, mean of all seeds",
-        "accuracy",
+        "Held-out lists copied whole, by list length and layers",
+        "accuracy per list",
         row_title="list length",
         column_title="layers",
     ),
-    alt="Held-out accuracy per list and per token for each list length and number of layers.",
+    alt="Held-out accuracy per list for each list length and number of layers: mean and best seed.",
 )
-needed = least_depth(cells)
+needed, once = least_depth(cells), least_depth(cells, share=0)
 by_size = {(row["list_len"], row["n_layers"]): row for row in cells}
 
 
 def copied(row):
-    """Share of lists right, and how many seeds reach what counts as copying."""
+    """Share of outputs and of lists right, and how many seeds reach what counts as copying."""
     if row is None:
         return "not run"
-    return f"{row['mean_per_list']:.3f} ({row['copying']} of {row['seeds']} copy)"
+    return (
+        f"{row['mean_per_token']:.3f} / {row['mean_per_list']:.3f} "
+        f"({row['copying']} of {row['seeds']} copy)"
+    )
 
 
+print(f"mean accuracy per token / per list; a seed copies with {ENOUGH:.0%} of the lists right")
 show_table(
-    ["list length", *(f"{n} layers" for n in layers), f"fewest with {ENOUGH:.0%} of lists"],
+    ["list length", *(f"{n} layers" for n in layers), "fewest, most seeds", "fewest, one seed"],
     [
         [
             length,
             *(copied(by_size.get((length, n))) for n in layers),
             needed[length] or "none of these",
+            once[length] or "none of these",
         ]
         for length in lengths
     ],
@@ -757,10 +775,24 @@ claims = [
     ),
     shown("alignment on the plateau, mean of courses", mean_of(rises)),
     at_least("alignment when the loss has halved, mean of courses", mean_of(ends), 0.8),
-    at_least("Table 4: runs that break through, share", total_left / total, 0.95),
+    *(
+        at_least(f"Table 4: runs that break through {kind}, share", left / of, 0.95)
+        for kind, (left, of) in left_by_kind.items()
+        if "learned" not in kind
+    ),
+    *(
+        shown(f"Table 4: runs that break through {kind}", f"{left} of {of}")
+        for kind, (left, of) in left_by_kind.items()
+        if "learned" in kind
+    ),
+    shown("Table 4: cell means of those that broke through, least", weakest["per_token"]),
+    shown("Table 4: the same, most", best["per_token"]),
     at_most("Table 4: the study's means near counts of runs, p-value", counts.p_value, 0.01),
     *(
-        shown(f"fewest layers that copy lists of {length}", needed[length] or "none of these")
+        shown(
+            f"fewest layers that copy lists of {length}, most seeds; one seed",
+            f"{needed[length] or 'none'}; {once[length] or 'none'}",
+        )
         for length in lengths
     ),
     equals(

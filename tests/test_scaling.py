@@ -131,6 +131,7 @@ def test_the_least_depth_is_where_most_seeds_copy():
 
     rows = [row(2, 3, 5), row(2, 2, 2), row(3, 2, 0), row(3, 3, 2), row(2, 4, 1)]
     assert least_depth(rows) == {2: 3, 3: None}
+    assert least_depth(rows, share=0) == {2: 2, 3: 3}
 
 
 def test_means_of_runs_at_two_levels_are_nearer_than_chance():
