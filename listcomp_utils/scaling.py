@@ -152,8 +152,9 @@ def summary(table: Table) -> list[dict[str, Any]]:
     """A row for each combination of settings: over its seeds, how many left the plateau and where.
 
     `left` of `seeds` broke through (see `history.breakthrough_step`). `per_token` and the other
-    accuracies are means over those that did, with `_sd`, `_min` and `_max`, or None; `mean_...` are
-    over all seeds. `copying` counts the seeds with at least `ENOUGH` of the lists right.
+    accuracies are means over those that did, with `_sd`, `_min` and `_max`, or None; `mean_...` and
+    `most_...` are over all seeds. `copying` counts the seeds with at least `ENOUGH` of the lists
+    right.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in table.rows:
@@ -190,6 +191,7 @@ def _over_seeds(rows: Sequence[Mapping[str, Any]], settings: set[str]) -> dict[s
             (min(kept), max(kept)) if kept else (None, None)
         )
         found[f"mean_{name}"] = statistics.fmean(every) if every else None
+        found[f"most_{name}"] = max(every) if every else None
     return found
 
 
