@@ -38,7 +38,7 @@ class Table:
     name: str
     question: str
     made: Mapping[str, Any]
-    """When (last run), with which versions and in how many seconds of one core."""
+    """When (last run), with which versions and in how many seconds, one after another."""
     shared: Mapping[str, Any]
     """Settings that all rows have."""
     varied: tuple[str, ...]
@@ -223,7 +223,7 @@ def recipe_words(table: Table) -> str:
     minutes = made["seconds"] / 60
     return (
         f"{', '.join(filter(None, parts))}, {seeds} seeds a cell, {len(table.rows)} runs in "
-        f"{minutes:.0f} min of one core, {made['finished'][:10]}, torch {made['versions']['torch']}"
+        f"{minutes:.0f} min one after another, {made['finished'][:10]}, torch {made['versions']['torch']}"
     )
 
 
