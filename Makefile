@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 
-.PHONY: run test lab sync refresh bench checkpoints seeds plateau features clean
+.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -44,6 +44,11 @@ seeds: $(READY)
 plateau: $(READY)
 	$(BIN)/python -m listcomp_utils plateau
 	$(BIN)/python -m listcomp_utils dynamics
+
+# The grids of 07_scaling: about an hour and a half of one core; resumes where it was stopped.
+# ARGS="--only depth" makes one of its tables.
+scaling: $(READY)
+	$(BIN)/python -m listcomp_utils scaling $(ARGS)
 
 # The sparse autoencoders of 06_features, on the shipped study checkpoint, and their tables: about
 # eight minutes on two cores. ARGS="--checkpoint released.pt" measures the same on another model.

@@ -161,6 +161,84 @@ def lines(
     return figure
 
 
+def line_panels(
+    panels: dict[str, dict[str, tuple[Sequence[float], Sequence[float]]]],
+    title: str,
+    x_title: str,
+    per_row: int = 2,
+) -> go.Figure:
+    """Panels of lines over the same x axis; a name has one colour in all of them."""
+    rows = -(-len(panels) // per_row)
+    figure = make_subplots(
+        rows,
+        per_row,
+        subplot_titles=list(panels),
+        horizontal_spacing=0.1,
+        vertical_spacing=0.34 / rows,
+    )
+    names = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+    for number, panel in enumerate(panels.values()):
+        place = dict(row=number // per_row + 1, col=number % per_row + 1)
+        for name, (xs, ys) in panel.items():
+            colour = COLOURS[names.index(name) % len(COLOURS)]
+            figure.add_scatter(
+                x=list(xs),
+                y=list(ys),
+                mode="lines",
+                name=name,
+                line=dict(color=colour, width=2),
+                showlegend=number == 0,
+                **place,
+            )
+    width = 60 + 7 * max(map(len, names))
+    themed(figure, title, width=360 * per_row + 80 + width, height=120 + 240 * rows)
+    figure.update_xaxes(title_text=x_title)
+    figure.update_layout(legend=dict(x=1.01, y=1), margin=dict(r=width))
+    return figure
+
+
+def dot_rows(
+    labels: Sequence[str],
+    series: dict[str, Sequence[Sequence[float]]],
+    title: str,
+    x_title: str,
+    x_range: tuple[float, float],
+    marks: dict[str, float] | None = None,
+) -> go.Figure:
+    """Points in rows: any number a row and series, each series a little below the one before.
+
+    `marks` are named values that get a dotted line over all rows.
+    """
+    figure = go.Figure()
+    for name, value in (marks or {}).items():
+        figure.add_vline(x=value, line=dict(color="#999999", width=1, dash="dot"))
+        figure.add_annotation(
+            x=value,
+            y=-0.6,
+            text=name,
+            showarrow=False,
+            yanchor="bottom",
+            font=dict(color="#555555", size=11),
+        )
+    for number, (name, rows) in enumerate(series.items()):
+        shift = 0.26 * (number - (len(series) - 1) / 2)
+        points = [(x, row + shift) for row, values in enumerate(rows) for x in values]
+        figure.add_scatter(
+            x=[x for x, _ in points],
+            y=[y for _, y in points],
+            mode="markers",
+            name=name,
+            marker=dict(size=7, color=COLOURS[number % len(COLOURS)]),
+        )
+    width = 60 + 7 * max(map(len, series))
+    themed(figure, title, width=640 + width, height=130 + 24 * len(labels))
+    label_axis(figure.update_yaxes, labels, reverse=True)
+    figure.update_xaxes(title_text=x_title, range=list(x_range))
+    left = 30 + 8 * max(map(len, labels))
+    figure.update_layout(margin=dict(r=width, l=left), legend=dict(x=1.01, y=1))
+    return figure
+
+
 def label_axis(update, labels: Sequence[str], title: str | None = None, reverse: bool = False):
     """Tick labels on whole-number coordinates."""
     size = len(labels)

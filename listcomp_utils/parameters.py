@@ -41,6 +41,9 @@ LOWEST = {
     "random_directions": 1,
     "surrogate_seeds": 1,
     "surrogate_steps": 1,
+    "live_layers": 1,
+    "live_seeds": 1,
+    "live_steps": 1,
 }
 """Least values of notebooks' own whole-number parameters."""
 

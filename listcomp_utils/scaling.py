@@ -17,11 +17,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from listcomp_utils.config import Config
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.grid import Cell
 from listcomp_utils.order_measures import FIGURES as ORDER_FIGURES
 from listcomp_utils.order_measures import measure_order
+from listcomp_utils.recipes import measure_recipe, train_averaged
 from listcomp_utils.records import RECORDS, read_records
 from listcomp_utils.scaling_grids import ENOUGH, FLAGS, check_grid, grid_cells
 from listcomp_utils.sweep import Progress, run_cells, sweep_folder
@@ -35,7 +38,7 @@ class Table:
     name: str
     question: str
     made: Mapping[str, Any]
-    """When (last run), with which versions and in how many seconds of one core."""
+    """When (last run), with which versions and in how many seconds, one after another."""
     shared: Mapping[str, Any]
     """Settings that all rows have."""
     varied: tuple[str, ...]
@@ -53,7 +56,15 @@ _FIGURES = (
     "train_per_token",
     "train_per_list",
     "seconds",
+    *ORDER_FIGURES,
+    "averaged_per_token",
+    "averaged_per_list",
 )
+_EXTRA: dict[str, dict[str, Any]] = {
+    "": {},
+    "order": {"measure": measure_order},
+    "recipe": {"measure": measure_recipe, "train": train_averaged},
+}
 
 
 def make_table(
@@ -74,7 +85,7 @@ def make_table(
         jobs=jobs,
         stack_seeds=True,
         retry_failed=True,
-        measure=measure_order if grid.order else None,
+        **_EXTRA[grid.extra],
         progress=progress,
     )
     failed = [row for row in rows if row["status"] != "done"]
@@ -101,14 +112,14 @@ def table_of(
     varied = [
         field for field in settings if len({json.dumps(cell.settings[field]) for cell in cells}) > 1
     ]
-    names = [*varied, *(figure for figure in rows[0] if figure in (*_FIGURES, *ORDER_FIGURES))]
+    names = [*varied, *(figure for figure in rows[0] if figure in _FIGURES)]
     return Table(
         name=name,
         question=question,
         made=dict(made),
         shared={k: v for k, v in cells[0].settings.items() if k not in varied},
         varied=tuple(one for one in varied if one != "seed"),
-        rows=tuple({one: _rounded(row.get(one)) for one in names} for row in rows),
+        rows=tuple({one: _rounded(_judged(row).get(one)) for one in names} for row in rows),
     )
 
 
@@ -141,8 +152,9 @@ def summary(table: Table) -> list[dict[str, Any]]:
     """A row for each combination of settings: over its seeds, how many left the plateau and where.
 
     `left` of `seeds` broke through (see `history.breakthrough_step`). `per_token` and the other
-    accuracies are means over those that did, with `_sd`, `_min` and `_max`, or None; `mean_...` are
-    over all seeds. `copying` counts the seeds with at least `ENOUGH` of the lists right.
+    accuracies are means over those that did, with `_sd`, `_min` and `_max`, or None; `mean_...` and
+    `most_...` are over all seeds. `copying` counts the seeds with at least `ENOUGH` of the lists
+    right.
     """
     groups: dict[str, list[Mapping[str, Any]]] = {}
     for row in table.rows:
@@ -151,6 +163,14 @@ def summary(table: Table) -> list[dict[str, Any]]:
     return [
         {**json.loads(key), **_over_seeds(rows, set(table.varied))} for key, rows in groups.items()
     ]
+
+
+def _judged(row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The row with the accuracies on the lists its recipe is judged by, where it has them."""
+    if "judged_on" not in row:
+        return row
+    kept = {name: row[f"kept_{name}"] for name in ("per_token", "per_list")}
+    return {**row, **kept, "scored_on": row["judged_on"]}
 
 
 def _over_seeds(rows: Sequence[Mapping[str, Any]], settings: set[str]) -> dict[str, Any]:
@@ -171,6 +191,7 @@ def _over_seeds(rows: Sequence[Mapping[str, Any]], settings: set[str]) -> dict[s
             (min(kept), max(kept)) if kept else (None, None)
         )
         found[f"mean_{name}"] = statistics.fmean(every) if every else None
+        found[f"most_{name}"] = max(every) if every else None
     return found
 
 
@@ -179,12 +200,15 @@ def flag_letters(row: Mapping[str, Any]) -> str:
     return "".join("T" if row[name] else "F" for name in FLAGS)
 
 
-def least_depth(rows: Sequence[Mapping[str, Any]]) -> dict[int, int | None]:
-    """By list length, the fewest layers with which most seeds copy; None when none does."""
+def least_depth(rows: Sequence[Mapping[str, Any]], share: float = 0.5) -> dict[int, int | None]:
+    """By list length, the fewest layers with which more than this share of the seeds copy.
+
+    None where no number of layers does; `share` 0 asks for one seed.
+    """
     found: dict[int, int | None] = {}
     for row in sorted(rows, key=lambda row: (row["list_len"], row["n_layers"])):
         known = found.setdefault(row["list_len"], None)
-        if known is None and row["copying"] * 2 > row["seeds"]:
+        if known is None and row["copying"] > share * row["seeds"]:
             found[row["list_len"]] = row["n_layers"]
     return found
 
@@ -199,7 +223,8 @@ def recipe_words(table: Table) -> str:
     minutes = made["seconds"] / 60
     return (
         f"{', '.join(filter(None, parts))}, {seeds} seeds a cell, {len(table.rows)} runs in "
-        f"{minutes:.0f} min of one core, {made['finished'][:10]}, torch {made['versions']['torch']}"
+        f"{minutes:.0f} min one after another, {made['finished'][:10]}, "
+        f"torch {made['versions']['torch']}"
     )
 
 
@@ -207,8 +232,41 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
-def raise_unless_shipped(table: Table | None, name: str) -> Table:
-    """The table; raises ConfigError, saying how to make it, when it is not there."""
+def shipped(name: str) -> Table:
+    """The table that ships; raises ConfigError, saying how to make it, when it is not there."""
+    table = read_table(name)
     if table is None:
         raise ConfigError(f"{file_name(name)} is not there: make it with `make scaling`")
     return table
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near some means are to means of runs that each ended at one of two accuracies."""
+
+    levels: tuple[float, ...]
+    """The means that 0, 1, ... runs at the high one would give."""
+    distance: float
+    """Mean distance of the given means from the nearest level."""
+    by_chance: float
+    """The same for numbers drawn evenly between the two, mean over draws."""
+    p_value: float
+    """Share of draws that are at least as near."""
+
+
+def nearness_to_counts(
+    means: Sequence[float], low: float, high: float, runs: int, draws: int = 10_000
+) -> Nearness:
+    """Hold printed means of a few runs against the only values they could have, and against chance.
+
+    Each draw has as many numbers as there are means, evenly from `low` to `high` (seed 0).
+    """
+    levels = np.linspace(low, high, runs + 1)
+
+    def distance(values: np.ndarray) -> np.ndarray:
+        return np.abs(values[..., None] - levels).min(-1).mean(-1)
+
+    own = float(distance(np.asarray(means)))
+    drawn = distance(np.random.default_rng(0).uniform(low, high, (draws, len(means))))
+    as_near = float((drawn <= own).mean())
+    return Nearness(tuple(levels.tolist()), own, float(drawn.mean()), as_near)

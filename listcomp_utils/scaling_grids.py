@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from listcomp_utils.grid import Cell, config_cells
 from listcomp_utils.values import check_names
-
-SEEDS = range(5)
 
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
@@ -31,12 +29,15 @@ class Grid:
     parts: tuple[tuple[Mapping[str, Sequence[Any]], Mapping[str, Any]], ...]
     """Values to combine with each other and with the seeds, over what the part's cells share
     beside the study preset."""
-    order: bool = False
-    """Measure the order mechanism of each model too."""
+    seeds: Sequence[int] = range(5)
+    extra: Literal["", "order", "recipe"] = ""
+    """What is measured beside the usual figures: the order mechanism (see `order_measures`), or
+    accuracy on the lists that a recipe is judged by (see `recipes`)."""
 
 
 # A sixth of the preset's steps: break-through comes by step 1,250 (`make plateau`).
 _SHORT = dict(steps=2_500, eval_every=100)
+_DEPTH = dict(n_digits=30, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100)
 _BOTH = [False, True]
 
 GRIDS: dict[str, Grid] = {
@@ -59,39 +60,51 @@ GRIDS: dict[str, Grid] = {
     "depth": Grid(
         "How many layers does a list of a given length need?",
         (
-            (
-                dict(list_len=[2, 3, 4], n_layers=[2, 3, 4, 5]),
-                dict(n_digits=30, batch_size=256, **_SHORT),
-            ),
+            (dict(n_layers=[2, 3, 4]), dict(list_len=2, **_DEPTH)),
+            (dict(n_layers=[2, 3, 4]), dict(list_len=3, **_DEPTH)),
+            (dict(n_layers=[2, 3, 4, 5]), dict(list_len=4, **_DEPTH)),
         ),
     ),
     "digits": Grid(
         "How wide must the residual stream be for how many digits?",
         (
             (
-                dict(n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64, 128]),
-                _SHORT,
+                dict(n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64]),
+                dict(steps=2_000, eval_every=100),
             ),
         ),
     ),
     "heads": Grid(
         "One head against several: does the order mechanism survive?",
         ((dict(n_heads=[1, 2, 4]), _SHORT),),
-        order=True,
+        extra="order",
     ),
     "positions": Grid(
         "Learned, rotary or no positions: does the order mechanism survive?",
         (
             (
                 dict(positions=["learned", "rotary", "none"], n_layers=[2, 3]),
-                dict(n_digits=50, batch_size=256, **_SHORT),
+                dict(n_digits=50, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100),
             ),
         ),
-        order=True,
+        extra="order",
     ),
     "fraction": Grid(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",
-        ((dict(train_fraction=[0.5, 0.65, 0.8, 0.9, 1.0]), dict(eval_every=500)),),
+        ((dict(train_fraction=[0.5, 0.8, 0.95, 1.0]), dict(eval_every=500)),),
+    ),
+    "tuning": Grid(
+        "Which recipe gets furthest under the study's constraints?",
+        tuple(
+            ({name: values}, dict(train_fraction=0.7))
+            for name, values in (
+                ("embed_scale", [10.0, 15.0, 20.0]),
+                ("batch_size", [256]),
+                ("weight_decay", [0.01]),
+            )
+        ),
+        seeds=(100, 101),
+        extra="recipe",
     ),
 }
 """By name."""
@@ -127,10 +140,10 @@ def check_grid(name: str) -> Grid:
     return GRIDS[name]
 
 
-def grid_cells(grid: Grid, seeds: Sequence[int] = SEEDS, **changes: Any) -> list[Cell]:
+def grid_cells(grid: Grid, **changes: Any) -> list[Cell]:
     """The trainings of a grid, with some settings changed in all of them."""
     cells = []
     for values, shared in grid.parts:
         base = {"preset": "study", "device": "cpu", **shared, **changes}
-        cells += config_cells({**values, "seed": seeds}, base)
+        cells += config_cells({**values, "seed": grid.seeds}, base)
     return cells

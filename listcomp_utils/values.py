@@ -33,6 +33,8 @@ def coerce(name: str, value: Any, kind: Any) -> Any:
     """
     options = get_args(kind)
     if get_origin(kind) in (Union, types.UnionType):
+        if any(get_origin(one) is Literal and value in get_args(one) for one in options):
+            return value  # where "none" is one of the choices, it is meant
         if value is None or (isinstance(value, str) and value.lower() in ("none", "null")):
             return None
         (kind,) = [option for option in options if option is not type(None)]

@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from listcomp_utils.config import Config
+from listcomp_utils.parameters import make_config
 from listcomp_utils.values import ConfigError, coerce
 
 
@@ -75,6 +76,8 @@ def test_text_is_read_as_what_it_means():
     assert coerce("sample_list", "[8, 3]", tuple[int, ...]) == (8, 3)
     assert coerce("sample_list", [8, 3], tuple[int, ...]) == (8, 3)
     assert coerce("drive_dir", "none", str | None) is None
+    assert make_config({"positions": "none"}).positions == "none", "a choice, not the preset's"
+    assert make_config({"positions": None}).positions == "learned"
 
 
 def test_round_trip_and_frozen():

@@ -31,6 +31,7 @@ LAYERS = [
         "order_measures",
         "dynamics",
         "plateau",
+        "recipes",
     ],
     ["readout", "certificate", "surrogate", "separator", "failures"],
     ["seeds", "published", "features", "steering"],
