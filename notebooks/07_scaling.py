@@ -11,8 +11,9 @@
 #
 # **Answer.** Runs either leave a plateau, on which the order of the digits is guessed, or stay on it: the
 # study's means near .6 and .75 count how many left, and those that leave end alike in every cell of its table.
-# Another layer takes a list from mostly to wholly copied, and longer lists want more of them. Without learned
-# positions two layers cannot copy both orders of any pair, for a reason that fits in two lines.
+# Another layer takes a list of two from mostly to wholly copied, longer lists want more of them, and several heads
+# do nearly as well by the same mechanism. Without learned positions two layers with one head cannot copy both
+# orders of any pair, for a reason that fits in two lines.
 #
 # **You need** nothing but the install; the long runs ship as tables, and a small grid runs here. **It takes**
 # about half a minute.
@@ -857,6 +858,11 @@ claims = [
             row["mean_position_weights_reverse"],
         )
         for row in summary(heads)
+    ),
+    at_least(
+        "four heads: lists right, mean of seeds",
+        next(row["mean_per_list"] for row in summary(heads) if row["n_heads"] == 4),
+        0.95,
     ),
     shown("trained on every list, outputs right", everything["mean_train_per_token"]),
     shown("held-out accuracy with more training lists, change", rise),
