@@ -726,7 +726,8 @@ print(
 #
 # Two layers, one head, no LayerNorm, W_V = W_O = I, d_model 64, 8,000 training lists: how far can training alone go?
 # A few changes of the recipe, chosen on an inner split (7,000 lists to train on, 1,000 to choose by, seeds of their
-# own), and the chosen one reported once on the 2,000 held-out lists.
+# own; a change counts if it gains more than seeds differ by), and the chosen recipe reported once on the 2,000
+# held-out lists.
 
 # %%
 tuning, final = shipped("tuning"), shipped("best")
