@@ -219,8 +219,7 @@ def recipe_words(table: Table) -> str:
     parts = [f"{shared['steps']:,} steps" if "steps" not in table.varied else ""]
     parts += [f"batch {shared['batch_size']}", f"lr {shared['lr']:g}"]
     seeds = len({row["seed"] for row in table.rows})
-    made = table.made
-    minutes = made["seconds"] / 60
+    made, minutes = table.made, table.made["seconds"] / 60
     return (
         f"{', '.join(filter(None, parts))}, {seeds} seeds a cell, {len(table.rows)} runs in "
         f"{minutes:.0f} min one after another, {made['finished'][:10]}, "

@@ -39,7 +39,27 @@ def examples() -> dict[str, go.Figure]:
         "bars": figures.grouped_bars(
             ["o1", "o2"], {"a": [0.5, 1], "b": [0.2, 0.3]}, "Bars", "share"
         ),
+        "panels": figures.line_panels(
+            {"loss": {"a": ([0, 1], [3, 1]), "b": ([0, 1], [2, 0])}, "spread": {"a": ([0], [1])}},
+            "Panels",
+            "step",
+        ),
+        "dots": figures.dot_rows(
+            ["x", "y"],
+            {"mean": [[0.5], [0.7]], "seeds": [[0.4, 0.6], []]},
+            "Dots",
+            "share",
+            (0, 1),
+            {"half": 0.5},
+        ),
     }
+
+
+def test_rows_of_dots_keep_every_point_in_its_row():
+    figure = examples()["dots"]
+    mean, seeds = figure.data
+    assert list(mean.x) == [0.5, 0.7] and [round(y) for y in mean.y] == [0, 1]
+    assert list(seeds.x) == [0.4, 0.6] and all(0 < y < 0.5 for y in seeds.y)
 
 
 @pytest.mark.parametrize("name", examples())
