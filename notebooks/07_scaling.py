@@ -613,7 +613,7 @@ show(
             ]
             for name, figure in (("per token", "per_token"), ("per list", "per_list"))
         },
-        f"Two layers without learned positions cannot pass {limit[0]:.3f} per token, {limit[1]:.3f} per list",
+        f"Two layers without learned positions cannot pass {limit[0]:.3f} per token, {limit[1]:.3f} per list, over all lists",
         "held-out accuracy",
     ),
     alt="Held-out accuracy per token and per list for learned, rotary and no positions with two and three "
