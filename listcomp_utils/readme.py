@@ -16,25 +16,26 @@ PICTURE_FROM = "02_attention"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
 
 
-def results_table(claims_file: Path) -> str:
-    """The claims of every notebook of a run as one Markdown table."""
+def results_tables(claims_file: Path) -> str:
+    """The claims of every notebook of a run: a Markdown table each, folded away under its name."""
     record = json.loads(claims_file.read_text())
-    rows = [
-        [notebook, claim["name"], format_value(claim["value"]), claim["expected"] or "shown"]
-        for notebook, claims in record["claims"].items()
-        for claim in claims
-    ]
-    return markdown_table(["notebook", "figure", "value", "expected"], rows)
+    parts = []
+    for notebook, claims in record["claims"].items():
+        rows = [[c["name"], format_value(c["value"]), c["expected"] or "shown"] for c in claims]
+        table = markdown_table(["figure", "value", "expected"], rows)
+        head = f"<details><summary>{notebook}: {len(claims)} figures</summary>"
+        parts.append(f"{head}\n\n{table}\n\n</details>")
+    return "\n".join(parts)
 
 
 def write_results(readme: Path, claims_file: Path) -> None:
-    """Put the table between the README's markers; raises ValueError when they are missing."""
+    """Put the tables between the README's markers; raises ValueError when they are missing."""
     text = readme.read_text()
     before, start, rest = text.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
         raise ValueError(f"{readme.name} lacks the markers {START!r} and {END!r}")
-    new = f"{before}{START}\n{results_table(claims_file)}\n{END}{after}"
+    new = f"{before}{START}\n{results_tables(claims_file)}\n{END}{after}"
     write_atomically(readme, new.encode())
 
 
