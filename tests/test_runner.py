@@ -105,7 +105,7 @@ def test_claims_of_a_run_become_the_readme_table(finished, tmp_path):
     readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     write_results(readme, finished / "claims.json")
     text = readme.read_text()
-    assert "| 01_train | numbers trained |" in text
+    assert "<summary>01_train: " in text and "\n| numbers trained |" in text
     assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
     readme.write_text("no markers")
     with pytest.raises(ValueError, match="lacks the markers"):
