@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from rows import Row, fastest, seconds
 
-from listcomp_utils.ablation import edge_table, logits_with
-from listcomp_utils.attention import run_all
+from listcomp_utils.ablation.edges import edge_table
+from listcomp_utils.ablation.minimal_circuits import all_subsets
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config
-from listcomp_utils.minimal_circuits import all_subsets
+from listcomp_utils.hooks import logits_with, run_all
 from listcomp_utils.task import all_lists
 
 

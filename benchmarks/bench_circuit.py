@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from rows import Row, fastest
 
-from listcomp_utils.certificate import brute_force, certify
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.circuit import logits, run, weights_of
+from listcomp_utils.circuit.certificate import brute_force, certify
+from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, input_tokens

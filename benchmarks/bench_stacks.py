@@ -15,12 +15,12 @@ import time
 import torch
 from rows import Row
 
-from listcomp_utils.batches import list_batches
 from listcomp_utils.config import Config
 from listcomp_utils.generation import loss
 from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.task import input_tokens, split_lists, target_tokens
-from listcomp_utils.training import train, train_many
+from listcomp_utils.training.batches import list_batches
+from listcomp_utils.training.loop import train, train_many
 
 SEEDS, STEPS, TIMED = 8, 1000, 150
 ON_CUDA = 64

@@ -19,7 +19,7 @@ from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy, mean_loss
 from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.task import all_lists, input_tokens, sample_lists
-from listcomp_utils.training import train
+from listcomp_utils.training.loop import train
 
 SEEDS, EPOCHS, EVALUATED = 20, 15, 1000
 

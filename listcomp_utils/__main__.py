@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from listcomp_utils.config import field_types
-from listcomp_utils.table_commands import add_table_commands
+from listcomp_utils.series.table_commands import add_table_commands
 from listcomp_utils.values import ConfigError, check_names
 
 
@@ -98,13 +98,13 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from listcomp_utils.runner import run_series
+    from listcomp_utils.series.run import run_series
 
     return run_series(_parameters(options), options.name, options.only)
 
 
 def _train(options: argparse.Namespace) -> int:
-    from listcomp_utils.parameters import make_config
+    from listcomp_utils.notebook.parameters import make_config
 
     values = _parameters(options)
     check_names(values, ["preset", *field_types()], "parameter")
@@ -122,14 +122,19 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from listcomp_utils.sweep_command import sweep
+    from listcomp_utils.sweeps.command import sweep
 
     return sweep(options, _parameters(options))
 
 
 def _sync(options: argparse.Namespace) -> int:
-    from listcomp_utils.pairs import notebook_sources, repository_address, stamp_address, sync
-    from listcomp_utils.runner import series_dir
+    from listcomp_utils.series.pairs import (
+        notebook_sources,
+        repository_address,
+        stamp_address,
+        sync,
+    )
+    from listcomp_utils.series.run import series_dir
 
     address = repository_address(series_dir().parent)
     for source in notebook_sources(series_dir()):
@@ -141,9 +146,9 @@ def _sync(options: argparse.Namespace) -> int:
 
 def _refresh(options: argparse.Namespace) -> int:
     from listcomp_utils.files import runs_dir
-    from listcomp_utils.pairs import copy_outputs, notebook_sources
-    from listcomp_utils.readme import PICTURE_FROM, write_picture, write_results
-    from listcomp_utils.runner import run_series, series_dir
+    from listcomp_utils.series.pairs import copy_outputs, notebook_sources
+    from listcomp_utils.series.readme import PICTURE_FROM, write_picture, write_results
+    from listcomp_utils.series.run import run_series, series_dir
 
     _sync(options)
     status = run_series({}, name="refresh")

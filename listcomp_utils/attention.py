@@ -9,74 +9,16 @@ lens = logit_lens(model, seen)                 # (list, layer + 1, position, voc
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import einops
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.config import Config
-from listcomp_utils.generation import CHUNK
+from listcomp_utils.hooks import Activations, turned
 from listcomp_utils.model import config_of, device_of
-from listcomp_utils.task import input_tokens
 from listcomp_utils.values import ConfigError
-
-
-@dataclass(frozen=True)
-class Activations:
-    """What the model computed on some lists, teacher-forced, on the CPU.
-
-    `contributions` are what is added to the residual stream: the token embedding, the position
-    embedding, then each layer's attention output; they add up to the last residual.
-    """
-
-    tokens: Int[Tensor, "list sequence"]
-    logits: Float[Tensor, "list sequence vocabulary"]
-    patterns: Float[Tensor, "list layer head query key"]
-    queries: Float[Tensor, "list layer sequence head d_head"]
-    """Queries and keys as they meet: with rotary positions, after the rotation."""
-    keys: Float[Tensor, "list layer sequence head d_head"]
-    values: Float[Tensor, "list layer sequence head d_head"]
-    contributions: Float[Tensor, "list contribution sequence d_model"]
-
-    @property
-    def residuals(self) -> Float[Tensor, "list layer_plus_1 sequence d_model"]:
-        """The residual stream before each layer, and after the last."""
-        return self.contributions.cumsum(1)[:, 1:]
-
-
-@torch.no_grad()
-def run_all(
-    model: TransformerBridge, lists: Int[Tensor, "list position"], chunk: int = CHUNK
-) -> Activations:
-    """Run the model on `lists` with the right outputs as input, and keep what it computed."""
-    config = config_of(model)
-    parts = []
-    for part in input_tokens(config, lists).split(chunk):
-        logits, cache = model.run_with_cache(part.to(device_of(model)))
-        layers = range(config.n_layers)
-
-        def stack(name: str, cache=cache, layers=layers) -> Tensor:
-            return torch.stack([cache[f"blocks.{layer}.{name}"] for layer in layers], dim=1)
-
-        position = torch.zeros_like(cache["hook_embed"])
-        if config.positions != "rotary":
-            position = cache["hook_pos_embed"].expand_as(position)
-        added = [cache["hook_embed"], position]
-        added += [cache[f"blocks.{layer}.hook_attn_out"] for layer in layers]
-        values = (
-            part,
-            logits,
-            stack("attn.hook_pattern"),
-            _turned(model, stack("attn.hook_q")),
-            _turned(model, stack("attn.hook_k")),
-            stack("attn.hook_v"),
-            torch.stack(added, dim=1),
-        )
-        parts.append([value.cpu() for value in values])
-    return Activations(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
 def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
@@ -118,8 +60,8 @@ def score_terms(
         constant = (constant + bias.cpu()).expand(*out[:, :1].shape)
         return torch.cat([out, constant], dim=1)
 
-    queries = _turned(model, projected(attention.W_Q, attention.b_Q.reshape(config.n_heads, -1)))
-    keys = _turned(model, projected(attention.W_K, attention.b_K.reshape(config.n_heads, -1)))
+    queries = turned(model, projected(attention.W_Q, attention.b_Q.reshape(config.n_heads, -1)))
+    keys = turned(model, projected(attention.W_K, attention.b_K.reshape(config.n_heads, -1)))
     pattern = "list query head d, list key head d -> list head query key"
     return {
         (one, other): einops.einsum(queries[:, i], keys[:, j], pattern) / config.d_head**0.5
@@ -204,17 +146,6 @@ def logit_attribution(
     constant = einops.einsum(shift, direction, "d, list place d -> list place")
     out[:, -1] += constant + bias[right] - bias[: config.n_digits].mean()
     return tuple(names), out
-
-
-def _turned(
-    model: TransformerBridge, vectors: Float[Tensor, "list part sequence head d_head"]
-) -> Float[Tensor, "list part sequence head d_head"]:
-    """Queries or keys as rotary positions turn them; as they are with other positions."""
-    if config_of(model).positions != "rotary":
-        return vectors
-    rotary = model.blocks[0].attn.original_component.rotary
-    by_head = vectors.to(device_of(model)).movedim(2, -2)
-    return rotary.apply_rope(by_head, by_head)[0].movedim(-2, 2).to(vectors.device)
 
 
 def _normalised_parts(contributions: Tensor, gain: Tensor, config: Config) -> Tensor:

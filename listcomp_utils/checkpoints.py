@@ -25,10 +25,10 @@ from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_check
 
 from listcomp_utils.config import ARCHITECTURE_FIELDS, Config
 from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
-from listcomp_utils.history import History
 from listcomp_utils.model import config_of, frozen_weights, make_model
-from listcomp_utils.progress import Progress
-from listcomp_utils.training import train
+from listcomp_utils.training.history import History
+from listcomp_utils.training.loop import train
+from listcomp_utils.training.progress import Progress
 from listcomp_utils.values import ConfigError
 
 FORMAT = "listcomp_utils 1"

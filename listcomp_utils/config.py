@@ -249,6 +249,19 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
 }
 
+
+def require(config: Config, what: str, **needed: Any) -> None:
+    """Raise ConfigError, naming the fields, unless the config has the values that `what` needs.
+
+    `require(config, "the closed form", layer_norm=False, bias=False)`.
+    """
+    wrong = {name: value for name, value in needed.items() if getattr(config, name) != value}
+    if wrong:
+        said = ", ".join(f"{name}={value}" for name, value in wrong.items())
+        got = ", ".join(f"{name}={getattr(config, name)}" for name in wrong)
+        raise ConfigError(f"{what} needs {said}, got {got}; preset 'study' has these")
+
+
 ARCHITECTURE_FIELDS = (
     "list_len",
     "n_digits",

@@ -61,7 +61,7 @@ drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
 
 # %%
-from listcomp_utils.parameters import (
+from listcomp_utils.notebook.parameters import (
     artifacts_folder,
     is_established,
     parameter_rows,
@@ -76,15 +76,15 @@ print(config.slug)
 # %%
 import torch
 
-from listcomp_utils import figures, heatmaps
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.config import Config
-from listcomp_utils.display import show, show_table
 from listcomp_utils.generation import accuracy, generate, mean_loss
-from listcomp_utils.history import breakthrough_step
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model, parameter_table, resolve_device
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import heatmaps
 from listcomp_utils.task import (
     IGNORED,
     input_tokens,
@@ -94,6 +94,7 @@ from listcomp_utils.task import (
     split_lists,
     target_tokens,
 )
+from listcomp_utils.training.history import breakthrough_step
 
 print(f"device: {resolve_device(config.device)}")
 

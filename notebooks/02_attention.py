@@ -63,7 +63,7 @@ sample_list: list = None  # the list to look at closely; None: 8, 3, ...
 
 
 # %%
-from listcomp_utils.parameters import (
+from listcomp_utils.notebook.parameters import (
     artifacts_folder,
     example_list,
     is_established,
@@ -80,22 +80,23 @@ print(config.slug, "list", *example)
 import numpy as np
 import torch
 
-from listcomp_utils import diagrams, figures, heatmaps
-from listcomp_utils.ablation import edge_table, score_with
+from listcomp_utils.ablation.edges import edge_table
+from listcomp_utils.ablation.minimal_circuits import feeding_edges
 from listcomp_utils.attention import (
     logit_attribution,
     logit_lens,
-    run_all,
     score_terms,
     scores,
     weight_tables,
 )
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.display import show, show_attention_heads, show_table
+from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label, edges
-from listcomp_utils.minimal_circuits import feeding_edges
 from listcomp_utils.model import resolve_device
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_attention_heads, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.task import lists_to_score
 
 print(f"device: {resolve_device(config.device)}")

@@ -64,7 +64,7 @@ draws: int = 20  # draws of each random intervention
 n_seeds: int = 20  # training seeds to compare; long trainings only where already done
 
 # %%
-from listcomp_utils.parameters import (
+from listcomp_utils.notebook.parameters import (
     artifacts_folder,
     example_list,
     is_established,
@@ -84,25 +84,26 @@ import statistics
 import numpy as np
 import torch
 
-from listcomp_utils import diagrams, figures, heatmaps
-from listcomp_utils.ablation import edge_table, knock_out, logits_with, replace, score_with
-from listcomp_utils.attention import run_all
-from listcomp_utils.checkpoints import find_trained, load_or_train
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.display import show, show_table
-from listcomp_utils.generation import loss
-from listcomp_utils.interchange import interchange, list_pairs, pair_residuals
-from listcomp_utils.interventions import catalogue, score_intervention
-from listcomp_utils.mask import edge_label
-from listcomp_utils.minimal_circuits import (
+from listcomp_utils.ablation.edges import edge_table, knock_out
+from listcomp_utils.ablation.interchange import interchange, list_pairs, pair_residuals
+from listcomp_utils.ablation.interventions import catalogue, score_intervention
+from listcomp_utils.ablation.minimal_circuits import (
     MOST_EDGES,
     all_subsets,
     feeding_edges,
     greedy,
     smallest_exact_by_size,
 )
+from listcomp_utils.ablation.seeds import seed_rows, shipped_rows
+from listcomp_utils.checkpoints import find_trained, load_or_train
+from listcomp_utils.generation import loss
+from listcomp_utils.hooks import logits_with, replace, run_all, score_with
+from listcomp_utils.mask import edge_label
 from listcomp_utils.model import make_model, resolve_device
-from listcomp_utils.seeds import seed_rows, shipped_rows
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.task import lists_to_score, split_lists, target_tokens
 
 print(f"device: {resolve_device(config.device)}")

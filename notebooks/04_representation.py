@@ -63,7 +63,7 @@ probe_lists: int = 3000  # lists that probes are fitted to and scored on, at mos
 permutations: int = 1000  # random orders of the digits for the Fourier spectrum
 
 # %%
-from listcomp_utils.parameters import artifacts_folder, is_established, read_parameters
+from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
 config, options = read_parameters(globals(), probe_lists=int, permutations=int)
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
@@ -73,12 +73,13 @@ print(config.slug)
 # %%
 import torch
 
-from listcomp_utils import diagrams, figures, heatmaps
-from listcomp_utils.attention import run_all
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.display import show, show_table
+from listcomp_utils.hooks import run_all
 from listcomp_utils.model import resolve_device
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.representation import (
     cosine_similarities,
     fourier_spectrum,

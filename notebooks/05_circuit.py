@@ -68,10 +68,10 @@ surrogate_seeds: int = 3  # random starts of the hand-written model
 surrogate_steps: int = 1500  # steps of its fit
 
 # %%
-from listcomp_utils.circuit import check_architecture
+from listcomp_utils.circuit.formula import check_architecture
+from listcomp_utils.circuit.order_axis import check_pairs
 from listcomp_utils.config import Config
-from listcomp_utils.order import check_pairs
-from listcomp_utils.parameters import artifacts_folder, is_established, read_parameters
+from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 from listcomp_utils.values import ConfigError
 
 config, options = read_parameters(
@@ -99,18 +99,13 @@ import itertools
 import numpy as np
 import torch
 
-from listcomp_utils import circuit_figures, diagrams, figures, heatmaps
-from listcomp_utils.ablation import edge_table, score_with
-from listcomp_utils.attention import logit_lens, run_all
-from listcomp_utils.certificate import brute_force, certify
+from listcomp_utils.ablation.edges import edge_table
+from listcomp_utils.attention import logit_lens
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.circuit import input_scores, logits, run, weights_of
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.display import show, show_table
-from listcomp_utils.failures import built_lists, score_failures, wrong_share
-from listcomp_utils.mask import build_mask, edge_label
-from listcomp_utils.model import config_of, make_model, parameter_table
-from listcomp_utils.order import (
+from listcomp_utils.circuit.certificate import brute_force, certify
+from listcomp_utils.circuit.failures import built_lists, score_failures, wrong_share
+from listcomp_utils.circuit.formula import input_scores, logits, run, weights_of
+from listcomp_utils.circuit.order_axis import (
     compose,
     margins,
     order_axis,
@@ -120,7 +115,8 @@ from listcomp_utils.order import (
     steering_directions,
     swap_shares,
 )
-from listcomp_utils.published import (
+from listcomp_utils.circuit.outputs import BINS, accuracy_by_difference, difference_terms
+from listcomp_utils.circuit.published import (
     DOSES,
     PUBLISHED,
     Published,
@@ -128,15 +124,22 @@ from listcomp_utils.published import (
     shipped_predictor,
     shipped_seeds,
 )
-from listcomp_utils.readout import BINS, accuracy_by_difference, difference_terms
-from listcomp_utils.representation import principal_components
-from listcomp_utils.surrogate import (
+from listcomp_utils.circuit.surrogate import (
     compare,
     fit_surrogate,
     pairwise_margins,
     rank_correlation,
     read_off,
 )
+from listcomp_utils.hooks import run_all, score_with
+from listcomp_utils.mask import build_mask, edge_label
+from listcomp_utils.model import config_of, make_model, parameter_table
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import diagrams, heatmaps
+from listcomp_utils.plots import order as circuit_figures
+from listcomp_utils.representation import principal_components
 from listcomp_utils.task import all_lists, input_tokens, lists_to_score, split_lists
 
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)

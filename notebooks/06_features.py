@@ -72,8 +72,8 @@ sae_file: str = None  # look at this SAE instead: .safetensors, or a .pt of the 
 
 # %%
 from listcomp_utils.config import Config
-from listcomp_utils.parameters import artifacts_folder, is_established, read_parameters
-from listcomp_utils.sae import SAEConfig
+from listcomp_utils.features.sae import SAEConfig
+from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
 config, options = read_parameters(
     globals(), d_sae=int, k=int, n_seeds=int, sae_steps=int, steer_lists=int, sae_file=str | None
@@ -84,8 +84,8 @@ configs = [
     for seed in range(options.n_seeds)
 ]
 
-from listcomp_utils.sae_files import open_sae
-from listcomp_utils.separator import has_known_separator
+from listcomp_utils.features.sae_files import open_sae
+from listcomp_utils.features.separator import has_known_separator
 
 if not has_known_separator(config):
     print(
@@ -104,20 +104,16 @@ print(config.slug)
 import numpy as np
 import torch
 
-from listcomp_utils import diagrams, figures, heatmaps
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.display import show, show_table
-from listcomp_utils.feature_grid import KS, load_or_train_sae, score_sae, shipped_tables
-from listcomp_utils.features import (
+from listcomp_utils.features.grid import KS, load_or_train_sae, score_sae, shipped_tables
+from listcomp_utils.features.latents import (
     activation_maps,
     binary,
     live_directions,
     match_latents,
     matched_cosines,
 )
-from listcomp_utils.generation import accuracy, score
-from listcomp_utils.separator import (
+from listcomp_utils.features.separator import (
     from_code,
     order_held,
     principal_part,
@@ -127,7 +123,7 @@ from listcomp_utils.separator import (
     true_vectors,
     written,
 )
-from listcomp_utils.steering import (
+from listcomp_utils.features.steering import (
     FACTORS,
     PAIR_FACTORS,
     steering_table,
@@ -136,6 +132,11 @@ from listcomp_utils.steering import (
     swapped_by_adding,
     swapped_by_scaling,
 )
+from listcomp_utils.generation import accuracy, score
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import diagrams, heatmaps
 
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
 separator = separator_of(trained.model)

@@ -66,7 +66,7 @@ live_seeds: int = 3  # its seeds, from 0
 live_steps: int = 200  # its optimiser steps
 
 # %%
-from listcomp_utils.parameters import artifacts_folder, is_established, read_parameters
+from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
 config, options = read_parameters(globals(), live_layers=int, live_seeds=int, live_steps=int)
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
@@ -83,20 +83,21 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from listcomp_utils import figures, heatmaps
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.circuit import weights_of
-from listcomp_utils.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import separator
 from listcomp_utils.config import Config
-from listcomp_utils.display import show, show_table
-from listcomp_utils.dynamics import read_courses
 from listcomp_utils.generation import accuracy
-from listcomp_utils.grid import config_cells
 from listcomp_utils.model import make_model
-from listcomp_utils.order import separator
-from listcomp_utils.order_measures import fair_share, order_figures
-from listcomp_utils.plateau import read_outcomes
-from listcomp_utils.scaling import (
+from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
+from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.plots import curves as figures
+from listcomp_utils.plots import heatmaps
+from listcomp_utils.scaling.dynamics import read_courses
+from listcomp_utils.scaling.grids import ENOUGH, PRINTED_FLAGS, PRINTED_RUNS, PRINTED_WIDTHS
+from listcomp_utils.scaling.order_by_head import fair_share, order_figures
+from listcomp_utils.scaling.plateau import read_outcomes
+from listcomp_utils.scaling.tables import (
     flag_letters,
     least_depth,
     nearness_to_counts,
@@ -104,8 +105,8 @@ from listcomp_utils.scaling import (
     shipped,
     summary,
 )
-from listcomp_utils.scaling_grids import ENOUGH, PRINTED_FLAGS, PRINTED_RUNS, PRINTED_WIDTHS
-from listcomp_utils.sweep import run_cells, sweep_folder
+from listcomp_utils.sweeps.grid import config_cells
+from listcomp_utils.sweeps.run import run_cells, sweep_folder
 from listcomp_utils.task import all_lists, split_lists
 from listcomp_utils.values import ConfigError
 

@@ -20,7 +20,7 @@ REFERENCE = Path(os.environ.get("LISTCOMP_REFERENCE", ROOT.parent / "shared" / "
 def trained():
     """The seed preset, trained once: about a second."""
     from listcomp_utils.config import Config
-    from listcomp_utils.training import train
+    from listcomp_utils.training.loop import train
 
     return train(Config.preset("seed"), progress="none")
 

@@ -9,12 +9,12 @@ from listcomp_utils.attention import (
     contribution_names,
     logit_attribution,
     logit_lens,
-    run_all,
     score_terms,
     scores,
     weight_tables,
 )
 from listcomp_utils.config import Config
+from listcomp_utils.hooks import run_all
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model
 from listcomp_utils.task import lists_to_score

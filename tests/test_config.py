@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from listcomp_utils.config import Config
-from listcomp_utils.parameters import make_config
+from listcomp_utils.notebook.parameters import make_config
 from listcomp_utils.values import ConfigError, coerce
 
 
@@ -129,7 +129,7 @@ def test_the_shipped_checkpoints_names_stay():
 def test_a_wrong_setting_fails_without_loading_torch():
     code = (
         "import sys, listcomp_utils\n"
-        "from listcomp_utils.parameters import make_config\n"
+        "from listcomp_utils.notebook.parameters import make_config\n"
         "try:\n    make_config({'list_len': 'two'})\n"
         "except ValueError as error:\n    print(error, 'torch' in sys.modules)"
     )

@@ -7,9 +7,9 @@ import itertools
 import pytest
 import torch
 
-from listcomp_utils.ablation import logits_with
-from listcomp_utils.attention import run_all, score_terms, scores
+from listcomp_utils.attention import score_terms, scores
 from listcomp_utils.config import Config
+from listcomp_utils.hooks import logits_with, run_all
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import (
     add_hooks,

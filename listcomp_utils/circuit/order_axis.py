@@ -1,0 +1,300 @@
+"""How the study's model tells (a, b) from (b, a): the order axis, and interventions on it.
+
+    weights = weights_of(model, torch.float64)
+    axis = order_axis(config, weights)
+    axis.attention(a, b)                              # SEP's attention to d1, without running
+    swap_shares(config, weights, lists)["position weights, exchanged"].reversed
+    steer(config, weights, lists, axis.direction, doses).reversed_somewhere
+
+For lists of two digits, two layers and masked decoding; SEP holds after layer 0
+    r = E_SEP + P_SEP + alpha_1 (E_a + P_1) + alpha_2 (E_b + P_2),    alpha_1 + alpha_2 = 1,
+and everything here edits that vector and lets the outputs read it, exactly as the model would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from listcomp_utils.circuit.formula import Weights, check_architecture, run
+from listcomp_utils.config import Config
+from listcomp_utils.values import ConfigError
+
+DOSES = tuple(step / 50 for step in range(-50, 51))
+"""Steering doses, in units of the direction's length."""
+
+
+@dataclass(frozen=True)
+class OrderAxis:
+    """The scalar that SEP compares the digits by, and the one that the unembedding reads."""
+
+    scores: Float[Tensor, "digit"]
+    """s_t: the query of SEP times the key of each digit's embedding."""
+    offset: float
+    """c: what the two positions add to s_a - s_b."""
+    readout: Float[Tensor, "digit"]
+    """U_t (P_1 - P_2): how much each digit's logit gains along the position difference."""
+    direction: Float[Tensor, "d_model"]
+    """P_1 - P_2."""
+
+    @property
+    def correlation(self) -> float:
+        """Pearson correlation of scores and readout over the digits."""
+        return torch.corrcoef(torch.stack([self.scores, self.readout]))[0, 1].item()
+
+    def attention(
+        self, first: Int[Tensor, "list"], second: Int[Tensor, "list"]
+    ) -> Float[Tensor, "list"]:
+        """alpha_1, SEP's attention to the first digit: sigmoid(s_a - s_b + c), exactly."""
+        return torch.sigmoid(self.scores[first] - self.scores[second] + self.offset)
+
+
+@dataclass(frozen=True)
+class Separator:
+    """SEP after layer 0, with its parts apart so that each can be edited."""
+
+    vectors: Float[Tensor, "list d_model"]
+    attention: Float[Tensor, "list digit_position"]
+    """alpha_1 and alpha_2."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """What the outputs make of a separator."""
+
+    logits: Float[Tensor, "list output vocabulary"]
+    moderation: Float[Tensor, "list"]
+    """beta: attention of o2 to SEP; the rest, the moderation edge, goes to o1."""
+
+    @property
+    def written(self) -> Int[Tensor, "list output"]:
+        return self.logits.argmax(-1)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What an intervention made of lists (a, b) with a not b, each a share of them."""
+
+    reversed: float
+    """The output is exactly (b, a)."""
+    kept: float
+    """The output is exactly (a, b)."""
+    per_output: tuple[float, float]
+    """o1 is a; o2 is b."""
+
+
+def check_pairs(config: Config) -> None:
+    """Raise ConfigError unless the config is the study's architecture with lists of two."""
+    check_architecture(config)
+    needed = {"list_len": 2, "n_layers": 2, "decoding": "masked"}
+    for name, value in needed.items():
+        if getattr(config, name) != value:
+            got = getattr(config, name)
+            raise ConfigError(f"the order analysis needs {name}={value}, got {name}={got}")
+
+
+def order_axis(config: Config, weights: Weights) -> OrderAxis:
+    """Scores, offset and readout from the weights alone; raises ConfigError as `check_pairs`."""
+    check_pairs(config)
+    query = _separator_input(config, weights) @ weights.query_key[0]
+    direction = weights.position[0] - weights.position[1]
+    digits = slice(0, config.n_digits)
+    return OrderAxis(
+        scores=weights.token[digits] @ query,
+        offset=(query @ direction).item(),
+        readout=weights.unembed.T[digits] @ direction,
+        direction=direction,
+    )
+
+
+def separator(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Separator:
+    """SEP after layer 0 as the model computes it."""
+    check_pairs(config)
+    attention = run(config, weights, lists).mixtures[:, 1, config.sep_position, :2]
+    return Separator(compose(config, weights, lists, attention, attention), attention)
+
+
+def compose(
+    config: Config,
+    weights: Weights,
+    lists: Int[Tensor, "list position"],
+    content: Float[Tensor, "list position"],
+    position: Float[Tensor, "list position"],
+) -> Float[Tensor, "list d_model"]:
+    """SEP's vector with chosen weights for the digits' content and for their positions."""
+    digits = torch.einsum("lp,lpd->ld", content, weights.token[lists])
+    places = position @ weights.position[:2]
+    return _separator_input(config, weights) + digits + places
+
+
+def read_out(
+    config: Config,
+    weights: Weights,
+    vectors: Float[Tensor, "list d_model"],
+    moderation: Float[Tensor, "list"] | None = None,
+) -> Outputs:
+    """The outputs that read these vectors at SEP; `moderation` fixes o2's attention to SEP."""
+    first, second = _output_inputs(config, weights)
+    if moderation is None:
+        query = second @ weights.query_key[1]
+        moderation = torch.sigmoid(vectors @ query - first @ query)
+    share = moderation[:, None]
+    residuals = [first + vectors, second + share * vectors + (1 - share) * first]
+    return Outputs(torch.stack(residuals, 1) @ weights.unembed, moderation)
+
+
+def swap_shares(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
+) -> dict[str, Shares]:
+    """Which weights carry the order: each edited alone, on the lists with a not b.
+
+    "exchanged" gives alpha_1 and alpha_2 each other's place; "of the reversed list" takes them from
+    the run on (b, a). The moderation rows leave SEP as it is and edit o2's attention to it.
+    """
+    lists = _unequal(lists)
+    held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
+    own, exchanged, of_reversed = held.attention, held.attention.flip(1), turned.attention
+    beta = read_out(config, weights, held.vectors).moderation
+    beta_reversed = read_out(config, weights, turned.vectors).moderation
+    even = torch.full_like(own, 0.5)
+    edits = {
+        "nothing": (own, own, None),
+        "position weights, exchanged": (own, exchanged, None),
+        "content weights, exchanged": (exchanged, own, None),
+        "position weights, of the reversed list": (own, of_reversed, None),
+        "content weights, of the reversed list": (of_reversed.flip(1), own, None),
+        "both, of the reversed list": (of_reversed.flip(1), of_reversed, None),
+        "position difference removed": (own, even, None),
+        "content difference removed": (even, own, None),
+        "moderation, of the reversed list": (own, own, beta_reversed),
+        "moderation, mean over lists": (own, own, beta.mean().expand_as(beta)),
+    }
+    shares = {}
+    for name, (content, position, moderation) in edits.items():
+        vectors = compose(config, weights, lists, content, position)
+        shares[name] = _shares(read_out(config, weights, vectors, moderation).written, lists)
+    return shares
+
+
+@dataclass(frozen=True)
+class Steering:
+    """What adding dose times a direction at SEP makes of the lists with a not b."""
+
+    doses: tuple[float, ...]
+    reversed: tuple[float, ...]
+    """Share of lists written as (b, a), at each dose."""
+    kept: tuple[float, ...]
+    reversed_somewhere: float
+    """Share of lists that some dose writes as (b, a)."""
+
+
+def steer(
+    config: Config,
+    weights: Weights,
+    lists: Int[Tensor, "list position"],
+    direction: Float[Tensor, "#list d_model"],
+    doses: Sequence[float],
+) -> Steering:
+    """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
+    lists = _unequal(lists)
+    vectors = separator(config, weights, lists).vectors
+    written = torch.stack(list(written_along(config, weights, vectors, direction, doses)))
+    turned, kept = ((written == goal).all(-1).double() for goal in (lists.flip(1), lists))
+    by_dose = (tuple(hits.mean(1).tolist()) for hits in (turned, kept))
+    return Steering(tuple(doses), *by_dose, turned.amax(0).mean().item())
+
+
+def written_along(
+    config: Config,
+    weights: Weights,
+    vectors: Float[Tensor, "list d_model"],
+    direction: Float[Tensor, "#list d_model"],
+    doses: Iterable[float],
+) -> Iterator[Int[Tensor, "list output"]]:
+    """What the outputs write with SEP at `vectors` plus each dose of a direction, dose by dose."""
+    inputs = _output_inputs(config, weights)
+    query = inputs[1] @ weights.query_key[1]
+    # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
+    read, shift, (first, second) = (x @ weights.unembed for x in (vectors, direction, inputs))
+    score, score_shift = (vectors - inputs[0]) @ query, direction @ query
+    for dose in doses:
+        held, beta = read + dose * shift, torch.sigmoid(score + dose * score_shift)[:, None]
+        o2 = second + beta * held + (1 - beta) * first
+        yield torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
+
+
+def steering_directions(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int, count: int = 5
+) -> dict[str, Float[Tensor, "#list d_model"]]:
+    """P_1 - P_2 and its controls, all of its length, for `steer`.
+
+    "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
+    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
+    """
+    check_pairs(config)
+    lists = _unequal(lists)
+    axis = weights.position[0] - weights.position[1]
+    generator = torch.Generator().manual_seed(seed)
+    random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
+    directions = {
+        "P_1 - P_2": axis[None],
+        "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
+        "S": _separator_input(config, weights)[None],
+    }
+    for number, direction in enumerate(random.to(axis), start=1):
+        directions[f"random {number}"] = direction[None]
+    return {
+        name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
+        for name, direction in directions.items()
+    }
+
+
+@dataclass(frozen=True)
+class Margins:
+    """By how much each output prefers its own digit to the list's other one, a not b (logits)."""
+
+    lists: Int[Tensor, "list position"]
+    first: Float[Tensor, "list"]
+    """At o1: logit of a minus logit of b."""
+    second: Float[Tensor, "list"]
+    """At o2: logit of b minus logit of a."""
+    right: Bool[Tensor, "list"]
+    """Both outputs right."""
+
+
+def margins(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Margins:
+    """The margins of the model itself."""
+    lists = _unequal(lists)
+    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
+    own, other = (
+        outputs.logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1))
+    )
+    difference = own - other
+    right = (outputs.written == lists).all(1)
+    return Margins(lists, difference[:, 0], difference[:, 1], right)
+
+
+def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model"]:
+    return weights.token[config.sep_id] + weights.position[config.sep_position]
+
+
+def _output_inputs(config: Config, weights: Weights) -> Float[Tensor, "output d_model"]:
+    places = list(config.output_positions)
+    return weights.token[config.mask_id] + weights.position[places]
+
+
+def _unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
+    return lists[lists[:, 0] != lists[:, 1]]
+
+
+def _shares(written: Int[Tensor, "list output"], lists: Int[Tensor, "list position"]) -> Shares:
+    right = (written == lists).double().mean(0)
+    return Shares(
+        reversed=(written == lists.flip(1)).all(1).double().mean().item(),
+        kept=(written == lists).all(1).double().mean().item(),
+        per_output=tuple(right.tolist()),
+    )

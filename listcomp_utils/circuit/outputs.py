@@ -1,0 +1,104 @@
+"""How the outputs read SEP: the difference of their logits by term, slots, failures by attention.
+
+terms = difference_terms(config, weights, lists)      # equation (6) of the study
+slot_classifier(config, weights, lists, seed=0)       # its section 4.3, with a control
+accuracy_by_difference(config, weights, lists)        # its figure 4, in bins
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int
+from sklearn.model_selection import train_test_split
+from sklearn.svm import LinearSVC
+from torch import Tensor
+
+from listcomp_utils.circuit.formula import Weights, run
+from listcomp_utils.circuit.order_axis import margins, read_out, separator
+from listcomp_utils.config import Config
+from listcomp_utils.mask import Edge
+
+BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
+"""Edges of the bins of |alpha_1 - alpha_2|."""
+
+
+def moderation_edge(config: Config) -> Edge:
+    """Layer 1, from the second output to the first."""
+    first, second = config.output_positions
+    return (1, second, first)
+
+
+def difference_terms(
+    config: Config,
+    weights: Weights,
+    lists: Int[Tensor, "list position"],
+    alpha: tuple[float, float] | None = None,
+) -> dict[str, Float[Tensor, "list vocabulary"]]:
+    """The terms of l_o2 - l_o1, equation (6) of the study; they add up to it exactly.
+
+    `alpha` puts fixed weights in place of SEP's attention to d1 and d2.
+    """
+    held = separator(config, weights, lists)
+    beta = read_out(config, weights, held.vectors).moderation[:, None]
+    attention = held.attention if alpha is None else torch.tensor([alpha]).to(held.attention)
+    first, second = config.output_positions
+    places, unembed = weights.position, weights.unembed
+    digits = [weights.token[lists[:, place]] + places[place] for place in range(2)]
+    sep = weights.token[config.sep_id] + places[config.sep_position]
+    to_o1 = 1 - beta
+    return {
+        "P_o2": (places[second] @ unembed).expand(len(lists), -1),
+        "-beta_s P_o1": -beta * (places[first] @ unembed),
+        "-beta_o1 alpha_1 D1": -to_o1 * attention[:, :1] * (digits[0] @ unembed),
+        "-beta_o1 alpha_2 D2": -to_o1 * attention[:, 1:] * (digits[1] @ unembed),
+        "-beta_o1 S": -to_o1 * (sep @ unembed),
+        "+beta_o1 E_m": to_o1 * (weights.token[config.mask_id] @ unembed),
+    }
+
+
+def slot_classifier(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int
+) -> dict[str, float]:
+    """A linear SVC that tells final o1 from o2 vectors by their dot products with W_pos.
+
+    Fitted on half of the lists and scored on the rest. The control puts o1's and o2's own constant
+    input vectors aside: then only what came from SEP can tell them apart.
+    """
+    circuit = run(config, weights, lists)
+    places = list(config.output_positions)
+    mixtures = circuit.mixtures[:, -1, places]
+    final = mixtures @ weights.token[circuit.tokens] + mixtures @ weights.position
+    from_separator = read_out(config, weights, separator(config, weights, lists).vectors)
+    share = torch.stack(
+        [torch.ones_like(from_separator.moderation), from_separator.moderation], dim=1
+    )
+    carried = share[..., None] * separator(config, weights, lists).vectors[:, None]
+    names = {
+        "o1 and o2 apart on W_pos, linear SVC": final,
+        "o1 and o2 apart, part from SEP only": carried,
+    }
+    rows = torch.arange(len(lists))
+    fit, score = train_test_split(rows, test_size=0.5, random_state=seed)
+    figures = {}
+    for name, vectors in names.items():
+        features = (vectors @ weights.position.T).cpu().numpy()
+        sides = torch.tensor([0, 1]).expand(len(lists), 2).numpy()
+        model = LinearSVC(random_state=seed, max_iter=20_000, dual=False)
+        model.fit(features[fit].reshape(-1, features.shape[-1]), sides[fit].ravel())
+        tested = features[score].reshape(-1, features.shape[-1])
+        figures[name] = float(model.score(tested, sides[score].ravel()))
+    return figures
+
+
+def accuracy_by_difference(
+    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
+) -> list[float]:
+    """Share of lists (a not b) right in each of `BINS` of |alpha_1 - alpha_2|.
+
+    nan where a bin is empty.
+    """
+    found = margins(config, weights, lists)
+    attention = separator(config, weights, found.lists).attention
+    difference = (attention[:, 0] - attention[:, 1]).abs()
+    which = torch.bucketize(difference, torch.tensor(BINS[1:-1]).to(difference), right=True)
+    return [found.right[which == place].double().mean().item() for place in range(len(BINS) - 1)]

@@ -1,0 +1,194 @@
+"""The separator's vector after layer 0: what it is made of, and what the outputs make of it.
+
+separator = separator_of(model)                     # the vector of every list
+quality(separator, vectors).held_out.per_token      # with other vectors in its place
+true_vectors(separator)                             # the known sum, equal to separator.vectors
+from_code(separator, "places")                      # the best reconstruction from an on-off code
+
+In the study's architecture the vector is a sum whose every term is known: E[SEP] + P3 +
+alpha1 (E[d1] + P1) + alpha2 (E[d2] + P2), with alpha1 + alpha2 = 1. Apart from a constant that is
+alpha1 E[d1] + alpha2 E[d2] + (alpha1 - alpha2) / 2 (P1 - P2): two graded digits and an order axis.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int
+from sklearn.cluster import KMeans
+from torch import Tensor
+from torch.nn.functional import one_hot
+from transformer_lens.model_bridge import TransformerBridge
+
+from listcomp_utils.circuit.formula import Weights, weights_of
+from listcomp_utils.circuit.order_axis import Separator, check_pairs, compose, read_out
+from listcomp_utils.config import Config
+from listcomp_utils.generation import Accuracy, score
+from listcomp_utils.hooks import run_all
+from listcomp_utils.model import config_of
+from listcomp_utils.representation import principal_components
+from listcomp_utils.task import all_lists, split_lists
+from listcomp_utils.values import ConfigError
+
+Code = Literal["digits", "places", "pairs"]
+
+
+@dataclass(frozen=True)
+class KnownSeparator(Separator):
+    """The separator's vectors and attention on every list, with all that they are made of."""
+
+    config: Config
+    weights: Weights
+    lists: Int[Tensor, "list 2"]
+    held_out: Bool[Tensor, "list"]
+    """Lists the model was not trained on; all of them when it was trained on every list."""
+
+    @property
+    def embeddings(self) -> Float[Tensor, "digit d_model"]:
+        """The digits' token embeddings."""
+        return self.weights.token[: self.config.n_digits]
+
+    @property
+    def order_axis(self) -> Float[Tensor, "d_model"]:
+        """P1 - P2, the difference of the digits' position embeddings."""
+        return self.weights.position[0] - self.weights.position[1]
+
+    @property
+    def order(self) -> Float[Tensor, "list"]:
+        """alpha1 - alpha2."""
+        return self.attention[:, 0] - self.attention[:, 1]
+
+    @property
+    def digit_weights(self) -> Float[Tensor, "list digit"]:
+        """Each digit's attention in each list, places added; 0 where the digit is not in it."""
+        return torch.einsum("lpd,lp->ld", self.digits_at.float(), self.attention)
+
+    @property
+    def digits_at(self) -> Int[Tensor, "list 2 digit"]:
+        """The lists, one-hot."""
+        return one_hot(self.lists, self.config.n_digits)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """How good vectors are in the place of the separator's."""
+
+    mse: float
+    """Mean squared error of a component."""
+    explained: float
+    """Share of the variance explained."""
+    all_lists: Accuracy
+    held_out: Accuracy
+
+
+def has_known_separator(config: Config) -> bool:
+    """Whether the separator's vector is the sum above: study architecture, two digits, masked."""
+    try:
+        check_pairs(config)
+    except ConfigError:
+        return False
+    return True
+
+
+@torch.no_grad()
+def separator_of(model: TransformerBridge) -> KnownSeparator:
+    """The separator's vectors of every list, read from the running model.
+
+    Raises:
+        ConfigError: for an architecture in which the vector is not the known sum.
+    """
+    config = config_of(model)
+    check_pairs(config)
+    lists = all_lists(config)
+    held_out = torch.zeros(config.n_lists, dtype=torch.bool)
+    held_out[split_lists(config).held_out @ torch.tensor([config.n_digits, 1])] = True
+    seen = run_all(model, lists)
+    place = config.sep_position
+    return KnownSeparator(
+        config=config,
+        weights=_on_cpu(weights_of(model)),
+        lists=lists,
+        held_out=held_out if held_out.any() else ~held_out,
+        vectors=seen.residuals[:, 1, place],
+        attention=seen.patterns[:, 0, 0, place, : config.list_len],
+    )
+
+
+@torch.no_grad()
+def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> Int[Tensor, "n 2"]:
+    """The tokens the model writes when the separator holds `vectors` after layer 0, exactly.
+
+    The outputs see nothing of the list but this vector, so the last layer alone decides.
+    """
+    return read_out(separator.config, separator.weights, vectors).written
+
+
+def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -> Quality:
+    """Score vectors, one a list, in the place of the separator's."""
+    error = (vectors - separator.vectors).double().square()
+    spread = (separator.vectors - separator.vectors.mean(0)).double().square()
+    answers, rows = written(separator, vectors), separator.held_out
+    return Quality(
+        mse=error.mean().item(),
+        explained=1 - (error.sum() / spread.sum()).item(),
+        all_lists=score(answers, separator.lists),
+        held_out=score(answers[rows], separator.lists[rows]),
+    )
+
+
+def true_vectors(separator: KnownSeparator, order: bool = True) -> Float[Tensor, "list d_model"]:
+    """The known sum; without `order`, the two graded digits alone, the order axis at its mean."""
+    content = separator.attention
+    position = content if order else content.mean(0).expand_as(content)
+    return compose(separator.config, separator.weights, separator.lists, content, position)
+
+
+def order_held(
+    separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]
+) -> Float[Tensor, "list"]:
+    """The alpha1 - alpha2 that vectors stand for along P1 - P2, given the lists' own digits."""
+    axis = separator.order_axis
+    return separator.order + 2 * (vectors - separator.vectors) @ axis / axis.square().sum()
+
+
+def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
+    """The vectors from their `rank` largest principal components."""
+    parts = principal_components(separator.vectors)
+    kept = parts.scores[:, :rank] @ parts.directions[:rank]
+    return (kept + separator.vectors.double().mean(0)).float()
+
+
+def from_code(
+    separator: KnownSeparator, code: Code, count: int = 0, seed: int = 0
+) -> Float[Tensor, "list d_model"]:
+    """The vectors' best reconstruction from an on-off code.
+
+    "digits" has one unit for each digit (2 active), "places" one for each digit at each place
+    (2 active), both fitted by least squares; "pairs" has `count` clusters of lists (1 active).
+
+    Raises:
+        ConfigError: for an unknown code.
+    """
+    if code not in get_args(Code):
+        raise ConfigError(f"code must be one of {get_args(Code)}, got {code!r}")
+    if code == "pairs":
+        clusters = KMeans(min(count, len(separator.lists)), random_state=seed, n_init=1)
+        labels = clusters.fit_predict(separator.vectors.numpy())
+        return torch.from_numpy(clusters.cluster_centers_[labels]).float()
+    units = separator.digits_at.sum(1) if code == "digits" else separator.digits_at.flatten(1)
+    return refitted(separator, units)
+
+
+def refitted(
+    separator: KnownSeparator, units: Float[Tensor, "list unit"] | Int[Tensor, "list unit"]
+) -> Float[Tensor, "list d_model"]:
+    """The vectors' least-squares reconstruction from any code of the lists and a constant."""
+    design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
+    found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
+    return (design @ found).float()
+
+
+def _on_cpu(weights: Weights) -> Weights:
+    return Weights(*(getattr(weights, name).cpu() for name in weights.__dataclass_fields__))

@@ -1,0 +1,1 @@
+"""What a notebook's first and last cells use: its parameters, its claims, showing."""

@@ -1,0 +1,96 @@
+"""What a notebook claims, checked: one table, one JSON record a run.
+
+check_claims("01_train", [
+    at_least("lists right", 1.0, 1.0, applies=established),
+    shown("steps", 300),
+])
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+CLAIMS_MIME = "application/vnd.listcomp.claims+json"
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One figure of a run and what it was expected to be; `holds` is None when it is only shown."""
+
+    name: str
+    value: float | int | str
+    expected: str
+    holds: bool | None
+
+
+class ClaimError(AssertionError):
+    """At least one claim of a notebook does not hold."""
+
+
+def at_least(name: str, value: float, bound: float, applies: bool = True) -> Claim:
+    """`value` is `bound` or more; only shown when the claim was not established for this run."""
+    return Claim(name, value, f">= {bound:g}", value >= bound if applies else None)
+
+
+def at_most(name: str, value: float, bound: float, applies: bool = True) -> Claim:
+    """`value` is `bound` or less; only shown when the claim was not established for this run."""
+    return Claim(name, value, f"<= {bound:g}", value <= bound if applies else None)
+
+
+def equals(name: str, value: Any, expected: Any, applies: bool = True, within: float = 0) -> Claim:
+    """`value` is `expected`, for numbers up to `within`."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        right = math.isclose(value, expected, rel_tol=0, abs_tol=within)
+    else:
+        right = value == expected
+    text = f"{expected:g} ± {within:g}" if within else format_value(expected)
+    return Claim(name, value, text, right if applies else None)
+
+
+def shown(name: str, value: Any) -> Claim:
+    """A figure that is reported without an expectation."""
+    return Claim(name, value, "", None)
+
+
+def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
+    """Display the claims, record them in the notebook, and raise ClaimError when one fails."""
+    from IPython.display import display
+
+    from listcomp_utils.notebook.show import markdown_table
+
+    rows = [
+        [claim.name, format_value(claim.value), claim.expected or "shown", _verdict(claim)]
+        for claim in claims
+    ]
+    table = markdown_table(["claim", "value", "expected", "holds"], rows)
+    record = {"notebook": notebook, "claims": [asdict(claim) for claim in claims]}
+    display({CLAIMS_MIME: record, "text/markdown": table, "text/plain": table}, raw=True)
+    failed = [claim for claim in claims if claim.holds is False]
+    if failed:
+        raise ClaimError(
+            "; ".join(f"{c.name}: {format_value(c.value)}, expected {c.expected}" for c in failed)
+        )
+
+
+def recorded_claims(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The claims that an executed notebook (nbformat 4) recorded, as plain values; [] if none."""
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            if CLAIMS_MIME in output.get("data", {}):
+                return json.loads(json.dumps(output["data"][CLAIMS_MIME]["claims"]))
+    return []
+
+
+def format_value(value: Any) -> str:
+    """A value as the tables print it: whole numbers whole, others to four digits."""
+    if isinstance(value, float):
+        return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def _verdict(claim: Claim) -> str:
+    return {True: "yes", False: "**no**", None: "shown"}[claim.holds]

@@ -1,0 +1,110 @@
+"""Showing figures, tables and claims in a notebook, small enough to commit and readable offline."""
+
+from __future__ import annotations
+
+import base64
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from IPython.display import HTML, Markdown, display
+
+from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
+from listcomp_utils.plots.static_images import draw_png
+
+PLOTLY_MIME = "application/vnd.plotly.v1+json"
+METADATA_KEY = "listcomp"
+DIGITS = 4
+"""Significant digits kept of the numbers in a saved figure."""
+
+
+def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = True) -> None:
+    """Display a figure, interactive where the front end can and as a picture everywhere.
+
+    `alt` says in words what the figure shows; `main` marks the one that stands for the notebook in
+    the report. Without `interactive` there is a picture only, for a figure whose many numbers would
+    swell the notebook.
+    """
+    if "google.colab" in sys.modules:
+        figure.show(renderer="colab")
+        return
+    data = {
+        "image/png": base64.b64encode(draw_png(figure)).decode(),
+        "text/plain": f"Figure: {alt}",
+    }
+    if interactive:
+        data[PLOTLY_MIME] = slim_json(figure)
+    metadata = {"image/png": {"alt": alt}, METADATA_KEY: {"alt": alt, "main": main}}
+    display(data, raw=True, metadata=metadata)
+
+
+def slim_json(figure: go.Figure) -> dict[str, Any]:
+    """The figure's JSON with plain lists, rounded numbers and no theme inside."""
+    return {
+        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
+        "layout": _slim({**figure.layout.to_plotly_json(), "template": "none"}),
+    }
+
+
+def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
+    """CircuitsVis' interactive heads: shown live, written to `name`.html where nobody watches.
+
+    `patterns` is (head, query, key). The page holds its own JavaScript; CircuitsVis' own display
+    would look for the internet first.
+    """
+    from circuitsvis.attention import attention_heads
+
+    page = attention_heads(
+        attention=patterns, tokens=list(tokens), attention_head_names=list(heads)
+    ).local_src
+    if not os.environ.get(HEADLESS_VARIABLE):
+        display(HTML(page))
+        return
+    folder = Path(os.environ.get(REPORT_VARIABLE) or runs_dir() / "pages")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_atomically(folder / f"{name}.html", page.encode())
+    note = f"Interactive attention heads: {name}.html, beside the report."
+    display({"text/plain": note}, raw=True, metadata={METADATA_KEY: {"page": f"{name}.html"}})
+
+
+def show_frame(frame: pd.DataFrame, digits: int = 4) -> None:
+    """Display a frame as a table: numbers with `digits` decimals, missing values blank, no index.
+
+    Styled HTML without random ids, and plain text beside it, so that committed outputs stay as
+    they are.
+    """
+    style = frame.style.format(precision=digits, na_rep="", thousands=",").hide(axis="index")
+    text = frame.to_string(index=False, na_rep="", float_format=f"{{:,.{digits}f}}".format)
+    html = style.set_uuid("frame").to_html()
+    display({"text/html": html, "text/plain": text}, raw=True)
+
+
+def show_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Display a table as Markdown."""
+    display(Markdown(markdown_table(headers, rows)))
+
+
+def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """A Markdown table; bars inside cells are escaped."""
+    lines = [headers, ["---"] * len(headers), *rows]
+    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _slim(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _slim(item) for key, item in value.items() if item is not None}
+    if isinstance(value, np.ndarray):
+        return _slim(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [_slim(item) for item in value]
+    if isinstance(value, np.generic):
+        return _slim(value.item())
+    if isinstance(value, float):
+        return None if not np.isfinite(value) else float(f"{value:.{DIGITS}g}")
+    return value

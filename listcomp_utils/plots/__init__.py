@@ -1,0 +1,1 @@
+"""Figures from arrays and frames, under one theme; nothing here knows a model."""

@@ -1,0 +1,1 @@
+"""How length, digits, width, depth, heads and positions decide: grids and tables."""

@@ -1,0 +1,1 @@
+"""Running the notebooks as a series: the report, the pairs, the README."""

@@ -1,0 +1,1 @@
+"""Training list copiers: `train`, `train_many`, their history, and the lean forward."""

@@ -1,0 +1,243 @@
+"""Training list copiers, one or many at once, with a history that can be trusted.
+
+    result = train(Config.preset("seed", seed=3))
+    result.model                                   # best weights by training loss, with hooks
+    result.history.evaluations[-1].train.per_list  # 1.0
+    results = train_many(Config.preset("study"), seeds=range(8))
+
+The weights kept are chosen by the loss on the training lists, never by the held-out lists, so
+that figures on the held-out lists stay honest.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
+
+from listcomp_utils.config import Config
+from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.task import ListSplit, loss_floor, sample_lists, split_lists
+from listcomp_utils.training.batches import list_batches
+from listcomp_utils.training.history import Evaluation, History
+from listcomp_utils.training.progress import Progress, reporter
+from listcomp_utils.training.stacks import ModelStack, make_stack
+from listcomp_utils.values import ConfigError
+
+MOST_EVALUATED = 10_000
+"""Lists of each split that one evaluation during training runs at most (a fixed sample of them)."""
+
+SMALL_STEP = 200_000
+"""Below this many activations a step, more than one CPU thread costs more than it gains."""
+
+Callback = Callable[[int, ModelStack], None]
+"""Called with the step and the models at each evaluation, to measure what it likes."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """A trained model, with its best and its last weights."""
+
+    config: Config
+    model: TransformerBridge = field(repr=False)
+    """Weights of the lowest training loss."""
+    last_model: TransformerBridge = field(repr=False)
+    """Weights after the last step: late spikes make them worse at times."""
+    history: History = field(repr=False)
+
+
+def train(config: Config, progress: Progress = "auto") -> TrainResult:
+    """Train one model; the same config gives bit-identical weights on one machine.
+
+    See `train_many`, of which this is the case of one.
+
+    Raises:
+        ConfigError: when the config's device is not available.
+        RuntimeError: when the loss stops being a number.
+    """
+    (result,) = train_many(config, [config.seed], progress)
+    raise_if_diverged(result)
+    return result
+
+
+def raise_if_diverged(result: TrainResult) -> None:
+    """Raises RuntimeError when the loss of this training stopped being a number."""
+    if result.history.diverged:
+        raise RuntimeError(
+            f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
+            f"lower lr (now {result.config.lr})"
+        )
+
+
+def train_many(
+    config: Config,
+    seeds: Iterable[int],
+    progress: Progress = "auto",
+    callback: Callback | None = None,
+) -> list[TrainResult]:
+    """Train one model a seed (`config.seed` is not used), all in one batch, in the seeds' order.
+
+    Each model starts and reads its batches as if it were trained alone, and ends with the same
+    weights up to the rounding of floats; with the study's architecture on a CPU, bit for bit.
+
+    All lists are trained on as long as they can be enumerated, each once before any comes again,
+    in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
+    training early and returns what was learned, with `history.interrupted` set. A model whose
+    loss stops being a number keeps its best weights before that, has `history.diverged` set, and
+    leaves the others alone.
+
+    Raises:
+        ConfigError: for no seeds, a seed twice or below 0, or a device that is not available.
+    """
+    seeds = list(seeds)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds must be one or more different whole numbers, got {seeds}")
+    configs = [config.replace(seed=seed) for seed in seeds]
+    stack = make_stack(config, seeds)
+    split = split_lists(config)
+    runs = [_Run(one) for one in configs]
+    watched = _watched(config, split)
+    streams = [list_batches(one, split, torch.Generator().manual_seed(one.seed)) for one in configs]
+    optimizer = torch.optim.AdamW(
+        list(stack.weights.values()),
+        lr=config.lr,
+        betas=(0.9, config.adam_beta2),
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate_factor(config))
+
+    def observe(step: int) -> list[Evaluation]:
+        for number, (run, row) in enumerate(
+            zip(runs, _evaluate(stack, step, watched), strict=True)
+        ):
+            run.add(row, {name: weight[number] for name, weight in stack.weights.items()})
+        if callback is not None:
+            callback(step, stack)
+        return [run.evaluations[-1] for run in runs if not run.diverged]
+
+    step, interrupted = 0, False
+    started = time.perf_counter()
+    with _threads_for(config, len(seeds)), reporter(config, progress) as report:
+        observe(0)
+        try:
+            for lists in zip(*streams, strict=True):
+                stack.loss_and_gradients(torch.stack(lists).to(stack.device))
+                optimizer.step()
+                schedule.step()
+                step += 1
+                if step % config.eval_every == 0 or step == config.steps:
+                    rows = observe(step)
+                    if not rows:
+                        break
+                    report(rows)
+                if step == config.steps:
+                    break
+        except KeyboardInterrupt:
+            interrupted = True
+            if any(run.evaluations[-1].step != step for run in runs if not run.diverged):
+                observe(step)
+
+    seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
+    return [
+        TrainResult(
+            config=run.config,
+            model=add_hooks(_with_weights(run.config, run.best_weights)),
+            last_model=add_hooks(_with_weights(run.config, last.state_dict())),
+            history=run.history(step, seconds, floor, interrupted),
+        )
+        for run, last in zip(runs, stack.members, strict=True)
+    ]
+
+
+class _Run:
+    """What is kept of one model's training."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.evaluations: list[Evaluation] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.diverged_at: int | None = None
+
+    @property
+    def diverged(self) -> bool:
+        return self.diverged_at is not None
+
+    def add(self, row: Evaluation, weights: dict[str, Tensor]) -> None:
+        if self.diverged:
+            return
+        if not math.isfinite(row.train_loss):
+            self.diverged_at = row.step
+            return
+        if row.train_loss < min((past.train_loss for past in self.evaluations), default=math.inf):
+            self.best_weights = {name: weight.clone() for name, weight in weights.items()}
+        self.evaluations.append(row)
+
+    def history(self, steps: int, seconds: float, floor: float, interrupted: bool) -> History:
+        return History(
+            evaluations=tuple(self.evaluations),
+            train_loss_floor=floor,
+            best_step=min(self.evaluations, key=lambda row: row.train_loss).step,
+            steps_done=self.diverged_at if self.diverged else steps,
+            seconds=seconds,
+            interrupted=interrupted,
+            diverged=self.diverged,
+        )
+
+
+def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluation]:
+    train = stack.evaluate(watched.train)
+    nothing = [(None, None)] * len(train)
+    held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
+    return [
+        Evaluation(step, *on_train, *on_held_out)
+        for on_train, on_held_out in zip(train, held_out, strict=True)
+    ]
+
+
+def _watched(config: Config, split: ListSplit) -> ListSplit:
+    """The lists that evaluations run on: the whole split, or a fixed part of a large one."""
+    if split.train is None:
+        train = sample_lists(config, MOST_EVALUATED, seed=config.split_seed + 1)
+    else:
+        train = split.train[:MOST_EVALUATED]
+    return ListSplit(train, split.held_out[:MOST_EVALUATED])
+
+
+def _with_weights(config: Config, weights: dict[str, Tensor]) -> torch.nn.Module:
+    """A model of its own with the trained weights; the frozen ones are as they are made."""
+    model = make_native_model(config)
+    model.load_state_dict(weights, strict=False)
+    return model
+
+
+def _learning_rate_factor(config: Config) -> Callable[[int], float]:
+    """Factor on `lr` at a step: linear warm-up, then constant or a half cosine down to 0."""
+
+    def factor(step: int) -> float:
+        if step < config.warmup_steps:
+            return (step + 1) / config.warmup_steps
+        if config.schedule == "constant":
+            return 1.0
+        done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+
+    return factor
+
+
+@contextlib.contextmanager
+def _threads_for(config: Config, models: int) -> Iterator[None]:
+    """One CPU thread for small steps; the caller's number of threads is put back."""
+    before = torch.get_num_threads()
+    if models * config.batch_size * config.seq_len * config.d_model < SMALL_STEP:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,74 @@
+"""Failures foretold from two numbers of a list."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained
+from listcomp_utils.circuit.failures import (
+    FailurePredictor,
+    built_lists,
+    failure_features,
+    fit_failures,
+    score_failures,
+    wrong_share,
+)
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import order_axis, separator
+from listcomp_utils.config import Config
+from listcomp_utils.model import make_model
+from listcomp_utils.task import split_lists
+from listcomp_utils.values import ConfigError
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study")
+    weights = weights_of(find_trained(config).model, torch.float64)
+    return config, weights, split_lists(config).held_out
+
+
+def test_features_are_read_off_the_weights(study):
+    config, weights, lists = study
+    features = failure_features(config, weights, lists)
+    attention = separator(config, weights, lists).attention
+    assert torch.allclose(features[:, 0], (attention[:, 0] - attention[:, 1]).abs(), atol=1e-12)
+    readout = order_axis(config, weights).readout
+    gap = (readout[lists[:, 0]] - readout[lists[:, 1]]).abs() / readout.std()
+    assert torch.allclose(features[:, 1], gap)
+
+
+def test_a_predictor_beats_the_base_rate_on_lists_it_was_not_fitted_to(study):
+    config, weights, lists = study
+    predictor = fit_failures([(config, weights, lists[:1000])])
+    score = score_failures(predictor, config, weights, lists[1000:])
+    assert score.precision > 0.7 > 0.3 > score.base_rate
+    assert score.recall > 0.7
+    assert predictor.slopes[1] < 0
+
+
+def test_a_predictor_that_knows_nothing_is_at_the_base_rate(study):
+    config, weights, lists = study
+    score = score_failures(FailurePredictor(0.0, (0.0, 0.0), 0.5), config, weights, lists)
+    assert (score.named, score.recall) == (1, 1)
+    assert score.precision == pytest.approx(score.base_rate)
+    assert score.average_precision == pytest.approx(score.base_rate)
+
+
+def test_built_lists_fail_and_are_safe(study):
+    config, weights, lists = study
+    failing, safe = built_lists(config, weights, lists)
+    assert len(failing) == len(safe) == int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
+    everything = wrong_share(config, weights, lists)
+    assert wrong_share(config, weights, failing) > 3 * everything
+    assert wrong_share(config, weights, safe) == 0
+
+
+def test_what_cannot_be_done_is_refused(study):
+    config, weights, lists = study
+    with pytest.raises(ConfigError, match="share"):
+        built_lists(config, weights, lists, share=0)
+    untrained = weights_of(make_model(config), torch.float64)
+    with pytest.raises(ConfigError, match="right and some that are wrong"):
+        fit_failures([(config, untrained, lists[:50])])

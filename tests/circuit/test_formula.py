@@ -1,0 +1,173 @@
+"""The closed form against the model it stands for."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained, load_model
+from listcomp_utils.circuit.formula import (
+    Circuit,
+    Weights,
+    logit_terms,
+    logits,
+    residuals,
+    run,
+    weights_of,
+)
+from listcomp_utils.config import Config
+from listcomp_utils.generation import loss
+from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.task import all_lists, input_tokens, sample_lists, target_tokens
+from listcomp_utils.values import ConfigError
+
+
+def small(**changes) -> Config:
+    return Config.preset("study", **{"n_digits": 5, "d_model": 12, **changes})
+
+
+def random_model(config: Config, scale: float = 3.0):
+    """A float64 model with weights large enough for attention that is far from even."""
+    native = make_native_model(config).double()
+    with torch.no_grad():
+        for weight in native.parameters():
+            if weight.requires_grad:
+                weight.mul_(scale)
+    return add_hooks(native)
+
+
+@pytest.mark.parametrize("decoding", ["masked", "autoregressive"])
+@pytest.mark.parametrize(("list_len", "n_layers"), [(1, 2), (2, 2), (3, 2), (4, 2), (2, 1), (3, 4)])
+def test_equal_to_a_random_model(list_len, n_layers, decoding):
+    config = small(list_len=list_len, n_layers=n_layers, decoding=decoding)
+    model, lists = random_model(config), all_lists(config)
+    with torch.no_grad():
+        expected, cache = model.run_with_cache(input_tokens(config, lists))
+    weights = weights_of(model)
+    circuit = run(config, weights, lists)
+    assert (logits(weights, circuit) - expected).abs().max() < 1e-10
+    for layer in range(n_layers):
+        pattern = cache[f"blocks.{layer}.attn.hook_pattern"][:, 0]
+        assert (circuit.patterns[:, layer] - pattern).abs().max() < 1e-10
+        held = residuals(weights, circuit.tokens, circuit.mixtures[:, layer + 1])
+        assert (held - cache[f"blocks.{layer}.hook_resid_post"]).abs().max() < 1e-10
+    assert circuit.patterns[:, 0].std(0).max() > 0.05 or list_len == 1
+
+
+def test_nearer_to_the_truth_than_the_shipped_model_in_float32():
+    config = Config.preset("study")
+    model, lists = find_trained(config).model, all_lists(config)
+    places = config.prediction_positions
+    exact = weights_of(model, torch.float64)
+    truth = logits(exact, run(config, exact, lists), places)
+    with torch.no_grad():
+        model_logits = model(input_tokens(config, lists))[:, places]
+    weights = weights_of(model)
+    computed = logits(weights, run(config, weights, lists), places)
+    error, model_error = ((values - truth).abs().max() for values in (computed, model_logits))
+    # Logits reach 500, so that float32 itself moves the model's by about 3e-4.
+    largest = model_logits.abs().max()
+    assert error < 5e-7 * largest and error < model_error < 1e-6 * largest
+
+
+def test_equal_to_the_released_model_in_float32(reference):
+    config = Config.preset("study")
+    model = load_model(reference("published_len2_n100_d64.pt"), config)
+    lists = all_lists(config)
+    with torch.no_grad():
+        expected = model(input_tokens(config, lists))[:, config.prediction_positions]
+    weights = weights_of(model)
+    computed = logits(weights, run(config, weights, lists), config.prediction_positions)
+    assert (computed - expected).abs().max() < 1e-4
+
+
+def test_gradients_are_the_models():
+    config = small(list_len=3)
+    native = make_native_model(config).double()
+    lists = sample_lists(config, 20, seed=0)
+    tokens, targets = input_tokens(config, lists), target_tokens(config, lists)
+    loss(native(tokens), targets).backward()
+    native_gradients = {name: weight.grad for name, weight in native.named_parameters()}
+    model = add_hooks(native)
+    parts = [model.W_E, model.W_pos, model.W_U]
+    parts = [part.detach().clone().requires_grad_() for part in parts]
+    w_q, w_k = (
+        [getattr(block.attn, name)[0].detach().clone().requires_grad_() for block in model.blocks]
+        for name in ("W_Q", "W_K")
+    )
+    query_key = torch.stack([q @ k.T for q, k in zip(w_q, w_k, strict=True)])
+    weights = Weights(*parts, query_key / config.d_head**0.5)
+    loss(logits(weights, run(config, weights, lists)), targets).backward()
+    for ours, name, transposed in (
+        (parts[0], "tok_embed.weight", False),
+        (parts[1], "pos.weight", False),
+        (parts[2], "head.weight", True),
+        (w_q[0], "layers.0.attn.q.weight", True),
+        (w_k[1], "layers.1.attn.k.weight", True),
+    ):
+        theirs = native_gradients[name].T if transposed else native_gradients[name]
+        assert (ours.grad - theirs).abs().max() < 1e-12 and theirs.abs().max() > 0, name
+
+
+def test_terms_add_up_to_the_logits():
+    config = small(list_len=3)
+    weights = weights_of(random_model(config))
+    lists = all_lists(config)
+    circuit = run(config, weights, lists)
+    for place, position in enumerate(config.prediction_positions):
+        terms = logit_terms(weights, circuit, position, lists)
+        expected = logits(weights, circuit, [position])[:, 0].gather(1, lists)
+        assert terms.shape == (len(lists), 2, config.seq_len, config.list_len)
+        assert (terms.sum((1, 2)) - expected).abs().max() < 1e-10, place
+
+
+def test_many_models_at_once():
+    config = small()
+    lists = all_lists(config)
+    members = [weights_of(random_model(config.replace(seed=seed))) for seed in range(3)]
+    names = ("token", "position", "unembed", "query_key")
+    stacked = [torch.stack([getattr(member, name) for member in members]) for name in names]
+
+    def compute(*parts):
+        weights = Weights(*parts)
+        return logits(weights, run(config, weights, lists))
+
+    together = torch.func.vmap(compute)(*stacked)
+    for number, member in enumerate(members):
+        alone = logits(member, run(config, member, lists))
+        assert (together[number] - alone).abs().max() < 1e-10
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("layer_norm", True),
+        ("bias", True),
+        ("learn_w_v", True),
+        ("learn_w_o", True),
+        ("n_heads", 2),
+    ],
+)
+def test_other_architectures_are_refused_by_name(field, value):
+    model = add_hooks(make_native_model(small(**{field: value})))
+    with pytest.raises(ConfigError, match=f"{field}={NEEDED_VALUE[field]}, got {field}={value}"):
+        weights_of(model)
+
+
+NEEDED_VALUE = {
+    "layer_norm": False,
+    "bias": False,
+    "learn_w_v": False,
+    "learn_w_o": False,
+    "n_heads": 1,
+}
+
+
+def test_circuit_is_in_the_type_of_the_weights():
+    config = small()
+    weights = weights_of(add_hooks(make_native_model(config)))
+    circuit = run(config, weights, all_lists(config))
+    assert isinstance(circuit, Circuit) and circuit.mixtures.dtype == torch.float32
+    assert weights_of(add_hooks(make_native_model(config)), torch.float64).token.dtype is (
+        torch.float64
+    )

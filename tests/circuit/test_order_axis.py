@@ -1,0 +1,103 @@
+"""The order mechanism: equal to the model where it edits nothing, alive where it edits."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained, load_model
+from listcomp_utils.circuit.formula import logits, run, weights_of
+from listcomp_utils.circuit.order_axis import (
+    margins,
+    order_axis,
+    read_out,
+    separator,
+    steer,
+    swap_shares,
+)
+from listcomp_utils.config import Config
+from listcomp_utils.model import make_model
+from listcomp_utils.task import all_lists
+from listcomp_utils.values import ConfigError
+
+DOSES = [step / 50 for step in range(-50, 51)]
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study")
+    return config, weights_of(find_trained(config).model, torch.float64), all_lists(config)
+
+
+def test_attention_is_a_sigmoid_of_two_scores(study):
+    config, weights, lists = study
+    computed = order_axis(config, weights).attention(*lists.T)
+    pattern = run(config, weights, lists).patterns[:, 0, config.sep_position, 0]
+    assert (computed - pattern).abs().max() < 1e-10
+
+
+def test_reading_out_the_models_own_separator_is_the_model(study):
+    config, weights, lists = study
+    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
+    circuit = run(config, weights, lists)
+    expected = logits(weights, circuit, config.prediction_positions)
+    assert (outputs.logits - expected).abs().max() < 1e-10
+    pattern = circuit.patterns[:, 1, 4]
+    assert (outputs.moderation - pattern[:, config.sep_position]).abs().max() < 1e-10
+
+
+def test_swapping_everything_is_the_reversed_list(study):
+    config, weights, lists = study
+    shares = swap_shares(config, weights, lists)
+    unequal = lists[lists[:, 0] != lists[:, 1]]
+    right = margins(config, weights, unequal).right.double().mean().item()
+    assert shares["nothing"].kept == pytest.approx(right)
+    assert shares["both, of the reversed list"].reversed == pytest.approx(right)
+    # Position weights order, content weights do not.
+    assert shares["position weights, exchanged"].reversed > 0.5
+    assert shares["content weights, exchanged"].reversed < 0.1
+
+
+def test_a_dose_of_nothing_changes_nothing(study):
+    config, weights, lists = study
+    axis = order_axis(config, weights)
+    still = steer(config, weights, lists, axis.direction[None], [0.0])
+    nothing = swap_shares(config, weights, lists)["nothing"]
+    assert still.kept == (nothing.kept,) and still.reversed == (nothing.reversed,)
+    moved = steer(config, weights, lists, axis.direction[None], [-0.2, 0.2])
+    assert min(moved.kept) < 0.9 * nothing.kept
+
+
+def test_steering_equals_editing_the_vector(study):
+    config, weights, lists = study
+    lists = lists[(lists[:, 0] != lists[:, 1])][::37]
+    direction = order_axis(config, weights).direction[None]
+    edited = separator(config, weights, lists).vectors + 0.3 * direction
+    written = read_out(config, weights, edited).written
+    expected = (written == lists.flip(1)).all(1).double().mean().item()
+    assert steer(config, weights, lists, direction, [0.3]).reversed == (expected,)
+
+
+def test_figures_of_the_released_model(reference):
+    config = Config.preset("study")
+    model = load_model(reference("published_len2_n100_d64.pt"), config)
+    weights, lists = weights_of(model, torch.float64), all_lists(config)
+    axis = order_axis(config, weights)
+    assert axis.offset == pytest.approx(0.051, abs=5e-4)
+    assert axis.scores.std().item() == pytest.approx(0.427, abs=5e-4)
+    assert axis.correlation == pytest.approx(0.981, abs=5e-4)
+    shares = swap_shares(config, weights, lists)
+    assert shares["position weights, exchanged"].reversed == pytest.approx(0.765, abs=5e-4)
+    assert shares["content weights, exchanged"].reversed == pytest.approx(0.005, abs=5e-4)
+    steering = steer(config, weights, lists, axis.direction[None], DOSES)
+    assert steering.reversed_somewhere == pytest.approx(0.930, abs=5e-4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("list_len", 3), ("n_layers", 3), ("decoding", "autoregressive")]
+)
+def test_other_tasks_are_refused_by_name(field, value):
+    config = Config.preset("study", n_digits=5, d_model=8, **{field: value})
+    weights = weights_of(make_model(config))
+    with pytest.raises(ConfigError, match=field):
+        order_axis(config, weights)

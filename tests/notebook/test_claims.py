@@ -1,0 +1,52 @@
+"""Claims: checked when they apply, shown when not, recorded always."""
+
+from __future__ import annotations
+
+import pytest
+
+from listcomp_utils.notebook.claims import (
+    CLAIMS_MIME,
+    ClaimError,
+    at_least,
+    at_most,
+    check_claims,
+    equals,
+    format_value,
+    shown,
+)
+
+
+@pytest.fixture
+def displayed(monkeypatch):
+    seen = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **_: seen.append(data))
+    return seen
+
+
+def test_verdicts():
+    assert at_least("a", 1.0, 1.0).holds and not at_least("a", 0.9, 1.0).holds
+    assert at_most("a", 0.5, 0.59).holds and not at_most("a", 0.6, 0.59).holds
+    assert equals("a", 0.5001, 0.5, within=1e-3).holds and not equals("a", 0.51, 0.5).holds
+    assert equals("a", "x", "x").holds and not equals("a", True, False).holds
+    assert not at_least("a", float("nan"), 0).holds
+    assert shown("a", 3).holds is None
+    assert at_least("a", 0.1, 1.0, applies=False).holds is None
+
+
+def test_a_failed_claim_raises_after_the_table_is_shown(displayed):
+    with pytest.raises(ClaimError, match="lists right: 0.5, expected >= 1"):
+        check_claims("01", [at_least("lists right", 0.5, 1.0), shown("steps", 3)])
+    record = displayed[0][CLAIMS_MIME]
+    assert record["notebook"] == "01"
+    assert [claim["holds"] for claim in record["claims"]] == [False, None]
+    assert "| lists right | 0.5 | >= 1 | **no** |" in displayed[0]["text/markdown"]
+
+
+def test_values_as_printed():
+    assert [format_value(v) for v in (1.0, 0.57566, 2203, "x", True)] == [
+        "1",
+        "0.5757",
+        "2,203",
+        "x",
+        "True",
+    ]

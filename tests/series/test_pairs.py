@@ -1,0 +1,160 @@
+"""The notebooks' two files agree, stay small, and hold nothing of the machine they ran on."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from listcomp_utils.config import Config
+from listcomp_utils.notebook.claims import CLAIMS_MIME
+from listcomp_utils.notebook.parameters import OPTION_TYPES
+from listcomp_utils.notebook.show import PLOTLY_MIME
+from listcomp_utils.series.pairs import (
+    copy_outputs,
+    differences,
+    notebook_sources,
+    repository_address,
+    stamp_address,
+    sync,
+)
+from listcomp_utils.series.run import declared_parameters
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = notebook_sources(ROOT / "notebooks")
+BUDGET = 300 * 1024
+
+each_notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
+
+
+def read(source: Path) -> nbformat.NotebookNode:
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def outputs(source: Path):
+    return [output for cell in read(source).cells for output in cell.get("outputs", [])]
+
+
+@each_notebook
+def test_pair_agrees_cell_by_cell(source):
+    assert differences(source) == []
+
+
+@each_notebook
+def test_notebook_turns_back_into_its_source_to_the_letter(source):
+    """JupyterLab refuses a pair whose newer .ipynb would write another .py, even in key order."""
+    notebook = jupytext.read(source.with_suffix(".ipynb"))
+    notebook.metadata["jupytext"] = {
+        "notebook_metadata_filter": "kernelspec,-jupytext",
+        "cell_metadata_filter": "tags,nbmake,-all",
+    }
+    assert jupytext.writes(notebook, fmt="py:percent") == source.read_text()
+
+
+@each_notebook
+def test_notebook_is_valid_small_and_clean(source):
+    path = source.with_suffix(".ipynb")
+    notebook = read(source)
+    nbformat.validate(notebook)
+    assert path.stat().st_size <= BUDGET
+    assert set(notebook.metadata) == {"kernelspec"}
+    text = path.read_text()
+    assert not re.search(r"/(home|root|Users|work|tmp|private)/", text), "an absolute path"
+    for word in ("papermill", "widget-state", "injected-parameters"):
+        assert word not in text.replace("papermill -p", "")
+
+
+@each_notebook
+def test_outputs_are_figures_with_pictures_and_words(source):
+    kinds = [output.get("data", {}) for output in outputs(source)]
+    pictures = [data for data in kinds if PLOTLY_MIME in data]
+    assert pictures, "committed notebooks show their figures"
+    for output in outputs(source):
+        data = output.get("data", {})
+        assert output.output_type != "error" and output.get("name") != "stderr"
+        if PLOTLY_MIME in data:
+            assert "image/png" in data and "text/html" not in data
+            assert output.metadata["image/png"]["alt"].endswith(".")
+            assert "bdata" not in json.dumps(data[PLOTLY_MIME])
+            assert data[PLOTLY_MIME]["layout"]["template"] == "none"
+    assert (
+        sum(
+            output.get("metadata", {}).get("listcomp", {}).get("main", False)
+            for output in outputs(source)
+        )
+        == 1
+    )
+    assert any(CLAIMS_MIME in data for data in kinds)
+
+
+@each_notebook
+def test_first_cell_asks_and_answers(source):
+    first = read(source).cells[0].source
+    assert re.match(r"# .+\?\n", first), "a title that is a question"
+    for word in ("**Answer.**", "**You need**", "**It takes**", "colab-badge.svg"):
+        assert word in first
+
+
+@each_notebook
+def test_parameters_are_documented_fields(source):
+    declared = declared_parameters(source.with_suffix(".ipynb"))
+    common = {"retrain", "drive_dir", "artifacts_dir"}
+    assert common <= set(OPTION_TYPES)
+    assert {"preset", *Config().to_dict(), *common} <= set(declared)
+    assert all(declared.values()), "every parameter has a help text"
+
+
+@each_notebook
+def test_address_stands_as_in_pyproject(source):
+    before = source.read_text()
+    assert not stamp_address(source, repository_address(ROOT)), "make sync writes the address"
+    assert source.read_text() == before
+
+
+@pytest.fixture
+def copied(tmp_path) -> Path:
+    for file in (SOURCES[0], SOURCES[0].with_suffix(".ipynb"), ROOT / "notebooks/jupytext.toml"):
+        shutil.copy(file, tmp_path)
+    return tmp_path / SOURCES[0].name
+
+
+def test_drift_is_seen_and_sync_mends_it_keeping_outputs(copied):
+    before = len(outputs(copied))
+    copied.write_text(copied.read_text().replace("## The mask", "## The rule"))
+    assert "The rule" in differences(copied)[0]
+    assert sync(copied) and differences(copied) == [] and len(outputs(copied)) == before
+    assert not sync(copied), "nothing left to do"
+    copied.write_text(copied.read_text() + "\n# %%\n1 + 1\n")
+    assert len(differences(copied)) == 1
+
+
+def test_metadata_drift_is_seen(copied):
+    copied.write_text(copied.read_text().replace('tags=["setup"]', 'tags=["set-up"]'))
+    assert len(differences(copied)) == 1
+
+
+def test_address_is_stamped_everywhere(copied):
+    assert stamp_address(copied, "https://github.com/someone/copier")
+    text = copied.read_text()
+    assert "github/someone/copier/blob/main/notebooks/01_train.ipynb" in text
+    assert "git+https://github.com/someone/copier" in text and "OWNER" not in text
+
+
+def test_only_outputs_are_copied_and_only_from_the_same_cells(copied, tmp_path):
+    ran = read(copied)
+    ran.metadata["papermill"] = {"output_path": "/anywhere/x"}
+    ran.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="done")]
+    executed = tmp_path / "executed.ipynb"
+    nbformat.write(ran, executed)
+    copy_outputs(executed, copied)
+    assert outputs(copied)[-1].text == "done"
+    assert "papermill" not in read(copied).metadata and differences(copied) == []
+    ran.cells[3].source += "\n1 + 1"
+    nbformat.write(ran, executed)
+    with pytest.raises(ValueError, match="does not hold the cells"):
+        copy_outputs(executed, copied)

@@ -1,0 +1,166 @@
+"""Training: it learns, repeats bit for bit, freezes what it must, and survives an interrupt."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+
+from listcomp_utils.config import Config
+from listcomp_utils.model import make_model, parameter_table
+from listcomp_utils.task import all_lists, loss_floor
+from listcomp_utils.training import loop as training
+from listcomp_utils.training import stacks
+from listcomp_utils.training.history import History, breakthrough_step
+from listcomp_utils.training.loop import train, train_many
+from listcomp_utils.values import ConfigError
+
+SHORT = dict(steps=12, eval_every=4)
+
+
+def weights(model):
+    return {name: weight.clone() for name, weight in model.state_dict().items()}
+
+
+def test_the_seed_preset_learns_every_list(trained):
+    best = trained.history.best
+    assert best.train.per_list == 1.0
+    assert best.train.n_lists == 100
+    assert loss_floor(trained.config) <= best.train_loss <= 0.590
+    assert best.held_out is None
+
+
+def test_the_same_seed_gives_the_same_bits():
+    config = Config.preset("study", n_digits=10, batch_size=16, **SHORT)
+    one, same = (train(config, progress="none") for _ in range(2))
+    other = train(config.replace(seed=1), progress="none")
+    assert all(torch.equal(v, weights(same.model)[k]) for k, v in weights(one.model).items())
+    assert one.history.evaluations == same.history.evaluations
+    assert not torch.equal(weights(one.model)["embed.weight"], weights(other.model)["embed.weight"])
+
+
+def test_training_leaves_global_state_alone():
+    random, threads = torch.get_rng_state(), torch.get_num_threads()
+    train(Config(**SHORT), progress="none")
+    assert torch.equal(torch.get_rng_state(), random)
+    assert torch.get_num_threads() == threads
+
+
+@pytest.mark.parametrize("changes", [{}, dict(bias=False, learn_w_o=False, layer_norm=False)])
+def test_frozen_weights_stay_and_trained_ones_move(changes):
+    config = Config(**changes, **SHORT)
+    fresh = make_model(config)
+    result = train(config, progress="none")
+    before, after = weights(fresh), weights(result.last_model)
+    for row in parameter_table(fresh):
+        # A key bias shifts all scores of a query alike, so the softmax gives it no gradient.
+        if not row.name.endswith("k.bias"):
+            assert torch.equal(before[row.name], after[row.name]) != row.trained, row.name
+
+
+def test_the_best_weights_by_training_loss_are_kept(monkeypatch):
+    losses = iter([3.0, 1.0, 2.0, 5.0])
+    monkeypatch.setattr(stacks, "mean_loss", lambda model, lists: next(losses))
+    seen = []
+    watch = lambda step, stack: seen.append(copy.deepcopy(stack.members[0].state_dict()))  # noqa: E731
+    (result,) = train_many(Config(**SHORT), [0], progress="none", callback=watch)
+    assert result.history.best_step == 4
+    assert torch.equal(result.model.W_E, seen[1]["tok_embed.weight"])
+    assert torch.equal(result.last_model.W_E, seen[3]["tok_embed.weight"])
+
+
+def test_lists_too_many_to_enumerate_are_trained_on_and_scored_on_samples(monkeypatch):
+    config = Config(n_digits=100, list_len=4, batch_size=64, **SHORT)
+    monkeypatch.setattr(training, "MOST_EVALUATED", 200)
+    history = train(config, progress="none").history
+    assert history.evaluations[0].held_out.n_lists == 200
+
+
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_an_interrupt_returns_what_was_learned(monkeypatch, seeds):
+    calls = []
+
+    def interrupting(*arguments):
+        calls.append(1)
+        if len(calls) == 7:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    real = stacks.ModelStack.loss_and_gradients
+    monkeypatch.setattr(stacks.ModelStack, "loss_and_gradients", interrupting)
+    for result in train_many(Config(**SHORT), seeds, progress="none"):
+        assert result.history.interrupted and result.history.steps_done == 6
+        assert [row.step for row in result.history.evaluations] == [0, 4, 6]
+
+
+def test_divergence_is_an_error_that_names_the_learning_rate():
+    with pytest.raises(RuntimeError, match="training diverged.*after 4 steps.*lower lr"):
+        train(Config(lr=1e30, schedule="constant", layer_norm=False, **SHORT), progress="none")
+
+
+@pytest.mark.parametrize("preset", ["seed", "study"])
+def test_one_of_many_that_diverges_leaves_the_others_alone(preset):
+    config = Config.preset(preset, n_digits=10, batch_size=16, **SHORT)
+
+    def spoil(step, stack):
+        if step == 4:
+            stack.weights["head.weight"][1, 0, 0] = math.nan
+
+    spoilt = train_many(config, [0, 1, 2], progress="none", callback=spoil)
+    whole = train_many(config, [0, 1, 2], progress="none")
+    assert [result.history.diverged for result in spoilt] == [False, True, False]
+    assert [row.step for row in spoilt[1].history.evaluations] == [0, 4]
+    assert all(weight.isfinite().all() for weight in weights(spoilt[1].model).values())
+    for number in (0, 2):
+        assert spoilt[number].history.evaluations == whole[number].history.evaluations
+
+
+def test_training_ends_early_when_nothing_is_left_to_train():
+    config = Config(lr=1e30, schedule="constant", layer_norm=False, steps=1000, eval_every=2)
+    results = train_many(config, [0, 1], progress="none")
+    assert [result.history.steps_done for result in results] == [2, 2]
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1]])
+def test_seeds_must_be_different_whole_numbers(seeds):
+    with pytest.raises(ConfigError, match="seed"):
+        train_many(Config(), seeds)
+
+
+def test_history_survives_json(trained):
+    import json
+
+    history = trained.history
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+
+
+def test_breakthrough_is_where_order_becomes_known(trained):
+    step = breakthrough_step(trained.history, trained.config)
+    row = next(row for row in trained.history.evaluations if row.step == step)
+    assert (row.train_loss - trained.history.train_loss_floor) * 2 < math.log(2) / 2
+    short = train(Config(steps=2, eval_every=1), progress="none")
+    assert breakthrough_step(short.history, short.config) is None
+
+
+def test_the_learning_rate_warms_up_and_comes_down():
+    factor = training._learning_rate_factor(Config(steps=100, warmup_steps=10))
+    assert factor(0) == pytest.approx(0.1)
+    assert factor(9) == factor(10) == 1.0
+    assert factor(55) == pytest.approx(0.5) and factor(100) == pytest.approx(0.0)
+    assert training._learning_rate_factor(Config(schedule="constant", warmup_steps=0))(99) == 1.0
+
+
+@pytest.mark.parametrize("changes", [dict(decoding="masked"), dict(list_len=1), dict(list_len=3)])
+def test_other_tasks_train_too(changes):
+    config = Config(n_digits=4, steps=60, eval_every=20, **changes)
+    history = train(config, progress="none").history
+    assert history.best.train_loss < history.evaluations[0].train_loss
+    assert history.best.train_loss >= loss_floor(config, all_lists(config)) - 1e-6
+
+
+def test_plain_lines_when_nobody_watches(capsys):
+    train(Config(**SHORT), progress="auto")
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("step 12/12: loss") and all("\r" not in line for line in lines)
