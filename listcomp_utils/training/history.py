@@ -51,7 +51,7 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        """The history that `to_dict` wrote."""
+        """The history that `to_dict` wrote; raises ValueError when its best step is not there."""
         rows = []
         for row in values["evaluations"]:
             scores = {
@@ -60,6 +60,8 @@ class History:
                 for name in ("train", "held_out")
             }
             rows.append(Evaluation(**{**row, **scores}))
+        if values["best_step"] not in [row.step for row in rows]:
+            raise ValueError(f"best_step {values['best_step']} was never evaluated")
         return cls(**{**values, "evaluations": tuple(rows)})
 
 
@@ -69,8 +71,10 @@ def breakthrough_step(history: History, config: Config) -> int | None:
     ln 2 is what an output costs that is one of two digits in unknown order, the plateau on which
     training of the study preset waits.
     """
-    positions = {"all": config.seq_len - (config.decoding == "autoregressive")}
-    factor = positions.get(config.loss_on, config.list_len) / config.list_len
+    scored = config.list_len
+    if config.loss_on == "all":
+        scored = config.seq_len - (config.decoding == "autoregressive")
+    factor = scored / config.list_len
     for row in history.evaluations:
         if (row.train_loss - history.train_loss_floor) * factor < math.log(2) / 2:
             return row.step
