@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from listcomp_utils.config import Config
 from listcomp_utils.generation import Accuracy
 
@@ -51,18 +53,11 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        """The history that `to_dict` wrote; raises ValueError when its best step is not there."""
-        rows = []
-        for row in values["evaluations"]:
-            scores = {
-                name: row[name]
-                and Accuracy(**{**row[name], "per_position": tuple(row[name]["per_position"])})
-                for name in ("train", "held_out")
-            }
-            rows.append(Evaluation(**{**row, **scores}))
-        if values["best_step"] not in [row.step for row in rows]:
-            raise ValueError(f"best_step {values['best_step']} was never evaluated")
-        return cls(**{**values, "evaluations": tuple(rows)})
+        """The history that `to_dict` wrote; raises ValueError when it is damaged."""
+        history = TypeAdapter(cls).validate_python(values)
+        if history.best_step not in [row.step for row in history.evaluations]:
+            raise ValueError(f"best_step {history.best_step} was never evaluated")
+        return history
 
 
 def breakthrough_step(history: History, config: Config) -> int | None:
