@@ -75,7 +75,7 @@ def run_grid(
     if jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
     given = _by_identity(cells)
-    kind = getattr(work, "name", None) or getattr(work, "__qualname__", type(work).__qualname__)
+    kind = name_of(work)
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(open_records(folder))
         found = records.found
@@ -108,6 +108,11 @@ def read_cells(folder: str | Path) -> pd.DataFrame:
         ConfigError: when the file of the records is damaged or not of a sweep.
     """
     return _frame(read_records(Path(folder)))
+
+
+def name_of(work: Callable[..., Any]) -> str:
+    """The attribute `name` of what runs, else the name of the function, else of its class."""
+    return getattr(work, "name", None) or getattr(work, "__qualname__", type(work).__qualname__)
 
 
 def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
