@@ -26,7 +26,6 @@ from listcomp_utils.sweeps.training import TrainCell
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
 
-
 _TRAINING = TrainCell()
 
 

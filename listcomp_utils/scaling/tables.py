@@ -57,12 +57,13 @@ def least_depth(rows: pd.DataFrame, share: float = 0.5) -> pd.Series:
 def recipe_words(table: pd.DataFrame) -> str:
     """How the rows were trained, in a line: what they share of it, and when and by what."""
     shared, made = table.attrs["shared"], table.attrs["made"]
+    versions = made.get("versions", {"torch": "version not recorded"})
     words = {"steps": "{:,} steps", "batch_size": "batch {}", "lr": "lr {:g}"}
     parts = [text.format(shared[name]) for name, text in words.items() if name in shared]
     return (
         f"{', '.join(parts)}, {table.seed.nunique()} seeds a cell, {len(table)} runs in "
         f"{table.seconds.sum() / 60:.0f} min one after another, {made['finished'][:10]}, "
-        f"torch {made['versions']['torch']}"
+        f"torch {versions['torch']}"
     )
 
 

@@ -77,12 +77,13 @@ def test_shipped_courses_begin_at_the_models_that_training_starts_from():
     cells, lists = grid_cells(GRIDS["dynamics"]), lists_to_score(STUDY, LISTS)
     rows = course_rows(read_table("dynamics")).query("step == 0")
     for cell in cells:
-        (row,) = rows[(rows.seed == cell["seed"]) & (rows.steps == cell["steps"])].to_dict(
-            "records"
-        )
-        model = make_native_model(Config.from_dict(cell))
-        for name, value in (measure_mechanism(model) | label_costs(model, lists)).items():
-            assert row[name] == pytest.approx(value, rel=1e-4, abs=6e-4), name
+        of_cell = (rows.seed == cell["seed"]) & (rows.steps == cell["steps"])
+        (row,), model = rows[of_cell].to_dict("records"), make_native_model(Config.from_dict(cell))
+        for name, value in measure_mechanism(model).items():
+            assert row[name] == pytest.approx(value, rel=1e-4), name
+        # Shipped costs are of another sample of lists: untrained, few outputs are right in any.
+        for name, value in label_costs(model, lists).items():
+            assert row[name] == pytest.approx(value, abs=5e-3), name
 
 
 @pytest.mark.parametrize("changes", [dict(layer_norm=True), dict(list_len=3)])

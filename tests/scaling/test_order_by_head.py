@@ -10,8 +10,7 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import accuracy, generate
 from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.scaling.order_by_head import fair_share, measure_order, order_figures
-from listcomp_utils.task import all_lists
-from listcomp_utils.training.lean_forward import LeanForward
+from listcomp_utils.task import all_lists, input_tokens
 from listcomp_utils.training.loop import train
 
 
@@ -27,11 +26,12 @@ def test_without_places_at_most_one_order_of_a_pair_is_right(positions, flags):
     model = make_native_model(config)
     lists = all_lists(config)
     rising = lists[lists[:, 0] < lists[:, 1]]
-    forward, weights = LeanForward(config, model), dict(model.named_parameters())
-    optimizer = torch.optim.AdamW((w for w in weights.values() if w.requires_grad), lr=1e-2)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer, tokens = torch.optim.AdamW(weights, lr=1e-2), input_tokens(config, rising)
     for _ in range(300):
         optimizer.zero_grad()
-        F.cross_entropy(forward(weights, rising).flatten(0, 1), rising.flatten()).backward()
+        logits = model(tokens)[:, config.prediction_positions]
+        F.cross_entropy(logits.flatten(0, 1), rising.flatten()).backward()
         optimizer.step()
     right = (generate(model, rising) == rising).all(1)
     turned = (generate(model, rising.flip(1)) == rising.flip(1)).all(1)

@@ -57,6 +57,7 @@ def test_words_say_how_a_table_was_trained():
     words = recipe_words(read_table("scaling_heads"))
     assert words.startswith("2,500 steps, batch 512, lr 0.005, 5 seeds a cell, 15 runs in 2 min")
     assert "batch" not in recipe_words(read_table("scaling_tuning")), "it differs between rows"
+    assert "20 seeds a cell, 40 runs in 42 min" in recipe_words(read_table("plateau"))
 
 
 def test_flags_are_written_as_the_study_does():
