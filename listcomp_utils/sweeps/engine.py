@@ -25,8 +25,16 @@ from tqdm import tqdm
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import HEADLESS_VARIABLE, runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
-from listcomp_utils.sweeps.table import OUTCOME, summarise_sweep, write_frame
-from listcomp_utils.sweeps.workers import Backend, Cells, Outcome, Work, open_workers, outcomes
+from listcomp_utils.sweeps.table import summarise_sweep, write_frame
+from listcomp_utils.sweeps.workers import (
+    OUTCOME,
+    Backend,
+    Cells,
+    Outcome,
+    Work,
+    open_workers,
+    outcomes,
+)
 
 Progress = Literal["auto", "bar", "lines", "none"]
 
