@@ -88,8 +88,8 @@ def swapped_by_scaling(
     """
     values = sae.encode(separator.vectors[rows])
     start = sae.decode(values)
-    if isinstance(latents, int):
-        latents = torch.full((len(rows), 1), latents)
+    if not isinstance(latents, Tensor):
+        latents = torch.full((len(rows), 1), int(latents))
     activations = values.gather(1, latents)
     moves = activations[:, :, None] * sae.decoder[latents]
     result = swapped(separator, rows, start, torch.zeros_like(start[:1]), [0.0])
