@@ -185,10 +185,10 @@ def make_table(
     return out / f"{name}.json"
 
 
-def shipped_tables(separator: KnownSeparator) -> tuple[pd.DataFrame, pd.DataFrame] | None:
-    """The grid of SAEs that ships for this model and its stability; None for any other model."""
+def shipped_tables(separator: KnownSeparator) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The grid of SAEs that ships for this model and its stability; empty for any other model."""
     for name in TABLES:
-        grid = read_table(name)
+        grid, stable = read_table(name), read_table(f"{name}_stability")
         if grid.attrs["shared"]["model"] == model_digest(separator):
-            return grid, read_table(f"{name}_stability")
-    return None
+            return grid, stable
+    return grid[:0], stable[:0]
