@@ -75,3 +75,10 @@ def test_a_random_dictionary_is_matched_to_nothing(small, true_sae):
     own = live_directions(small, true_sae)
     assert matched_cosines(own, own.flip(0)).min() == pytest.approx(1)
     assert matched_cosines(own, noise).mean() < 0.8
+
+
+def test_an_sae_whose_latents_are_all_dead_is_matched_too(small, true_sae):
+    dead = match_latents(small, replace(true_sae, threshold=1e6))
+    assert set(dead.frame.kind) == {"dead"} and dead.order == dead.digits == dead.clean_digits == []
+    assert not dead.order_on.any() and len(live_directions(small, dead.sae)) == 0
+    assert len(matched_cosines(live_directions(small, dead.sae), true_sae.decoder)) == 0
