@@ -17,7 +17,7 @@ from plotly.subplots import make_subplots
 from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down")
-MOST_UPRIGHT = 12
+MOST_UPRIGHT = 9
 """Up to this many bars stand upright; more lie, so that their numbers can be read."""
 
 
@@ -157,7 +157,7 @@ def dot_rows(
     for name, value in (marks or {}).items():
         line = dict(color=GREYS[1], width=1, dash="dot")
         figure.add_vline(x=value, line=line, annotation_text=name, annotation_position="top")
-    for number, ((name, rows), symbol) in enumerate(zip(series.items(), SYMBOLS)):
+    for number, ((name, rows), symbol) in enumerate(zip(series.items(), itertools.cycle(SYMBOLS))):
         shift = 0.26 * (number - (len(series) - 1) / 2)
         xs = [x for values in rows for x in values]
         ys = [row + shift for row, values in enumerate(rows) for _ in values]

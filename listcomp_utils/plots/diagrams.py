@@ -16,7 +16,7 @@ from jaxtyping import Float
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed
+from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed, wrapped
 
 EFFECT_COLOURS = ["#bec6d2", "#e8a268", "#d2600f", "#9c4200"]
 """From no accuracy lost to all of it."""
@@ -89,7 +89,7 @@ def _add_arrow(figure: go.Figure, arrow: Arrow, labels: Sequence[str]) -> None:
         hoverinfo="text",
     )
     if arrow.cost >= SHOWN:
-        along = 0.66
+        along = 0.4 if bend else 0.6
         figure.add_annotation(
             x=arrow.key + along * (arrow.query - arrow.key) - bend,
             y=arrow.layer + 0.1 + 0.8 * along,
@@ -116,7 +116,7 @@ def ranked_bars(
         color=list(groups),
         error_x=[spread or None for spread in spreads],
         orientation="h",
-        labels=dict(x=value_name, y="", color=""),
+        labels=dict(x=wrapped(value_name, 30), y="", color=""),
         template="listcomp",
     )
     label_axis(figure.update_yaxes, names, reverse=True)
@@ -142,7 +142,7 @@ def point_panels(
         rows,
         columns,
         subplot_titles=[f"{name}, by {by}" for by in colours for name in panels],
-        horizontal_spacing=0.12,
+        horizontal_spacing=0.18,
         vertical_spacing=0.25 / rows,
         shared_xaxes="columns",
     )
@@ -188,4 +188,4 @@ def points_in_space(
     )
     figure.update_traces(marker_size=5 if len(texts) <= 200 else 2.5, hovertemplate="%{hovertext}")
     # A little further off than plotly's camera, so that the titles of the axes are not cut.
-    return themed(figure, title, height=520, scene_camera_eye=dict(x=1.5, y=1.5, z=1.2))
+    return themed(figure, title, height=520, scene_camera_eye=dict(x=1.9, y=1.9, z=1.3))

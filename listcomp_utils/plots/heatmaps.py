@@ -19,9 +19,10 @@ from listcomp_utils.plots.theme import PROBABILITY_SCALE, SIGNED_SCALE, label_ax
 
 NEUTRAL_COLOUR, RIGHT_COLOUR, WRONG_COLOUR = "#eef1f5", "#bcd7f0", "#f7c08f"
 MOST_ANNOTATED = 12
-"""Up to this many rows and columns, numbers stand in the cells of a heatmap."""
-MOST_NUMBERS_ACROSS = 16
-"""Beside each other in all panels of a row: more could not be read on a page of 700 px."""
+"""Up to this many rows and columns, numbers stand in the cells of a heatmap.
+
+Beside each other there are no more in all panels of a row: they could not be read at 500 px.
+"""
 
 MOST_SMALL = 6
 """Up to this many columns, a table is 500 px wide instead of as wide as the page."""
@@ -77,7 +78,7 @@ def list_maps(
 ) -> go.Figure:
     """Several (d1, d2) maps side by side on one scale, d1 down and d2 across."""
     rows, columns = np.shape(next(iter(values.values())))
-    return heatmap_panels(
+    figure = heatmap_panels(
         values,
         [str(digit) for digit in range(rows)],
         [str(digit) for digit in range(columns)],
@@ -88,6 +89,9 @@ def list_maps(
         signed=signed,
         per_row=2 if len(values) == 4 else 3,
     )
+    if max(rows, columns) > MOST_ANNOTATED:
+        figure.update_xaxes(tickmode="auto").update_yaxes(tickmode="auto")
+    return figure
 
 
 def heatmap_panels(
@@ -107,7 +111,7 @@ def heatmap_panels(
     annotate = max(len(row_labels), len(column_labels)) <= MOST_ANNOTATED
     columns = min(per_row, len(panels))
     if annotate:
-        columns = max(1, min(columns, MOST_NUMBERS_ACROSS // len(column_labels)))
+        columns = max(1, min(columns, MOST_ANNOTATED // len(column_labels)))
     rows = -(-len(panels) // columns)
     height = 130 + rows * (60 + min(max(120, 30 * len(row_labels)), 400))
     figure = px.imshow(
@@ -123,14 +127,15 @@ def heatmap_panels(
         aspect="auto",
         labels=dict(x=wrapped(column_title, 48 // columns), y=row_title, color=value_name),
     )
-    names = list(panels)
+    names = [wrapped(name, 50 // columns) for name in panels]
     figure.for_each_annotation(lambda note: note.update(text=names[int(note.text.split("=")[1])]))
-    figure.update_traces(hoverongaps=False)
+    figure.update_traces(hoverongaps=False, textfont_size=11)
     figure.update_xaxes(showticklabels=True)
-    label_axis(figure.update_xaxes, column_labels, most=20)
-    label_axis(figure.update_yaxes, row_labels, reverse=True, most=20)
+    label_axis(figure.update_xaxes, column_labels)
+    label_axis(figure.update_yaxes, row_labels, reverse=True)
     width = 500 if columns * len(column_labels) <= MOST_SMALL else None
-    return themed(figure, title, height, width=width)
+    name_lines = 1 + max(name.count("<br>") for name in names)
+    return themed(figure, title, height, name_lines, width=width)
 
 
 def density_rows(
@@ -175,7 +180,9 @@ def map_gallery(
     for number, (one, name) in enumerate(zip(maps, names, strict=True)):
         top, left = number // per_row * down + 3, number % per_row * across
         sheet[top : top + size, left : left + size] = one
-        figure.add_annotation(x=left + size / 2, y=top - 2.2, text=name, showarrow=False)
+        figure.add_annotation(
+            x=left + size / 2, y=top - 2.2, text=name, showarrow=False, font_size=11
+        )
     figure.update_traces(z=sheet)
     hidden = dict(showticklabels=False, ticks="", showline=False)
     figure.update_xaxes(range=[-1, sheet.shape[1] - 0.5], **hidden)

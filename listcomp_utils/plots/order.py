@@ -16,7 +16,7 @@ import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
 from listcomp_utils.plots.curves import lines
-from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis, themed
+from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis, themed, wrapped
 
 
 def difference_bars(
@@ -123,7 +123,7 @@ def steering_curves(
             y=list(shares),
             name="random directions",
             showlegend=number == 0,
-            line=dict(color=GREYS[2], width=1),
+            line=dict(color=GREYS[1], width=1),
             zorder=-1,
         )
     return figure.update_traces(mode="lines").update_layout(showlegend=True)
@@ -166,7 +166,7 @@ def outcome_bars(
         frame,
         orientation="h",
         color_discrete_sequence=[*COLOURS[: len(outcomes)], GREYS[2]],
-        labels=dict(index="", value=x_title, variable=""),
+        labels=dict(index="", value=wrapped(x_title, 30), variable=""),
         template="listcomp",
     )
     label_axis(figure.update_yaxes, names, reverse=True)

@@ -40,9 +40,7 @@ pio.templates["listcomp"] = go.layout.Template(
     layout=dict(
         colorway=COLOURS,
         font=dict(family="Arial, sans-serif", size=13, color="#222222"),
-        title=dict(
-            x=0.01, xanchor="left", y=1, yref="paper", yanchor="bottom", pad_b=32, font_size=16
-        ),
+        title=dict(x=0.01, xanchor="left", y=1, yref="paper", yanchor="bottom", font_size=16),
         margin=dict(l=50, r=25, t=70, b=40),
         plot_bgcolor="white",
         paper_bgcolor="white",
@@ -56,15 +54,23 @@ pio.templates["listcomp"] = go.layout.Template(
 )
 
 
-def themed(figure: go.Figure, title: str, height: int = 400, **layout: Any) -> go.Figure:
+def themed(
+    figure: go.Figure, title: str, height: int = 400, name_lines: int = 1, **layout: Any
+) -> go.Figure:
     """Give the figure the common look and its title, which states what the figure shows.
 
-    The title is broken into lines that fit a page of 500 px; `layout` goes to `update_layout`.
+    The title is broken into lines that fit a page of 500 px; `name_lines` are those of the names
+    above panels; `layout` goes to `update_layout`.
     """
     title = wrapped(title, TITLE_LETTERS)
-    top = 62 + 20 * title.count("<br>")
+    # plotly grows a title downwards from its first line.
+    names, more_lines = 16 * (name_lines - 1), 21 * title.count("<br>")
     return figure.update_layout(
-        template="listcomp", title_text=title, height=height, margin_t=top, **layout
+        template="listcomp",
+        title=dict(text=title, pad_b=32 + names + more_lines),
+        margin_t=62 + names + more_lines,
+        height=height + names + more_lines,
+        **layout,
     )
 
 
@@ -73,19 +79,15 @@ def wrapped(text: str, letters: int) -> str:
     return "<br>".join(textwrap.wrap(text, letters, break_long_words=False))
 
 
-def label_axis(
-    update: Callable, labels: Sequence[str], reverse: bool = False, most: int = 60
-) -> None:
+def label_axis(update: Callable, labels: Sequence[str], reverse: bool = False) -> None:
     """Label whole-number coordinates: `update` is a figure's `update_xaxes` or `update_yaxes`.
 
-    Labels need not differ, as plotly's categories must; `reverse` puts the first on top; of more
-    than `most` labels, every second, third, ... stands.
+    Labels need not differ, as plotly's categories must; `reverse` puts the first on top.
     """
     size = len(labels)
-    step = max(1, -(-size // most))
     update(
-        tickvals=list(range(0, size, step)),
-        ticktext=list(labels)[::step],
+        tickvals=list(range(size)),
+        ticktext=list(labels),
         range=[size - 0.5, -0.5] if reverse else [-0.5, size - 0.5],
         autorange=None,
         showline=False,
