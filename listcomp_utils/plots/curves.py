@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.express as px
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed
+from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed, wrapped
 
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down")
-MOST_UPRIGHT = 9
-"""Up to this many bars stand upright; more lie, so that their numbers can be read."""
 
 
 def training_curves(
@@ -63,31 +62,30 @@ def grouped_bars(
     value_name: str,
     value_range: tuple[float, float] | None = (0, 1),
 ) -> go.Figure:
-    """Bars side by side with their numbers: one group a tick, one colour a series."""
-    upright = len(groups) * len(series) <= MOST_UPRIGHT
+    """Bars side by side with their numbers: one group a row, one colour a series."""
     frame = pd.DataFrame(series)
-    figure = px.bar(
-        frame,
-        orientation="v" if upright else "h",
-        barmode="group",
-        text_auto=".3~g",
-        labels=dict(index="", value=value_name, variable=""),
-        template="listcomp",
-    )
+    figure = lying_bars(frame, groups, value_name, barmode="group", text_auto=".3~g")
     figure.update_traces(textposition="outside", textangle=0, constraintext="none")
     low, high = value_range or (min(0, frame.min(axis=None)), max(0, frame.max(axis=None)))
-    # Numbers stand beyond the ends of bars, which is below where the bar is negative.
-    room = 0.1 * (high - low)
-    span = [low - room if low < 0 else low, high + room if high > 0 else high]
-    if upright:
-        label_axis(figure.update_xaxes, groups)
-        figure.update_yaxes(range=span)
-        height = 400
-    else:
-        label_axis(figure.update_yaxes, [name.replace("<br>", " ") for name in groups], True)
-        figure.update_xaxes(range=span)
-        height = 130 + 16 * len(groups) * (len(series) + 1)
+    # Numbers stand beyond the ends of bars, which is to the left where the bar is negative.
+    room = 0.12 * (high - low)
+    figure.update_xaxes(range=[low - room if low < 0 else low, high + room if high > 0 else high])
+    height = 140 + 16 * len(groups) * (len(series) + 1)
     return themed(figure, title, height, showlegend=len(series) > 1)
+
+
+def lying_bars(
+    frame: pd.DataFrame, names: Sequence[str], value_name: str, **options: Any
+) -> go.Figure:
+    """Bars from left to right, a name a row of `frame`, the first on top; not yet themed.
+
+    Columns are series, or with `x` and `color` among the `options` of `plotly.express.bar` named
+    "value" and "variable".
+    """
+    labels = dict(index="", value=wrapped(value_name, 30), variable="")
+    figure = px.bar(frame, orientation="h", labels=labels, template="listcomp", **options)
+    label_axis(figure.update_yaxes, [name.replace("<br>", " ") for name in names], reverse=True)
+    return figure
 
 
 def lines(

@@ -10,13 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import plotly.express as px
 import plotly.graph_objects as go
 from jaxtyping import Float
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed, wrapped
+from listcomp_utils.plots.curves import lying_bars
+from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed
 
 EFFECT_COLOURS = ["#bec6d2", "#e8a268", "#d2600f", "#9c4200"]
 """From no accuracy lost to all of it."""
@@ -110,16 +112,9 @@ def ranked_bars(
     reference: float | None = None,
 ) -> go.Figure:
     """Horizontal bars in the order given, coloured by group, with a line at `reference`."""
-    figure = px.bar(
-        x=list(values),
-        y=list(range(len(names))),
-        color=list(groups),
-        error_x=[spread or None for spread in spreads],
-        orientation="h",
-        labels=dict(x=wrapped(value_name, 30), y="", color=""),
-        template="listcomp",
-    )
-    label_axis(figure.update_yaxes, names, reverse=True)
+    spreads = [spread or None for spread in spreads]
+    frame = pd.DataFrame(dict(value=values, variable=groups, spread=spreads))
+    figure = lying_bars(frame, names, value_name, x="value", color="variable", error_x="spread")
     if reference is not None:
         figure.add_vline(x=reference, line=dict(color=GREYS[0], width=1, dash="dash"))
     return themed(figure, title, height=160 + 20 * len(names))

@@ -15,8 +15,8 @@ import plotly.express as px
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
-from listcomp_utils.plots.curves import lines
-from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis, themed, wrapped
+from listcomp_utils.plots.curves import lines, lying_bars
+from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis, themed
 
 
 def difference_bars(
@@ -61,10 +61,12 @@ def score_points(
 ) -> go.Figure:
     """SEP's attention scores for both digits of each list, by whether it is copied right."""
     scores, right = np.asarray(scores, dtype=float).round(2), np.asarray(right)
+    names = f"right ({right.sum():,})", f"wrong ({(~right).sum():,})"
     figure = px.scatter(
         x=scores[:, 0],
         y=scores[:, 1],
-        color=np.where(right, f"right ({right.sum():,})", f"wrong ({(~right).sum():,})"),
+        color=np.where(right, *names),
+        color_discrete_map=dict(zip(names, (RIGHT, WRONG), strict=True)),
         labels=dict(x="score of d1", y="score of d2", color=""),
         template="listcomp",
     )
@@ -146,7 +148,7 @@ def attention_histograms(
         labels=dict(index="attention weight", value="lists"),
         template="listcomp",
     )
-    figure.for_each_annotation(lambda note: note.update(text=note.text.split("=")[1]))
+    figure.for_each_annotation(lambda note: note.update(text=note.text.removeprefix("variable=")))
     for number, values in enumerate(weights.values()):
         # plotly.express counts the rows of its panels from below.
         place = dict(row=rows - number // 2, col=number % 2 + 1)
@@ -162,13 +164,7 @@ def outcome_bars(
     """For each name the shares of several outcomes end to end, and the rest in grey."""
     frame = pd.DataFrame(outcomes)
     frame["something else"] = 1 - frame.sum(axis="columns")
-    figure = px.bar(
-        frame,
-        orientation="h",
-        color_discrete_sequence=[*COLOURS[: len(outcomes)], GREYS[2]],
-        labels=dict(index="", value=wrapped(x_title, 30), variable=""),
-        template="listcomp",
-    )
-    label_axis(figure.update_yaxes, names, reverse=True)
+    colours = [*COLOURS[: len(outcomes)], GREYS[2]]
+    figure = lying_bars(frame, names, x_title, color_discrete_sequence=colours)
     figure.update_xaxes(range=[0, 1])
     return themed(figure, title, height=150 + 28 * len(names))
