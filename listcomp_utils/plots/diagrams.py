@@ -40,10 +40,7 @@ class Arrow:
 
 
 def attention_flow(
-    arrows: Sequence[Arrow],
-    node_tokens: Sequence[Sequence[str]],
-    labels: Sequence[str],
-    title: str,
+    arrows: Sequence[Arrow], node_tokens: Sequence[Sequence[str]], labels: Sequence[str], title: str
 ) -> go.Figure:
     """Positions across, layers upwards; arrows carry information from key to query.
 
@@ -183,4 +180,4 @@ def points_in_space(
     )
     figure.update_traces(marker_size=5 if len(texts) <= 200 else 2.5, hovertemplate="%{hovertext}")
     # A little further off than plotly's camera, so that the titles of the axes are not cut.
-    return themed(figure, title, height=520, scene_camera_eye=dict(x=1.9, y=1.9, z=1.3))
+    return themed(figure, title, height=520, scene_camera_eye=dict(x=1.75, y=1.75, z=1.3))

@@ -71,10 +71,7 @@ def list_map(
 
 
 def list_maps(
-    values: dict[str, Float[np.ndarray, "d1 d2"]],
-    title: str,
-    value_name: str,
-    signed: bool = False,
+    values: dict[str, Float[np.ndarray, "d1 d2"]], title: str, value_name: str, signed: bool = False
 ) -> go.Figure:
     """Several (d1, d2) maps side by side on one scale, d1 down and d2 across."""
     rows, columns = np.shape(next(iter(values.values())))
@@ -172,20 +169,22 @@ def map_gallery(
 
     One sheet holds them all: as many panels of their own would be slow to draw.
     """
-    maps = np.asarray(maps, dtype=float)
-    size = maps.shape[1]
-    across, down, rows = size + 2, size + 4, -(-len(maps) // per_row)
-    sheet = np.full((rows * down, per_row * across), np.nan)
-    figure = go.Figure(go.Heatmap(z=sheet, coloraxis="coloraxis", hoverinfo="skip"))
-    for number, (one, name) in enumerate(zip(maps, names, strict=True)):
-        top, left = number // per_row * down + 3, number % per_row * across
-        sheet[top : top + size, left : left + size] = one
-        figure.add_annotation(
-            x=left + size / 2, y=top - 2.2, text=name, showarrow=False, font_size=11
-        )
-    figure.update_traces(z=sheet)
-    hidden = dict(showticklabels=False, ticks="", showline=False)
-    figure.update_xaxes(range=[-1, sheet.shape[1] - 0.5], **hidden)
-    figure.update_yaxes(range=[sheet.shape[0] - 0.5, -1], **hidden)
-    scale = dict(cmin=0, cmax=1, colorscale=PROBABILITY_SCALE, colorbar_title_text=value_name)
-    return themed(figure, title, height=90 + 66 * rows, coloraxis=scale)
+    margins = ((0, -len(maps) % per_row), (3, 1), (1, 1))
+    padded = np.pad(np.asarray(maps, dtype=float), margins, constant_values=np.nan)
+    n_maps, down, across = padded.shape
+    sheet = padded.reshape(-1, per_row, down, across).swapaxes(1, 2).reshape(-1, per_row * across)
+    figure = px.imshow(
+        sheet,
+        zmin=0,
+        zmax=1,
+        color_continuous_scale=PROBABILITY_SCALE,
+        aspect="auto",
+        labels=dict(color=value_name),
+    )
+    for number, name in enumerate(names):
+        row, column = divmod(number, per_row)
+        place = dict(x=(column + 0.5) * across - 0.5, y=row * down + 0.8)
+        figure.add_annotation(text=name, showarrow=False, font_size=11, **place)
+    figure.update_traces(hoverinfo="skip", hovertemplate=None)
+    figure.update_xaxes(visible=False).update_yaxes(visible=False)
+    return themed(figure, title, height=90 + 66 * (n_maps // per_row))

@@ -20,11 +20,7 @@ from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis,
 
 
 def difference_bars(
-    names: Sequence[str],
-    means: Sequence[float],
-    spreads: Sequence[float],
-    start: float,
-    title: str,
+    names: Sequence[str], means: Sequence[float], spreads: Sequence[float], start: float, title: str
 ) -> go.Figure:
     """What each term adds to the logit of d2 minus that of d1, top to bottom, and the running sum.
 
@@ -67,6 +63,7 @@ def score_points(
         y=scores[:, 1],
         color=np.where(right, *names),
         color_discrete_map=dict(zip(names, (RIGHT, WRONG), strict=True)),
+        category_orders=dict(color=names),
         labels=dict(x="score of d1", y="score of d2", color=""),
         template="listcomp",
     )
@@ -149,11 +146,11 @@ def attention_histograms(
         template="listcomp",
     )
     figure.for_each_annotation(lambda note: note.update(text=note.text.removeprefix("variable=")))
+    line = dict(color=WRONG, width=2, dash="dash")
     for number, values in enumerate(weights.values()):
         # plotly.express counts the rows of its panels from below.
-        place = dict(row=rows - number // 2, col=number % 2 + 1)
-        line = dict(color=WRONG, width=2, dash="dash")
-        figure.add_vline(x=float(np.mean(values)), line=line, **place)
+        row, column = rows - number // 2, number % 2 + 1
+        figure.add_vline(x=float(np.asarray(values).mean()), line=line, row=row, col=column)
     figure.update_xaxes(showticklabels=True)
     return themed(figure, title, height=130 + 210 * rows)
 

@@ -100,7 +100,7 @@ def test_the_gallery_shows_each_map_under_its_name():
     figure = heatmaps.map_gallery(maps, ["a", "b", "c"], "Gallery", "share", per_row=2)
     sheet = figure.data[0].z
     for one, note in zip(maps, figure.layout.annotations, strict=True):
-        top, left = round(note.y + 2.2), round(note.x - 1)
+        top, left = round(note.y + 2.2), round(note.x - 0.5)
         np.testing.assert_array_equal(sheet[top : top + 2, left : left + 2], one)
     assert [note.text for note in figure.layout.annotations] == ["a", "b", "c"]
     assert np.isfinite(sheet).sum() == 12 and scale(figure) == (0, 1)
