@@ -215,6 +215,7 @@ class EdgeSearch:
             candidates = current.repeat(size, 1)
             candidates[torch.arange(size), droppable] = False
             costs = self.score(candidates).per_token
+            current = current.clone()
             current[droppable[costs.argsort(descending=True, stable=True)[: size - left]]] = False
             parts.append(self.score(current[None]))
         return _joined(parts, cut if sum(rounds) < whole else "")
