@@ -158,22 +158,20 @@ def _mechanism(config: Config, weights: Weights, lists: Tensor) -> dict[str, Any
         name: steer(config, weights, lists, direction, DOSES).reversed_somewhere
         for name, direction in steering_directions(config, weights, lists, seed=0).items()
     }
-    edits = [
-        name for name in swaps.index if name.startswith(("position weights", "content weights"))
-    ]
+    correlation = torch.corrcoef(torch.stack([beta, alpha[:, 0] - alpha[:, 1]]))[0, 1].item()
+    reversed_by, o2_right = swaps["reversed"].to_dict(), swaps["o2_right"].to_dict()
+    parts = ("position weights", "content weights")
     return {
         "order_offset": axis.offset,
         "order_score_std": axis.scores.std().item(),
         "order_correlation": axis.correlation,
-        "moderation_correlation": torch.corrcoef(torch.stack([beta, alpha[:, 0] - alpha[:, 1]]))[
-            0, 1
-        ].item(),
-        "o2_moderation_reversed": swaps.loc["moderation, of the reversed list", "o2_right"],
-        "o2_moderation_mean": swaps.loc["moderation, mean over lists", "o2_right"],
+        "moderation_correlation": correlation,
+        "o2_moderation_reversed": o2_right["moderation, of the reversed list"],
+        "o2_moderation_mean": o2_right["moderation, mean over lists"],
         "steering_order": steered["P_1 - P_2"],
         "steering_digits": steered["E_a - E_b"],
         "steering_constant": steered["S"],
         "steering_random": [share for name, share in steered.items() if "random" in name],
-        **{f"swap.{name}": swaps.loc[name, "reversed"] for name in edits},
+        **{f"swap.{edit}": x for edit, x in reversed_by.items() if edit.startswith(parts)},
         "right_by_difference": accuracy_by_difference(config, weights, lists),
     }

@@ -173,7 +173,9 @@ def read_off(
         return ((own - model_margins) / size).flatten().numpy()
 
     start = np.array(list(INITIAL.values()))
-    return model(optimize.least_squares(error, start, x_scale=np.abs(start).clip(1)).x)
+    # Those that are logits start at the size of the margins.
+    start[np.abs(start) > 10] *= size.mean().item() / INITIAL["content"]
+    return model(optimize.least_squares(error, start, x_scale=np.abs(start).clip(0.3)).x)
 
 
 @torch.no_grad()
