@@ -13,8 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from listcomp_utils.config import Config, field_types
-from listcomp_utils.values import ConfigError, check_names, coerce
+from listcomp_utils.config import Config, ConfigError, check_names, coerce, field_types
 
 INJECTED_HEADER = "# Parameters"
 """First line of the cell that papermill puts in."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from listcomp_utils.config import field_types
+from listcomp_utils.config import ConfigError, check_names, coerce, field_types
 from listcomp_utils.files import (
     HEADLESS_VARIABLE,
     REPORT_VARIABLE,
@@ -20,7 +20,6 @@ from listcomp_utils.files import (
     runs_dir,
 )
 from listcomp_utils.notebook.parameters import OPTION_TYPES, make_config
-from listcomp_utils.values import ConfigError, check_names, coerce
 
 HEADLESS = {
     HEADLESS_VARIABLE: "1",

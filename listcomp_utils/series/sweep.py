@@ -26,7 +26,7 @@ from listcomp_utils.series.run import (
     select_notebooks,
 )
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
-from listcomp_utils.sweeps.grid import Settings, combinations, config_cells, parse_grid
+from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
 from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
 from listcomp_utils.sweeps.training import TrainCell
 
@@ -85,7 +85,7 @@ def find_notebook(start: str) -> Path:
 
 def notebook_cells(
     grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any], notebook: str
-) -> list[Settings]:
+) -> list[Cell]:
     """The runs of one notebook, named by the start of its name, over a grid of its parameters.
 
     A cell has the whole name as `notebook`, and every parameter of the notebook.
@@ -102,13 +102,13 @@ def notebook_cells(
     }
     defaults = {name: ast.literal_eval(given["default"]) for name, given in declared.items()}
 
-    def complete(values: Mapping[str, Any]) -> Settings:
+    def complete(values: Mapping[str, Any]) -> Cell:
         return {"notebook": path.stem, **_notebook_settings(own, {**defaults, **values})}
 
     return combinations(grid, base, {"preset": str, **field_types(), **own}, complete)
 
 
-def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Settings:
+def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Cell:
     """A notebook's own parameters, of the types `own`, and all fields of the config, checked."""
     config = make_config(values)
     options = {

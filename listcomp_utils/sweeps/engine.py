@@ -25,8 +25,16 @@ from tqdm import tqdm
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import HEADLESS_VARIABLE, runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
-from listcomp_utils.sweeps.table import OUTCOME, summarise_sweep, write_frame
-from listcomp_utils.sweeps.workers import Backend, Cells, Outcome, Work, open_workers, outcomes
+from listcomp_utils.sweeps.table import summarise_sweep, write_frame
+from listcomp_utils.sweeps.workers import (
+    OUTCOME,
+    Backend,
+    Cells,
+    Outcome,
+    Work,
+    open_workers,
+    outcomes,
+)
 
 Progress = Literal["auto", "bar", "lines", "none"]
 
@@ -75,7 +83,7 @@ def run_grid(
     if jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
     given = _by_identity(cells)
-    kind = getattr(work, "name", None) or getattr(work, "__qualname__", type(work).__qualname__)
+    kind = name_of(work)
     with contextlib.ExitStack() as stack:
         records = stack.enter_context(open_records(folder))
         found = records.found
@@ -108,6 +116,11 @@ def read_cells(folder: str | Path) -> pd.DataFrame:
         ConfigError: when the file of the records is damaged or not of a sweep.
     """
     return _frame(read_records(Path(folder)))
+
+
+def name_of(work: Callable[..., Any]) -> str:
+    """The attribute `name` of what runs, else the name of the function, else of its class."""
+    return getattr(work, "name", None) or getattr(work, "__qualname__", type(work).__qualname__)
 
 
 def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:

@@ -50,7 +50,7 @@ class Records:
 
     def __init__(self, database: sqlite3.Connection, path: Path) -> None:
         self._database, self._path = database, path
-        if not database.execute("SELECT name FROM sqlite_master").fetchall():
+        if _is_new(database):
             database.execute(f"CREATE TABLE cells (identity PRIMARY KEY, {', '.join(_COLUMNS)})")
         self.found = {identity(one.settings): one for one in _all_of(database, path)}
 
@@ -131,7 +131,13 @@ def _errors_name(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None
 
 
+def _is_new(database: sqlite3.Connection) -> bool:
+    return not database.execute("SELECT name FROM sqlite_master").fetchall()
+
+
 def _all_of(database: sqlite3.Connection, path: Path) -> list[Record]:
+    if _is_new(database):  # a sweep that has just begun
+        return []
     rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
     try:
         return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]

@@ -17,10 +17,7 @@ import pandas as pd
 
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
-
-OUTCOME = ("status", "error", "seconds")
-"""Columns of every cell between its settings and its figures: "done" or "failed", the error of a
-failed one, and the wall time in seconds."""
+from listcomp_utils.sweeps.workers import OUTCOME
 
 
 def settings_of(frame: pd.DataFrame) -> list[str]:

@@ -29,15 +29,18 @@ from typing import Any, Literal
 import joblib
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.sweeps.table import OUTCOME
 
 Backend = Literal["loky", "dask", "ray"]
 
 Cells = Mapping[str, Mapping[str, Any]]
 """Settings of cells by their key."""
 
+OUTCOME = ("status", "error", "seconds")
+"""Columns of every cell between its settings and its figures: "done" or "failed", the error of a
+failed one, and the wall time in seconds."""
+
 Outcome = dict[str, Any]
-"""`status` ("done" or "failed"), `error`, `seconds`, `finished`, `figures` and `versions`."""
+"""Those of a cell, and when it `finished`, its `figures` and the `versions` that made them."""
 
 Work = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """Gives the figures of a cell from its settings: plain JSON values under names no setting has."""
@@ -128,7 +131,7 @@ def _run_on_dask(client: Any, cells: Cells, work: Work) -> Iterator[tuple[str, A
     from distributed import KilledWorker, as_completed
 
     keys = {client.submit(_run_cell, work, key, cells[key], pure=False): key for key in cells}
-    for future in as_completed(list(keys)):
+    for future in as_completed(list(keys), loop=client.loop):
         try:
             yield future.result()
         except KilledWorker as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.notebook.parameters import (
     artifacts_folder,
     example_list,
@@ -12,7 +12,6 @@ from listcomp_utils.notebook.parameters import (
     make_config,
     read_parameters,
 )
-from listcomp_utils.values import ConfigError
 
 
 def test_none_keeps_the_preset_and_text_is_read():
