@@ -67,7 +67,7 @@ def check_architecture(config: Config) -> None:
 
 
 def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
-    """The weights of a model, with hooks or without, detached, in `dtype` or as they are.
+    """The weights of a model, with hooks or without: detached, on the CPU, in `dtype` if given.
 
     Raises:
         ConfigError: as `check_architecture`.
@@ -76,7 +76,7 @@ def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
     native = getattr(model, "original_model", model)
 
     def read(layer: nn.Module) -> Tensor:
-        return layer.weight.detach().to(dtype or layer.weight.dtype)
+        return layer.weight.detach().to("cpu", dtype or layer.weight.dtype)
 
     attention = [block.attn for block in native.layers]
     products = [read(layer.q).T @ read(layer.k) for layer in attention]
@@ -193,12 +193,13 @@ def residuals(
     return mixtures @ weights.token[tokens] + mixtures @ weights.position
 
 
-def unembed(
-    weights: Weights,
-    tokens: Int[Tensor, "list sequence"],
-    mixtures: Float[Tensor, "list position source"],
+def logits(
+    weights: Weights, circuit: Circuit, positions: Sequence[int] | None = None
 ) -> Float[Tensor, "list position vocabulary"]:
-    """Logits of mixtures, which may have been edited, from the tables E U and P U."""
+    """Logits at some sequence positions (default: all), from the tables E U and P U."""
+    tokens, mixtures = circuit.tokens, circuit.mixtures[:, -1]
+    if positions is not None:
+        mixtures = mixtures[:, list(positions)]
     unembedding = weights.unembed.double()
     by_token = (weights.token.double() @ unembedding).to(weights.token.dtype)
     by_position = (weights.position.double() @ unembedding).to(weights.token.dtype)
@@ -207,28 +208,3 @@ def unembed(
     varying = (~same).nonzero().flatten().tolist()
     fixed = by_position + by_token[tokens[0]] * same[:, None]
     return torch.baddbmm(mixtures @ fixed, mixtures[..., varying], by_token[tokens[:, varying]])
-
-
-def logits(
-    weights: Weights, circuit: Circuit, positions: Sequence[int] | None = None
-) -> Float[Tensor, "list position vocabulary"]:
-    """Logits at some sequence positions (default: all)."""
-    mixtures = circuit.mixtures[:, -1]
-    if positions is not None:
-        mixtures = mixtures[:, list(positions)]
-    return unembed(weights, circuit.tokens, mixtures)
-
-
-def logit_terms(
-    weights: Weights, circuit: Circuit, position: int, answers: Int[Tensor, "list answer"]
-) -> Float[Tensor, "list kind source answer"]:
-    """What each embedding adds to the logits of some answers at one position; adds up exactly.
-
-    `kind` 0 is the source's token embedding, 1 its position embedding; each is the mixture's
-    weight of that source times the embedding's dot product with the answer's unembedding.
-    """
-    answer_vectors = weights.unembed.T[answers]
-    by_token = torch.einsum("lsd,lad->lsa", weights.token[circuit.tokens], answer_vectors)
-    by_position = torch.einsum("sd,lad->lsa", weights.position, answer_vectors)
-    held = circuit.mixtures[:, -1, position, None, :, None]
-    return held * torch.stack([by_token, by_position], dim=1)

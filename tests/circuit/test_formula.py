@@ -10,7 +10,6 @@ from listcomp_utils.circuit.formula import (
     Circuit,
     Weights,
     edge_costs,
-    logit_terms,
     logits,
     residuals,
     run,
@@ -160,18 +159,6 @@ def test_gradients_are_the_models():
     ):
         theirs = native_gradients[name].T if transposed else native_gradients[name]
         assert (ours.grad - theirs).abs().max() < 1e-12 and theirs.abs().max() > 0, name
-
-
-def test_terms_add_up_to_the_logits():
-    config = small(list_len=3)
-    weights = weights_of(random_model(config))
-    lists = all_lists(config)
-    circuit = run(config, weights, lists)
-    for place, position in enumerate(config.prediction_positions):
-        terms = logit_terms(weights, circuit, position, lists)
-        expected = logits(weights, circuit, [position])[:, 0].gather(1, lists)
-        assert terms.shape == (len(lists), 2, config.seq_len, config.list_len)
-        assert (terms.sum((1, 2)) - expected).abs().max() < 1e-10, place
 
 
 def test_many_models_at_once():
