@@ -1,18 +1,20 @@
-"""What a vector holds of the list: principal components, linear probes, distances.
+"""What a vector holds of the list: principal components, linear probes, distances, waves.
 
 vectors = run_all(model, lists).residuals[:, 1, config.sep_position]    # SEP after layer 0
 principal_components(vectors).explained[:3]
-probe(vectors, lists[:, 0], seed=0).score                               # d1, on held-out lists
-reversal(vectors, lists).explained[0]                                   # (a, b) against (b, a)
+probe_table({"SEP": vectors}, {"d1": lists[:, 0]}, seed=0)   # d1's score on held-out lists
+reversal(vectors, lists).explained[0]                        # (a, b) against (b, a)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -22,10 +24,13 @@ from torch import Tensor
 HELD_OUT = 0.3
 """Share of the lists that a probe is scored on and not fitted to."""
 
+FEWEST_PROBED = 10
+"""A probe needs at least this many vectors."""
+
 
 @dataclass(frozen=True)
 class Components:
-    """Principal components of centred vectors, largest first."""
+    """Principal components of centred vectors, largest first: as many as vectors or dimensions."""
 
     scores: Float[Tensor, "vector component"]
     directions: Float[Tensor, "component d_model"]
@@ -34,20 +39,22 @@ class Components:
 
     @property
     def effective_dimension(self) -> float:
-        """Participation ratio, 1 / sum of squared shares: n for n equally large components."""
-        return 1.0 / float((self.explained**2).sum())
+        """Participation ratio, 1 / sum of squared shares: n for n equally large components.
 
+        0 where all vectors are the same.
+        """
+        concentration = float((self.explained**2).sum())
+        return 1.0 / concentration if concentration else 0.0
 
-@dataclass(frozen=True)
-class Probe:
-    """A linear probe on held-out vectors, beside the same probe fitted to shuffled labels."""
+    def coordinates(self, count: int) -> pd.DataFrame:
+        """Scores along the first `count` components, a column each, named as `PC1 (42%)`.
 
-    score: float
-    """Accuracy for classes, R² for numbers."""
-    shuffled: float
-    """The same with labels shuffled before fitting: what the probe scores without any signal."""
-    kind: str
-    n_held_out: int
+        Components that are not there, as the second of one dimension, hold 0% and are 0.
+        """
+        missing = max(0, count - len(self.explained))
+        scores = np.pad(self.scores[:, :count].numpy(), ((0, 0), (0, missing)))
+        shares = np.pad(self.explained[:count].numpy(), (0, missing))
+        return pd.DataFrame(scores, columns=[f"PC{i + 1} ({s:.0%})" for i, s in enumerate(shares)])
 
 
 @dataclass(frozen=True)
@@ -84,34 +91,47 @@ def cosine_similarities(
     return unit(rows.double(), dim=-1) @ unit(columns.double(), dim=-1).T
 
 
-def probe(
-    vectors: Float[Tensor, "list d_model"],
-    labels: Int[Tensor, "list"] | Float[Tensor, "list"],
+def probe_table(
+    vectors: Mapping[str, Float[Tensor, "list d_model"]],
+    targets: Mapping[str, Shaped[Tensor, "list"]],
     seed: int,
-    numeric: bool = False,
-) -> Probe:
-    """Fit a linear probe to some lists and score it on others, with a shuffled-label control.
+) -> pd.DataFrame:
+    """Linear probes for each target at each place, scored on lists they were not fitted to.
 
-    Classes by logistic regression (accuracy), numbers by ridge regression (R²), both on
-    standardised vectors. Source: scikit-learn.
+    Whole-number targets are classes, found by logistic regression (accuracy); others are numbers,
+    found by ridge regression (R²); both on standardised vectors. `seed` decides which lists are
+    held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score when the
+    labels are shuffled before fitting: what the probe scores without any signal) and held_out
+    (how many lists it is scored on). Source: scikit-learn.
 
     Raises:
-        ValueError: when there are fewer than two different labels, or too few lists to hold out.
+        ValueError: when a target has fewer than two different labels, or there are fewer than
+            `FEWEST_PROBED` vectors.
     """
-    features, targets = vectors.double().numpy(), np.asarray(labels)
-    if len(np.unique(targets)) < 2:
-        raise ValueError("a probe needs at least two different labels")
-    if len(targets) < 10:
-        raise ValueError(f"a probe needs at least 10 vectors, got {len(targets)}")
-    shuffled = np.random.default_rng(seed).permutation(targets)
-    scores = []
-    for goal in (targets, shuffled):
-        parts = train_test_split(features, goal, test_size=HELD_OUT, random_state=seed)
-        fit_to, score_on, fit_labels, score_labels = parts
-        model = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
-        fitted = make_pipeline(StandardScaler(), model).fit(fit_to, fit_labels)
-        scores.append(float(fitted.score(score_on, score_labels)))
-    return Probe(scores[0], scores[1], "R²" if numeric else "accuracy", len(score_labels))
+    rows = []
+    for place, of_lists in vectors.items():
+        if len(of_lists) < FEWEST_PROBED:
+            raise ValueError(
+                f"a probe needs at least {FEWEST_PROBED} vectors, got {len(of_lists)} at {place}"
+            )
+        for target, labels in targets.items():
+            numeric = labels.is_floating_point()
+            goal = labels.numpy()
+            if len(np.unique(goal)) < 2:
+                raise ValueError(f"a probe needs at least two different labels, {target} has one")
+            regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
+            model = make_pipeline(StandardScaler(), regression)
+            shuffled = np.random.default_rng(seed).permutation(goal)
+            scores = []
+            for given in (goal, shuffled):
+                fit_to, held_out, fit_labels, held_out_labels = train_test_split(
+                    of_lists.double().numpy(), given, test_size=HELD_OUT, random_state=seed
+                )
+                scores.append(model.fit(fit_to, fit_labels).score(held_out, held_out_labels))
+            kind = "R²" if numeric else "accuracy"
+            rows.append((place, target, kind, *scores, len(held_out)))
+    columns = ["place", "target", "kind", "score", "shuffled", "held_out"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def reversal(
