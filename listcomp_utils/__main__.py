@@ -54,7 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument("--name", help="folder under artifacts/runs/sweeps (the grid's names)")
     sweep.add_argument("--notebook", metavar="03", help="run this notebook instead of training")
     sweep.add_argument("--jobs", type=int, help="processes, one thread each (one a core)")
-    sweep.add_argument("--stack-seeds", action="store_true", help="train seeds of a cell together")
     sweep.add_argument("--retry-failed", action="store_true", help="run failed cells again")
     sweep.add_argument("--keep-models", metavar="FOLDER", help="save the trained models there")
     sweep.add_argument("--backend", choices=["loky", "dask", "ray"], default="loky")
@@ -121,9 +120,12 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _sweep(options: argparse.Namespace) -> int:
-    from listcomp_utils.sweeps.command import sweep
+    from listcomp_utils.series.sweep import sweep
 
-    return sweep(options, _parameters(options))
+    names = ("name", "notebook", "jobs", "backend", "scheduler", "retry_failed", "keep_models")
+    return sweep(
+        options.grid, _parameters(options), **{name: getattr(options, name) for name in names}
+    )
 
 
 def _sync(options: argparse.Namespace) -> int:
