@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import einops
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
@@ -49,16 +50,14 @@ def score_terms(
     config = config_of(model)
     block, attention = model.blocks[layer], model.blocks[layer].attn
     names = (*contribution_names(config)[: layer + 2], "bias")
-    parts = seen.contributions[:, : layer + 2]
-    parts = _without_shift(block.ln1, config, parts, parts.sum(1))
+    parts = F.pad(seen.contributions[:, : layer + 2], (0, 0, 0, 0, 0, 1))
+    parts = _normalised(block.ln1, config, parts)
 
     def projected(weight: Tensor, bias: Tensor) -> Float[Tensor, "list part sequence head d_head"]:
         pattern = "list part pos d_model, head d_model d -> list part pos head d"
         out = einops.einsum(parts, weight.cpu(), pattern)
-        pattern = "d_model, head d_model d -> head d"
-        constant = einops.einsum(_shift(block.ln1, config), weight.cpu(), pattern)
-        constant = (constant + bias.cpu().reshape(config.n_heads, -1)).expand_as(out[:, :1])
-        return turned(model, torch.cat([out, constant], dim=1))
+        out[:, -1] += bias.cpu().reshape(config.n_heads, -1)
+        return turned(model, out)
 
     queries = projected(attention.W_Q, attention.b_Q)
     keys = projected(attention.W_K, attention.b_K)
@@ -88,7 +87,7 @@ def weight_tables(
     attention = model.blocks[layer].attn
     product = (attention.W_Q[head] @ attention.W_K[head].T).cpu() / config.d_head**0.5
     sides = {
-        name: _without_shift(model.blocks[layer].ln1, config, weight.cpu())
+        name: _centred(model.blocks[layer].ln1, config, weight.cpu())
         for name, weight in (("token", model.W_E), ("position", model.W_pos))
     }
     return {
@@ -133,40 +132,32 @@ def logit_attribution(
     embedded = seen.contributions[:, :2, places]
     biases = sum(block.attn.b_O for block in model.blocks).cpu().expand_as(embedded[:, :1])
     paths = torch.cat([embedded, moved.flatten(1, 2), biases], dim=1)
-    residual = seen.contributions[:, :, places].sum(1)
 
     right = seen.tokens[:, : config.list_len]
     unembedding, bias = model.W_U.cpu(), model.b_U.cpu()
     direction = unembedding.T[right] - unembedding[:, : config.n_digits].mean(1)
-    linear = _without_shift(model.ln_final, config, paths, residual)
-    out = einops.einsum(linear, direction, "list path place d, list place d -> list path place")
-    constant = einops.einsum(
-        _shift(model.ln_final, config), direction, "d, list place d -> list place"
-    )
-    out[:, -1] += constant + bias[right] - bias[: config.n_digits].mean()
+    paths = _normalised(model.ln_final, config, paths)
+    out = einops.einsum(paths, direction, "list path place d, list place d -> list path place")
+    out[:, -1] += bias[right] - bias[: config.n_digits].mean()
     return ("token", "position", *sources, "biases"), out
 
 
-def _without_shift(
-    norm: nn.Module,
-    config: Config,
-    parts: Float[Tensor, "... d_model"],
-    residual: Float[Tensor, "list sequence d_model"] | None = None,
+def _centred(
+    norm: nn.Module, config: Config, vectors: Float[Tensor, "... d_model"]
 ) -> Float[Tensor, "... d_model"]:
-    """What LayerNorm makes of parts of `residual`, but for its shift.
+    """LayerNorm but for its division and shift; `vectors` themselves without LayerNorm."""
+    if not config.layer_norm:
+        return vectors
+    return (vectors - vectors.mean(-1, keepdim=True)) * norm.weight.cpu()
 
-    Linear, so parts that add up still do. Without `residual` they are not divided by its scale;
-    without LayerNorm they stay as they are.
-    """
+
+def _normalised(
+    norm: nn.Module, config: Config, parts: Float[Tensor, "list part sequence d_model"]
+) -> Float[Tensor, "list part sequence d_model"]:
+    """LayerNorm of the sum of `parts`, split into what each makes of it; its shift in the last."""
     if not config.layer_norm:
         return parts
-    parts = parts - parts.mean(-1, keepdim=True)
-    if residual is not None:
-        scale = (residual.var(-1, unbiased=False, keepdim=True) + LAYER_NORM_EPSILON).sqrt()
-        parts = parts / scale[:, None]
-    return parts * norm.weight.cpu()
-
-
-def _shift(norm: nn.Module, config: Config) -> Float[Tensor, "d_model"]:
-    """What LayerNorm adds; zeros without LayerNorm."""
-    return norm.bias.cpu() if config.layer_norm else torch.zeros(config.d_model)
+    variance = parts.sum(1, keepdim=True).var(-1, unbiased=False, keepdim=True)
+    out = _centred(norm, config, parts) / (variance + LAYER_NORM_EPSILON).sqrt()
+    out[:, -1] += norm.bias.cpu()
+    return out

@@ -3,7 +3,7 @@
 vectors = run_all(model, lists).residuals[:, 1, config.sep_position]    # SEP after layer 0
 principal_components(vectors).explained[:3]
 probe_table({"SEP": vectors}, {"d1": lists[:, 0]}, seed=0)   # d1's score on held-out lists
-reversal(vectors, lists).explained[0]                        # (a, b) against (b, a)
+reversal(vectors, lists).components.explained[0]             # (a, b) against (b, a)
 """
 
 from __future__ import annotations
@@ -65,30 +65,26 @@ class Reversal:
     """Mean length of the difference."""
     distance_to_others: float
     """Mean length of the difference between random pairs of lists."""
-    explained: Float[Tensor, "component"]
-    """Share of the squared differences (not centred) along each of their principal directions."""
-    directions: Float[Tensor, "component d_model"]
+    components: Components
+    """Principal components of the differences, which are not centred."""
 
 
-def principal_components(vectors: Float[Tensor, "vector d_model"]) -> Components:
+def principal_components(
+    vectors: Float[Tensor, "vector d_model"], centred: bool = True
+) -> Components:
     """Principal components by singular value decomposition, in float64.
 
-    Signs are fixed: the largest entry of each direction is positive.
+    Signs are fixed: the largest entry of each direction is positive. Without `centred` the mean is
+    left in, and shares are of the squared length.
     """
-    centred = vectors.double() - vectors.double().mean(0)
-    _, values, directions = torch.linalg.svd(centred, full_matrices=False)
+    vectors = vectors.double()
+    if centred:
+        vectors = vectors - vectors.mean(0)
+    _, lengths, directions = torch.linalg.svd(vectors, full_matrices=False)
     largest = directions.abs().argmax(1, keepdim=True)
     directions = directions * directions.gather(1, largest).sign()
-    total = (values**2).sum().clamp_min(1e-300)
-    return Components(centred @ directions.T, directions, values**2 / total)
-
-
-def cosine_similarities(
-    rows: Float[Tensor, "row d_model"], columns: Float[Tensor, "column d_model"]
-) -> Float[Tensor, "row column"]:
-    """Cosine between every row and every column vector."""
-    unit = torch.nn.functional.normalize
-    return unit(rows.double(), dim=-1) @ unit(columns.double(), dim=-1).T
+    shares = lengths**2 / (lengths**2).sum().clamp_min(1e-300)
+    return Components(vectors @ directions.T, directions, shares)
 
 
 def probe_table(
@@ -100,38 +96,38 @@ def probe_table(
 
     Whole-number targets are classes, found by logistic regression (accuracy); others are numbers,
     found by ridge regression (R²); both on standardised vectors. `seed` decides which lists are
-    held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score when the
-    labels are shuffled before fitting: what the probe scores without any signal) and held_out
-    (how many lists it is scored on). Source: scikit-learn.
+    held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score of the same
+    probe with the labels shuffled first: what it finds without any signal) and held_out (how many
+    lists it is scored on). Source: scikit-learn.
 
     Raises:
         ValueError: when a target has fewer than two different labels, or there are fewer than
             `FEWEST_PROBED` vectors.
     """
-    rows = []
-    for place, of_lists in vectors.items():
-        if len(of_lists) < FEWEST_PROBED:
-            raise ValueError(
-                f"a probe needs at least {FEWEST_PROBED} vectors, got {len(of_lists)} at {place}"
-            )
-        for target, labels in targets.items():
-            numeric = labels.is_floating_point()
-            goal = labels.numpy()
-            if len(np.unique(goal)) < 2:
-                raise ValueError(f"a probe needs at least two different labels, {target} has one")
-            regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
-            model = make_pipeline(StandardScaler(), regression)
-            shuffled = np.random.default_rng(seed).permutation(goal)
-            scores = []
-            for given in (goal, shuffled):
-                fit_to, held_out, fit_labels, held_out_labels = train_test_split(
-                    of_lists.double().numpy(), given, test_size=HELD_OUT, random_state=seed
-                )
-                scores.append(model.fit(fit_to, fit_labels).score(held_out, held_out_labels))
-            kind = "R²" if numeric else "accuracy"
-            rows.append((place, target, kind, *scores, len(held_out)))
-    columns = ["place", "target", "kind", "score", "shuffled", "held_out"]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(
+        {"place": place, "target": target, **_probe(at_place, labels, seed)}
+        for place, at_place in vectors.items()
+        for target, labels in targets.items()
+    )
+
+
+def _probe(vectors: Tensor, labels: Tensor, seed: int) -> dict[str, str | float]:
+    features, goal = vectors.double().numpy(), labels.numpy()
+    if len(goal) < FEWEST_PROBED:
+        raise ValueError(f"a probe needs at least {FEWEST_PROBED} vectors, got {len(goal)}")
+    if len(np.unique(goal)) < 2:
+        raise ValueError("a probe needs at least two different labels")
+    numeric = labels.is_floating_point()
+    regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
+    model = make_pipeline(StandardScaler(), regression)
+    scores = []
+    for given in (goal, np.random.default_rng(seed).permutation(goal)):
+        fit_to, held_out, fit_labels, held_out_labels = train_test_split(
+            features, given, test_size=HELD_OUT, random_state=seed
+        )
+        scores.append(model.fit(fit_to, fit_labels).score(held_out, held_out_labels))
+    kind = "R²" if numeric else "accuracy"
+    return {"kind": kind, "score": scores[0], "shuffled": scores[1], "held_out": len(held_out)}
 
 
 def reversal(
@@ -152,15 +148,13 @@ def reversal(
         raise ValueError("no list here differs from its reverse")
     one, other = torch.tensor(pairs).T
     differences = (vectors[one] - vectors[other]).double()
-    _, values, directions = torch.linalg.svd(differences, full_matrices=False)
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(vectors), generator=generator)
     others = (vectors - vectors[shuffled]).double().norm(dim=1)
     return Reversal(
         distance=differences.norm(dim=1).mean().item(),
         distance_to_others=others[others > 0].mean().item(),
-        explained=values**2 / (values**2).sum().clamp_min(1e-300),
-        directions=directions,
+        components=principal_components(differences, centred=False),
     )
 
 
