@@ -86,10 +86,10 @@ def weight_tables(
         raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
     attention = model.blocks[layer].attn
     product = (attention.W_Q[head] @ attention.W_K[head].T).cpu() / config.d_head**0.5
-    sides = {
-        name: _centred(model.blocks[layer].ln1, config, weight.cpu())
-        for name, weight in (("token", model.W_E), ("position", model.W_pos))
-    }
+    sides = {"token": model.W_E.cpu(), "position": model.W_pos.cpu()}
+    if config.layer_norm:
+        gain = model.blocks[layer].ln1.weight.cpu()
+        sides = {name: (w - w.mean(-1, keepdim=True)) * gain for name, w in sides.items()}
     return {
         f"{one} by {other}": sides[one] @ product @ sides[other].T
         for one in sides
@@ -142,15 +142,6 @@ def logit_attribution(
     return ("token", "position", *sources, "biases"), out
 
 
-def _centred(
-    norm: nn.Module, config: Config, vectors: Float[Tensor, "... d_model"]
-) -> Float[Tensor, "... d_model"]:
-    """LayerNorm but for its division and shift; `vectors` themselves without LayerNorm."""
-    if not config.layer_norm:
-        return vectors
-    return (vectors - vectors.mean(-1, keepdim=True)) * norm.weight.cpu()
-
-
 def _normalised(
     norm: nn.Module, config: Config, parts: Float[Tensor, "list part sequence d_model"]
 ) -> Float[Tensor, "list part sequence d_model"]:
@@ -158,6 +149,7 @@ def _normalised(
     if not config.layer_norm:
         return parts
     variance = parts.sum(1, keepdim=True).var(-1, unbiased=False, keepdim=True)
-    out = _centred(norm, config, parts) / (variance + LAYER_NORM_EPSILON).sqrt()
+    centred = parts - parts.mean(-1, keepdim=True)
+    out = centred / (variance + LAYER_NORM_EPSILON).sqrt() * norm.weight.cpu()
     out[:, -1] += norm.bias.cpu()
     return out
