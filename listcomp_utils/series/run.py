@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from listcomp_utils.config import field_types
-from listcomp_utils.files import (
-    HEADLESS_VARIABLE,
-    REPORT_VARIABLE,
-    check_writable,
-    repository_dir,
-    runs_dir,
+from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, check_writable, runs_dir
+from listcomp_utils.series.checks import (
+    check_run,
+    check_run_name,
+    declared_parameters,
+    select_notebooks,
+    series_dir,
+    taken_parameters,
 )
-from listcomp_utils.notebook.parameters import OPTION_TYPES, make_config
-from listcomp_utils.values import ConfigError, check_names, coerce
+
+__all__ = ["check_run_name", "declared_parameters", "select_notebooks", "series_dir"]
 
 HEADLESS = {
     HEADLESS_VARIABLE: "1",
@@ -38,40 +38,6 @@ class NotebookRun:
     name: str
     path: Path
     error: str | None
-
-
-def series_dir() -> Path:
-    """The folder of the notebooks; raises ConfigError when the package runs without its clone."""
-    root = repository_dir()
-    if root is None:
-        raise ConfigError("the notebooks are not here: run this from a clone of the project")
-    return root / "notebooks"
-
-
-def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
-    """The `.ipynb` of the series, or those whose name starts with one of `only`.
-
-    Raises:
-        ConfigError: when an entry of `only` matches none.
-    """
-    notebooks = sorted(series_dir().glob("[0-9][0-9]_*.ipynb"))
-    names = [notebook.stem for notebook in notebooks]
-    for wanted in only:
-        if not any(name.startswith(wanted) for name in names):
-            raise ConfigError(
-                f"--only must start a notebook's name ({', '.join(names)}), got {wanted!r}"
-            )
-    return [n for n in notebooks if not only or n.stem.startswith(tuple(only))]
-
-
-def declared_parameters(notebook: Path) -> dict[str, dict[str, str]]:
-    """The parameters a notebook takes, each with its `default`, `inferred_type_name` and `help`.
-
-    The default is source text, as papermill's `inspect_notebook` gives it.
-    """
-    import papermill
-
-    return papermill.inspect_notebook(str(notebook))
 
 
 def execute_notebook(
@@ -105,23 +71,6 @@ def execute_notebook(
     return None
 
 
-def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str) -> None:
-    """Raise ConfigError for a parameter no notebook takes, a wrong value, or an odd run name."""
-    check_run_name(name)
-    known = {parameter for notebook in notebooks for parameter in declared_parameters(notebook)}
-    check_names(parameters, sorted(known), "parameter")
-    make_config({k: v for k, v in parameters.items() if k == "preset" or k in field_types()})
-    for option, kind in OPTION_TYPES.items():
-        if option in parameters:
-            coerce(option, parameters[option], kind)
-
-
-def check_run_name(name: str) -> None:
-    """Raise ConfigError for a name that cannot be a folder's."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ConfigError(f"name must be letters, digits, '.', '_' and '-', got {name!r}")
-
-
 def run_series(
     parameters: Mapping[str, Any], name: str = "latest", only: Sequence[str] = ()
 ) -> int:
@@ -144,7 +93,7 @@ def run_series(
         for number, notebook in enumerate(notebooks, start=1):
             left = len(notebooks) - number
             print(f"[{number}/{len(notebooks)}] {notebook.stem} ({left} left after it)", flush=True)
-            declared = declared_parameters(notebook)
+            declared = taken_parameters(notebook)
             output = work / notebook.name
             given = {name: value for name, value in parameters.items() if name in declared}
             error = execute_notebook(notebook, output, given)
