@@ -15,7 +15,7 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 
 _MODULE_OF = {
     "Config": "config",
-    "ConfigError": "values",
+    "ConfigError": "config",
     "all_lists": "task",
     "check_lists": "task",
     "input_tokens": "task",

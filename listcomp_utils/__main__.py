@@ -10,9 +10,8 @@ from typing import Any
 
 import yaml
 
-from listcomp_utils.config import field_types
+from listcomp_utils.config import ConfigError, check_names, field_types
 from listcomp_utils.series.table_commands import add_table_commands
-from listcomp_utils.values import ConfigError, check_names
 
 
 def main(arguments: list[str] | None = None) -> int:

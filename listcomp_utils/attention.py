@@ -15,10 +15,9 @@ from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import Activations, turned
 from listcomp_utils.model import config_of, device_of
-from listcomp_utils.values import ConfigError
 
 
 def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:

@@ -23,13 +23,12 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_checkpoint
 
-from listcomp_utils.config import ARCHITECTURE_FIELDS, Config
+from listcomp_utils.config import ARCHITECTURE_FIELDS, Config, ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
 from listcomp_utils.model import config_of, frozen_weights, make_model
 from listcomp_utils.training.history import History
 from listcomp_utils.training.loop import train
 from listcomp_utils.training.progress import Progress
-from listcomp_utils.values import ConfigError
 
 FORMAT = "listcomp_utils 1"
 

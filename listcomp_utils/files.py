@@ -6,7 +6,7 @@ import os
 import tempfile
 from pathlib import Path
 
-from listcomp_utils.values import ConfigError
+from listcomp_utils.config import ConfigError
 
 RUNS_VARIABLE = "LISTCOMP_RUNS"
 """Environment variable that names another folder for what runs make."""

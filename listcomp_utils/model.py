@@ -6,9 +6,9 @@ logits = model(tokens)                         # (list, sequence, vocabulary)
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import nn
 from transformer_lens.config import TransformerBridgeConfig
@@ -16,22 +16,13 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_from_module
 from transformer_lens.model_bridge.sources.native import NativeModel, initialize_native_model
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
-from listcomp_utils.values import ConfigError
 
 CONFIG_ATTRIBUTE = "listcomp_config"
 
-
-@dataclass(frozen=True)
-class ParameterRow:
-    """One weight of the model: its name, shape, size and whether training changes it."""
-
-    name: str
-    shape: tuple[int, ...]
-    size: int
-    trained: bool
-    note: str
+LAYER_NORM_EPSILON = 1e-5
+"""TransformerLens' default, which this project's models use."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -141,16 +132,19 @@ def frozen_weights(config: Config) -> dict[str, str]:
     return frozen
 
 
-def parameter_table(model: TransformerBridge) -> list[ParameterRow]:
-    """Every weight in order, with its frozen value where it has one."""
+def parameter_table(model: TransformerBridge) -> pd.DataFrame:
+    """Every weight in order: its name, shape, numbers, whether it is trained, and a note if not."""
     frozen = frozen_weights(config_of(model))
-    rows = []
-    for name, weight in model.state_dict().items():
-        note = f"frozen: {frozen[name]}" if name in frozen else "trained"
-        rows.append(
-            ParameterRow(name, tuple(weight.shape), weight.numel(), name not in frozen, note)
-        )
-    return rows
+    weights = model.state_dict()
+    return pd.DataFrame(
+        {
+            "weight": list(weights),
+            "shape": [" × ".join(map(str, weight.shape)) for weight in weights.values()],
+            "numbers": [weight.numel() for weight in weights.values()],
+            "trained": [name not in frozen for name in weights],
+            "note": [f"frozen: {frozen[name]}" if name in frozen else "" for name in weights],
+        }
+    )
 
 
 def _install_mask(attention: Any, allowed: torch.Tensor) -> None:

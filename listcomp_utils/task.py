@@ -11,7 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal, get_args
 
+import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -27,8 +29,9 @@ MAX_ENUMERATED = 1_000_000
 HELD_OUT_SAMPLE = 10_000
 """Held-out lists drawn when the lists are too many to enumerate."""
 
-HELD_OUT_STREAM = 2**40
-"""Offset of the seed of sampled held-out lists, so that no training stream starts like them."""
+
+Stream = Literal["sample", "held out", "watched"]
+"""What lists are drawn for: to look at, to be scored and never trained on, to watch a training."""
 
 
 class ListError(ValueError):
@@ -63,10 +66,16 @@ def all_lists(config: Config) -> Int[Tensor, "list position"]:
     return torch.cartesian_prod(*[digits] * config.list_len).reshape(-1, config.list_len)
 
 
-def sample_lists(config: Config, count: int, seed: int) -> Int[Tensor, "list position"]:
-    """`count` lists drawn uniformly with replacement from a generator of its own."""
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randint(config.n_digits, (count, config.list_len), generator=generator)
+def sample_lists(
+    config: Config, count: int, seed: int, stream: Stream = "sample"
+) -> Int[Tensor, "list position"]:
+    """`count` lists drawn uniformly with replacement.
+
+    Each stream and seed has numbers of its own (NumPy's `SeedSequence`), none of them those that
+    PyTorch draws a training's batches from.
+    """
+    drawn = np.random.default_rng([get_args(Stream).index(stream), seed])
+    return torch.from_numpy(drawn.integers(config.n_digits, size=(count, config.list_len)))
 
 
 def lists_to_score(config: Config, most: int, seed: int = 0) -> Int[Tensor, "list position"]:
@@ -83,8 +92,8 @@ def split_lists(config: Config) -> ListSplit:
     `torch.randperm(10000)`, 8,000 to train on and 2,000 held out.
     """
     if not can_enumerate(config):
-        held_out_seed = HELD_OUT_STREAM + config.split_seed
-        return ListSplit(None, sample_lists(config, HELD_OUT_SAMPLE, held_out_seed))
+        held_out = sample_lists(config, HELD_OUT_SAMPLE, config.split_seed, "held out")
+        return ListSplit(None, held_out)
     generator = torch.Generator().manual_seed(config.split_seed)
     order = torch.randperm(config.n_lists, generator=generator)
     lists = all_lists(config)[order]

@@ -70,9 +70,8 @@ surrogate_steps: int = 1500  # steps of its fit
 # %%
 from listcomp_utils.circuit.formula import check_architecture
 from listcomp_utils.circuit.order_axis import check_pairs
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
-from listcomp_utils.values import ConfigError
 
 config, options = read_parameters(
     globals(), random_directions=int, surrogate_seeds=int, surrogate_steps=int

@@ -86,7 +86,7 @@ import torch
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import separator
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
@@ -108,7 +108,6 @@ from listcomp_utils.scaling.tables import (
 from listcomp_utils.sweeps.grid import config_cells
 from listcomp_utils.sweeps.run import run_cells, sweep_folder
 from listcomp_utils.task import all_lists, split_lists
-from listcomp_utils.values import ConfigError
 
 
 def mean_of(values):

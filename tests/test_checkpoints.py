@@ -24,13 +24,12 @@ from listcomp_utils.checkpoints import (
     load_or_train,
     save_model,
 )
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import shipped_dir
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import input_tokens, sample_lists, split_lists
 from listcomp_utils.training.history import History
-from listcomp_utils.values import ConfigError
 
 QUICK = Config(steps=4, eval_every=2)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError, coerce
 from listcomp_utils.notebook.parameters import make_config
-from listcomp_utils.values import ConfigError, coerce
 
 
 def test_presets_are_the_two_published_models():
@@ -46,14 +45,20 @@ def test_positions_and_labels():
         (dict(loss_on="some"), "loss_on must be one of"),
         (dict(device="tpu"), "device must be 'auto', 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),
         (dict(device="mps"), "silently wrong"),
-        (dict(embed_scale=0), "embed_scale must be a finite number above 0, got 0"),
+        (dict(embed_scale=0), "embed_scale must be above 0.0, got 0"),
         (dict(positions="sine"), "positions must be one of ['learned', 'none', 'rotary']"),
         (dict(positions="rotary", d_model=6, n_heads=2), "even d_model / n_heads, got 6 / 2"),
-        (dict(lr=0), "lr must be a finite number above 0, got 0"),
+        (dict(lr=0), "lr must be above 0.0, got 0"),
         (dict(lr="nan"), "lr must be"),
-        (dict(train_fraction=0), "train_fraction must be in (0, 1]"),
+        (dict(train_fraction=0), "train_fraction must be above 0.0, got 0"),
         (dict(train_fraction=0.001), "leaves none to train"),
-        (dict(weight_decay=-1), "weight_decay must be 0 or more"),
+        (dict(weight_decay=-1), "weight_decay must be at least 0.0, got -1"),
+        (dict(lr="inf"), "lr must be a finite number, got 'inf'"),
+        (dict(list_len=400), "list_len must be at most 64, got 400"),
+        (dict(list_len=30_000_000), "list_len must be at most 64"),
+        (dict(seed=2**32), "seed must be below 2147483648, got 4294967296"),
+        (dict(split_seed=2**31), "split_seed must be below 2147483648"),
+        (dict(n_digits=10**6, d_model=8192), "16,920,928,256 weights, at most 100,000,000"),
         (dict(layer_norm="yes"), "layer_norm must be true or false, got 'yes'"),
     ],
 )
@@ -83,7 +88,7 @@ def test_text_is_read_as_what_it_means():
 def test_round_trip_and_frozen():
     config = Config.preset("study", list_len=3)
     assert Config.from_dict(config.to_dict()) == config
-    with pytest.raises(dataclasses.FrozenInstanceError):
+    with pytest.raises(ValueError, match="frozen"):
         config.list_len = 4
     with pytest.raises(ConfigError, match="unknown field"):
         Config.from_dict({"list_length": 2})
@@ -116,6 +121,19 @@ def test_slugs_tell_every_difference_but_the_device():
     slugs |= {base.replace(**change).slug for change in changes}
     assert len(slugs) == len(changes) + 1
     assert "-none-seed0" in base.replace(positions="none").slug
+
+
+def test_a_minus_before_zero_makes_no_other_model():
+    assert Config(weight_decay=-0.0).slug == Config(weight_decay=0.0).slug
+
+
+def test_the_largest_tasks_are_checked_at_once():
+    """64 digits of a million: 10^384 lists, more than a float holds."""
+    assert Config(list_len=64, n_digits=1_000_000, d_model=2).n_lists == 10**384
+
+
+def test_whole_numbers_of_other_libraries_are_read():
+    assert Config(list_len=np.int64(3), lr=np.float32(0.5)) == Config(list_len=3, lr=0.5)
 
 
 def test_the_shipped_checkpoints_names_stay():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from listcomp_utils.attention import score_terms, scores
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import logits_with, run_all
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import (
@@ -20,7 +20,6 @@ from listcomp_utils.model import (
     resolve_device,
 )
 from listcomp_utils.task import input_tokens, sample_lists
-from listcomp_utils.values import ConfigError
 
 FLAGS = ["layer_norm", "bias", "learn_w_v", "learn_w_o"]
 

@@ -27,8 +27,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights, check_architecture
-from listcomp_utils.config import Config
-from listcomp_utils.values import ConfigError
+from listcomp_utils.config import Config, ConfigError
 
 ROUNDING = 1e-9
 """A margin counts when above this times the largest logit's scale; float64 errs by far less."""

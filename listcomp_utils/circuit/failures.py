@@ -22,8 +22,7 @@ from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.circuit.order_axis import margins, order_axis
-from listcomp_utils.config import Config
-from listcomp_utils.values import ConfigError
+from listcomp_utils.config import Config, ConfigError
 
 Model = tuple[Config, Weights, Tensor]
 """A config, its weights and the lists to look at, of which those with a = b are left out."""

@@ -26,11 +26,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import config_of
 from listcomp_utils.task import input_tokens
-from listcomp_utils.values import ConfigError
 
 NEEDED = {
     "layer_norm": False,

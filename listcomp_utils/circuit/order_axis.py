@@ -21,8 +21,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights, check_architecture, run
-from listcomp_utils.config import Config
-from listcomp_utils.values import ConfigError
+from listcomp_utils.config import Config, ConfigError
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""

@@ -25,9 +25,8 @@ from scipy import stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError, check_names, coerce
 from listcomp_utils.task import check_lists
-from listcomp_utils.values import ConfigError, check_names, coerce
 
 INITIAL: dict[str, float] = {
     "offset": 0.0,

@@ -20,7 +20,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from listcomp_utils.values import ConfigError, coerce
+from listcomp_utils.config import ConfigError, coerce
 
 SEED_STREAM = 2**31
 """Added to seeds, which are below it: an SAE must not start from the numbers that the weights of a

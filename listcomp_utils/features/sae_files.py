@@ -17,9 +17,9 @@ import safetensors
 import safetensors.torch
 import torch
 
+from listcomp_utils.config import ConfigError
 from listcomp_utils.features.sae import SAE, WEIGHTS, SAEConfig, SAEError
 from listcomp_utils.files import check_writable, write_atomically
-from listcomp_utils.values import ConfigError
 
 FORMAT = "listcomp_utils sae 1"
 

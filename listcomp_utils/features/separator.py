@@ -24,13 +24,12 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.circuit.formula import Weights, weights_of
 from listcomp_utils.circuit.order_axis import Separator, check_pairs, compose, read_out
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import Accuracy, score
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.representation import principal_components
 from listcomp_utils.task import all_lists, split_lists
-from listcomp_utils.values import ConfigError
 
 Code = Literal["digits", "places", "pairs"]
 

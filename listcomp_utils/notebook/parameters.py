@@ -10,14 +10,20 @@ from __future__ import annotations
 
 import ast
 import sys
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from listcomp_utils.config import Config, ConfigError, check_names, coerce
+from listcomp_utils.config import (
+    Config,
+    ConfigError,
+    Settings,
+    check_names,
+    coerce,
+    field_types,
+)
 
 PARAMETERS_CELL = ("# Parameters: ", "preset: str = ")
 """How the cell that holds a notebook's parameters starts."""
@@ -26,10 +32,10 @@ Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Lists = Annotated[int, Field(ge=10, le=1_000_000)]
 
 
-class Options(BaseModel):
+class Options(Settings):
     """What notebooks take beside `preset` and the fields of `Config`; each takes some of these."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(frozen=False)
 
     retrain: bool = Field(False, description="train again even when this very model is saved")
     drive_dir: str | None = Field(None, description="on Colab: keep models in this Drive folder")
@@ -61,11 +67,11 @@ class Options(BaseModel):
     @model_validator(mode="after")
     def _latents_suffice(self) -> Self:
         if self.k is not None and self.d_sae is not None and self.k > self.d_sae:
-            raise ValueError(f"k must be at most d_sae {self.d_sae}, got {self.k}")
+            raise ConfigError(f"k must be at most d_sae {self.d_sae}, got {self.k}")
         return self
 
 
-CONFIG_NAMES = ("preset", *Config().to_dict())
+CONFIG_NAMES = ("preset", *Config.model_fields)
 """Parameters that every notebook takes."""
 
 
@@ -88,32 +94,18 @@ def read_parameters(namespace: Mapping[str, Any], **_: Any) -> tuple[Config, Opt
         known = [*CONFIG_NAMES, *(name for name in Options.model_fields if name in own)]
     check_names(given, known, "parameter")
     options = {name: value for name, value in given.items() if name not in CONFIG_NAMES}
-    return make_config({k: v for k, v in given.items() if k in CONFIG_NAMES}), make_options(options)
+    return make_config({k: v for k, v in given.items() if k in CONFIG_NAMES}), Options(**options)
 
 
 def make_config(values: Mapping[str, Any]) -> Config:
     """A config from `preset` and fields given as text or values; None keeps the preset's value."""
-    kinds = typing.get_type_hints(Config)
     fields = {
-        name: coerce(name, value, kinds[name] | None)
+        name: coerce(name, value, field_types()[name] | None)
         for name, value in values.items()
         if name != "preset"
     }
     preset = coerce("preset", values.get("preset", "seed"), str)
     return Config.preset(preset, **{k: v for k, v in fields.items() if v is not None})
-
-
-def make_options(values: Mapping[str, Any]) -> Options:
-    """Options from text or values; raises ConfigError naming one that is wrong."""
-    kinds = typing.get_type_hints(Options)
-    try:
-        return Options(**{name: coerce(name, value, kinds[name]) for name, value in values.items()})
-    except ValidationError as failure:
-        error = failure.errors()[0]
-        if "error" in (context := error.get("ctx", {})):
-            raise ConfigError(str(context["error"])) from None
-        bound = f"at least {context['ge']}" if "ge" in context else f"at most {context['le']:,}"
-        raise ConfigError(f"{error['loc'][0]} must be {bound}, got {error['input']}") from None
 
 
 def is_established(config: Config) -> bool:

@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from listcomp_utils.ablation.edges import knock_out
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.hooks import score_with
 from listcomp_utils.mask import build_mask, edge_label, edges
@@ -39,7 +39,6 @@ from listcomp_utils.training.fast_gradients import (
 from listcomp_utils.training.loop import train_many
 from listcomp_utils.training.progress import Progress
 from listcomp_utils.training.stacks import ModelStack
-from listcomp_utils.values import ConfigError
 
 FILE = "dynamics.json"
 

@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from listcomp_utils.config import check_names
 from listcomp_utils.sweeps.grid import Cell, config_cells
-from listcomp_utils.values import check_names
 
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""

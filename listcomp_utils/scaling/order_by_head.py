@@ -19,12 +19,11 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import logits_with, replace_at, run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.task import lists_to_score
 from listcomp_utils.training.loop import TrainResult
-from listcomp_utils.values import ConfigError
 
 MOST_LISTS = 10_000
 """Lists that are measured at most."""

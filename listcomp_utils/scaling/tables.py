@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.scaling.averaging import measure_recipe, train_averaged
 from listcomp_utils.scaling.grids import ENOUGH, FLAGS, check_grid, grid_cells
@@ -28,7 +28,6 @@ from listcomp_utils.scaling.order_by_head import measure_order
 from listcomp_utils.sweeps.grid import Cell
 from listcomp_utils.sweeps.records import RECORDS, read_records
 from listcomp_utils.sweeps.run import Progress, run_cells, sweep_folder
-from listcomp_utils.values import ConfigError
 
 
 @dataclass(frozen=True)

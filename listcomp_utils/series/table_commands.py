@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from listcomp_utils.values import ConfigError
+from listcomp_utils.config import ConfigError
 
 
 def add_table_commands(commands: argparse._SubParsersAction) -> None:

@@ -17,10 +17,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from listcomp_utils.config import Config, field_types
+from listcomp_utils.config import Config, ConfigError, check_names, coerce, field_types
 from listcomp_utils.notebook.parameters import OPTION_TYPES, check_lowest, example_list, make_config
 from listcomp_utils.series.run import declared_parameters, select_notebooks
-from listcomp_utils.values import ConfigError, check_names, coerce
 
 MOST_CELLS = 10_000
 """Cells of one grid at most: more are a slip of the keyboard."""

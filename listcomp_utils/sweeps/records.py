@@ -20,10 +20,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import check_writable
 from listcomp_utils.sweeps.grid import Cell
-from listcomp_utils.values import ConfigError
 
 RECORDS = "runs.jsonl"
 """File of the records in the folder of a sweep."""

@@ -23,14 +23,13 @@ from typing import Any, Literal
 import joblib
 from tqdm import tqdm
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import HEADLESS_VARIABLE, check_writable, runs_dir
 from listcomp_utils.sweeps.cells import Outcome, Work, run_unit, train_group
 from listcomp_utils.sweeps.grid import Cell, config_cells, notebook_cells
 from listcomp_utils.sweeps.records import open_records
 from listcomp_utils.sweeps.table import Row, summary_rows, table_row, write_table
 from listcomp_utils.sweeps.workers import Backend, open_workers, results_of
-from listcomp_utils.values import ConfigError
 
 Progress = Literal["auto", "bar", "lines", "none"]
 

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import joblib
 
+from listcomp_utils.config import ConfigError
 from listcomp_utils.sweeps.cells import watch_parent
-from listcomp_utils.values import ConfigError
 
 Backend = Literal["loky", "dask", "ray"]
 

@@ -1,22 +1,21 @@
-"""The outputs' logits without what no output reads: for training architectures beside the study's.
+"""The outputs' logits under masked decoding, without what no output reads: made for training.
 
-    forward = LeanForward(config, make_native_model(config))
-    forward(dict(model.named_parameters()), lists)         # (list, output, vocabulary)
+    forward = LeanForward(model)                           # a native model, of any architecture
+    forward(dict(model.named_parameters()), lists)         # (output, list, vocabulary)
 
-With masked decoding most of a forward pass is spent on positions that nothing reads. Two short
-ways, each equal to the native model up to rounding:
+Most of a forward pass is spent on positions that nothing reads. Here each layer computes the
+positions that a later one reads: SEP and the digits where SEP still gathers, the outputs from layer
+1 on; and what is alike in all lists is computed once. Queries meet the residual stream through
+W_Q W_K^T, so that keys are never made, and values are mixed before W_V. Deep models with one head,
+no LayerNorm, no bias and W_V = W_O = I are run on the mixtures of `circuit.formula` in place of
+residual vectors: how much of each input a position holds, 2 list_len + 1 numbers for d_model.
 
-- two layers, anything else: layer 0 has one query, SEP, and its keys and values are those of a
-  digit at a place, a table as large as the alphabet; layer 1 has the outputs' queries only.
-- one head, no LayerNorm, no bias and W_V = W_O = I, any number of layers: the mixtures of
-  `circuit`, with every product of two inputs looked up in a table.
-
-Everything is differentiable and works under `torch.func.vmap`.
+Equal to the native model up to rounding, differentiable, and fit for `torch.func.vmap`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -26,145 +25,187 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import Config
 from listcomp_utils.mask import build_mask
-from listcomp_utils.model import device_of
+from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
-LAYER_NORM_EPSILON = 1e-5
-"""TransformerLens' default, which this project's models use."""
+Weights = Mapping[str, Tensor]
+"""Weights under the native model's names."""
 
 
 def has_lean_forward(config: Config) -> bool:
-    """Whether `LeanForward` computes this architecture."""
-    if config.decoding != "masked" or config.loss_on != "outputs":
-        return False
-    return config.n_layers == 2 or _is_mixture(config)
-
-
-def _is_mixture(config: Config) -> bool:
-    changed = config.layer_norm or config.bias or config.learn_w_v or config.learn_w_o
-    return config.n_heads == 1 and config.positions != "rotary" and not changed
+    """Whether `LeanForward` computes what training this config needs: masked, loss on outputs."""
+    return config.decoding == "masked" and config.loss_on == "outputs"
 
 
 class LeanForward:
-    """The outputs' logits of one config, from any weights under the native model's names."""
+    """The outputs' logits of one architecture, from any weights.
 
-    def __init__(self, config: Config, model: NativeModel) -> None:
-        self.config = config
-        device, n = device_of(model), config.list_len
+    Vectors are (place, list, d_model); a list dimension of 1 is alike in all lists.
+    """
+
+    def __init__(self, model: NativeModel) -> None:
+        self.config = config = config_of(model)
+        n, device = config.list_len, device_of(model)
+        blocked = ~build_mask(config).to(device)[:, :, None, :, None]
+        # Digits and SEP look at digits in every layer; outputs at SEP and outputs from layer 1 on.
+        self._closed = {"gather": blocked[0, : n + 1, :, :n], "write": blocked[-1, n + 1 :, :, n:]}
         self._angles = None
         if model.rotary is not None:
             self._angles = (model.rotary.cos_cached, model.rotary.sin_cached)
-        # Output o_i may look at SEP (column 0) and at o_j for j < i (column 1 + j).
-        self._blocked = ~torch.ones(n, 1 + n, dtype=torch.bool, device=device).tril()
-        self._offsets = torch.arange(n, device=device) * config.n_digits
-        self._others = torch.arange(1 + n, device=device) + n * config.n_digits
-        self._closed = ~build_mask(config).to(device)
-        self._itself = torch.eye(config.seq_len, device=device)
+        plain = config.n_heads == 1 and config.positions != "rotary"
+        changed = config.layer_norm or config.bias or config.learn_w_v or config.learn_w_o
+        self._on_mixtures = plain and not changed and config.n_layers > 2
+        self._mixtures = torch.eye(config.seq_len, device=device)[:, None]
+        self._row_of_digit = torch.arange(n, device=device) * config.n_digits
+        self._row_of_other = torch.arange(n + 1, device=device) + n * config.n_digits
 
     def __call__(
-        self, weights: Mapping[str, Tensor], lists: Int[Tensor, "list position"]
-    ) -> Float[Tensor, "list output vocabulary"]:
-        """The logits at each output."""
-        if _is_mixture(self.config):
-            return self._mixed(weights, lists)
-        return self._two_layers(weights, lists)
-
-    def _two_layers(self, w: Mapping[str, Tensor], lists: Tensor) -> Tensor:
-        held, x_sep, x_out = self._inputs(w)
-        n, scale = self.config.list_len, self.config.d_head**-0.5
-        # Layer 0: SEP looks at the digits; the outputs look at nothing.
-        keyed = self._normed(w, held, "layers.0.ln1")
-        query = self._heads(w, self._normed(w, x_sep, "layers.0.ln1"), 0, "q", [n])[0]
-        keys = self._heads(w, keyed.transpose(0, 1), 0, "k", range(n)).transpose(0, 1)
-        table = torch.einsum("hd,pthd->pth", query, keys).flatten(0, 1) * scale
-        rows = lists + self._offsets
-        alpha = _rows(table, rows).softmax(1)
-        values = _rows(self._applied(w, keyed, 0, "v").flatten(0, 1), rows)
-        mixed = (alpha[..., None] * values.unflatten(-1, (self.config.n_heads, -1))).sum(1)
-        separator = x_sep + self._applied(w, mixed.flatten(-2), 0, "o")
-        out = x_out + w["layers.0.attn.o.bias"]
-        # Layer 1: the outputs look at SEP and at the outputs before them.
-        places = range(n + 1, 2 * n + 1)
-        sep, outs = (self._normed(w, x, "layers.1.ln1") for x in (separator, out))
-        queries = self._heads(w, outs, 1, "q", places)
-        at_sep = torch.einsum(
-            "ihd,bhd->bih", queries, self._heads(w, sep[:, None], 1, "k", [n])[:, 0]
-        )
-        at_out = torch.einsum("ihd,jhd->ijh", queries, self._heads(w, outs, 1, "k", places))
-        at_out = at_out.expand(len(lists), -1, -1, -1)
-        scores = torch.cat([at_sep[:, :, None], at_out], 2) * scale
-        beta = scores.masked_fill(self._blocked[..., None], -torch.inf).softmax(2)
-        value, others = (
-            self._applied(w, x, 1, "v").unflatten(-1, (self.config.n_heads, -1))
-            for x in (sep, outs)
-        )
-        moved = beta[:, :, 0, :, None] * value[:, None]
-        moved = moved + torch.einsum("bijh,jhd->bihd", beta[:, :, 1:], others)
-        final = out + self._applied(w, moved.flatten(-2), 1, "o")
-        return F.linear(self._normed(w, final, "ln_out"), w["head.weight"], w.get("head.bias"))
-
-    def _mixed(self, w: Mapping[str, Tensor], lists: Tensor) -> Tensor:
-        held, x_sep, x_out = self._inputs(w)
-        inputs = torch.cat([held.flatten(0, 1), x_sep, x_out])
-        others = self._others.expand(len(lists), -1)
-        rows = torch.cat([lists + self._offsets, others], 1)
-        first, last = self.config.output_positions.start, self.config.n_layers - 1
-        mixture = self._itself.to(inputs).expand(len(lists), -1, -1)
-        for layer in range(self.config.n_layers):
-            query, key = (
-                F.linear(inputs, w[f"layers.{layer}.attn.{part}.weight"]) for part in "qk"
-            )
-            table = query @ key.T * self.config.d_head**-0.5
-            products = _rows(table.flatten(), rows[:, :, None] * len(inputs) + rows[:, None])
-            # No later layer reads the digits and SEP after the last one.
-            asking = slice(first if layer == last else 0, None)
-            scores = mixture[:, asking] @ products @ mixture.mT if layer else products[:, asking]
-            closed = self._closed[layer, asking]
-            pattern = scores.masked_fill(closed, torch.finfo(scores.dtype).min).softmax(-1)
-            # The smallest number and not -inf, which would give an empty row no gradient but NaN.
-            pattern = pattern.masked_fill(closed, 0.0)
-            mixture = mixture[:, asking] + pattern @ mixture
-        unembedded = F.linear(inputs, w["head.weight"])
-        return mixture @ _rows(unembedded, rows)
-
-    def _inputs(self, w: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """What a digit at a place, SEP and the outputs hold before layer 0."""
-        config, embed = self.config, w["tok_embed.weight"]
-        n, places = config.list_len, w.get("pos.weight")
+        self, w: Weights, lists: Int[Tensor, "list position"]
+    ) -> Float[Tensor, "output list vocabulary"]:
+        """The logits at each output, outputs first."""
+        n, last = self.config.list_len, self.config.n_layers - 1
+        tokens, places = w["tok_embed.weight"], w.get("pos.weight")
         if places is None:
-            places = embed.new_zeros(config.seq_len, config.d_model)
-        held = embed[: config.n_digits] + places[:n, None]
-        return (
-            held,
-            embed[config.sep_id] + places[n : n + 1],
-            embed[config.mask_id] + places[n + 1 :],
-        )
+            places = tokens.new_zeros(self.config.seq_len, self.config.d_model)
+        sep = (tokens[self.config.sep_id] + places[n]).expand(1, 1, -1)
+        outs = (tokens[self.config.mask_id] + places[n + 1 :])[:, None]
+        forms: list[Tensor | None] = [None] * self.config.n_layers
+        if self._on_mixtures:
+            alphabet = (tokens[: self.config.n_digits] + places[:n, None]).flatten(0, 1)
+            inputs = torch.cat([alphabet, sep[0], outs[:, 0]])
+            rows = torch.cat(
+                [lists + self._row_of_digit, self._row_of_other.expand(len(lists), -1)], 1
+            )
+            forms = [self._products(w, layer, inputs, rows) for layer in range(last + 1)]
+            mixtures = self._mixtures.to(inputs)
+            digits, sep, outs = mixtures.split([n, 1, n])
+            digits = digits.expand(-1, len(lists), -1)
+        else:
+            digits = F.embedding(lists.T, tokens) + places[:n, None]
+        for layer, form in enumerate(forms):
+            d, s, o = (self._normed(w, x, f"layers.{layer}.ln1") for x in (digits, sep, outs))
+            if layer:
+                outs = outs + self._moved(w, layer, o, [s, o], "write", form)
+            elif self.config.bias:
+                outs = outs + w["layers.0.attn.o.bias"]
+            if layer < last - 1:
+                both = torch.cat([d, s.expand(1, len(lists), -1)])
+                moved = self._moved(w, layer, both, [d], "gather", form)
+                digits, sep = digits + moved[:n], sep + moved[n:]
+            elif layer < last:
+                sep = sep + self._moved(w, layer, s, [d], "", form)
+        if self._on_mixtures:
+            unembedded = F.linear(inputs, w["head.weight"])
+            return (outs.transpose(0, 1) @ _rows(unembedded, rows)).transpose(0, 1)
+        outs = self._normed(w, outs, "ln_out").expand(-1, len(lists), -1)
+        return F.linear(outs, w["head.weight"], w.get("head.bias"))
 
-    def _normed(self, w: Mapping[str, Tensor], x: Tensor, name: str) -> Tensor:
+    def _products(self, w: Weights, layer: int, inputs: Tensor, rows: Tensor) -> Tensor:
+        """The scores between the inputs of each list (list, place, place), looked up in a table."""
+        (table,) = self._meet(w, layer, inputs).unbind(1)
+        pairs = rows[:, :, None] * len(inputs) + rows[:, None]
+        return _rows((table @ inputs.T).flatten(), pairs)
+
+    def _meet(self, w: Weights, layer: int, queries: Float[Tensor, "row d_model"]) -> Tensor:
+        """Queries times W_Q W_K^T of each head (row, head, d_model): what meets residual vectors.
+
+        A key bias adds the same to all scores of a query and is left out.
+        """
+        name, heads = f"layers.{layer}.attn", self.config.n_heads
+        w_q, w_k = (w[f"{name}.{part}.weight"].unflatten(0, (heads, -1)) for part in "qk")
+        met = [torch.linalg.multi_dot([queries, q.T, k]) for q, k in zip(w_q, w_k, strict=True)]
+        if self.config.bias:
+            shift = w[f"{name}.q.bias"].unflatten(0, (heads, -1))
+            met = [x + b @ k for x, b, k in zip(met, shift, w_k, strict=True)]
+        return torch.stack(met, 1) * self.config.d_head**-0.5
+
+    def _moved(
+        self,
+        w: Weights,
+        layer: int,
+        queries: Float[Tensor, "query #list d_model"],
+        sources: Sequence[Float[Tensor, "_ #list d_model"]],
+        group: str,
+        form: Float[Tensor, "list place place"] | None,
+    ) -> Float[Tensor, "query list d_model"]:
+        """What attention adds at the queries; `group` says which keys are closed to which."""
+        config, name = self.config, f"layers.{layer}.attn"
+        if form is not None:
+            asked = torch.einsum("ibs,bst->ibt", queries.expand(-1, len(form), -1), form)[:, None]
+            scores = [_scores(asked, source) for source in sources]
+        elif self._angles is None:
+            asked = self._meet(w, layer, queries.flatten(0, 1))
+            asked = asked.unflatten(0, queries.shape[:2]).transpose(1, 2)
+            scores = [_scores(asked, source) for source in sources]
+        else:
+            scores = self._rotary_scores(w, layer, queries, sources, group)
+        count = max(score.shape[-1] for score in scores)
+        joined = torch.cat([score.expand(*score.shape[:-1], count) for score in scores], 2)
+        if group:
+            joined = joined.masked_fill(self._closed[group], -torch.inf)
+        pattern = joined.softmax(2).split([len(source) for source in sources], 2)
+        mixed = sum(_mixed(part, source) for part, source in zip(pattern, sources, strict=True))
+        if config.learn_w_v:
+            w_v = w[f"{name}.v.weight"].unflatten(0, (config.n_heads, -1))
+            mixed = torch.einsum("ihbe,hde->ibhd", mixed, w_v).flatten(2)
+        elif config.n_heads > 1:  # each head of an identity takes coordinates of its own
+            mixed = mixed.unflatten(-1, (config.n_heads, -1)).diagonal(dim1=1, dim2=3).mT.flatten(2)
+        else:
+            mixed = mixed[:, 0]
+        if config.bias:
+            mixed = mixed + w[f"{name}.v.bias"]
+        if config.learn_w_o:
+            mixed = F.linear(mixed, w[f"{name}.o.weight"])
+        return mixed + w[f"{name}.o.bias"] if config.bias else mixed
+
+    def _rotary_scores(
+        self, w: Weights, layer: int, queries: Tensor, sources: Sequence[Tensor], group: str
+    ) -> list[Float[Tensor, "query head key list"]]:
+        n, name = self.config.list_len, f"layers.{layer}.attn"
+        places = torch.arange(self.config.seq_len)
+        asking = {"write": places[n + 1 :], "gather": places[: n + 1], "": places[n : n + 1]}[group]
+        held = [places[n : n + 1], places[n + 1 :]] if group == "write" else [places[:n]]
+
+        def heads(x: Tensor, part: str, at: Tensor) -> Float[Tensor, "place list head d_head"]:
+            bias = w[f"{name}.{part}.bias"] if self.config.bias else None
+            x = F.linear(x, w[f"{name}.{part}.weight"], bias).unflatten(
+                -1, (self.config.n_heads, -1)
+            )
+            cos, sin = (angle[at.to(x.device)][:, None, None].to(x) for angle in self._angles)
+            turned = torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2)
+            return x * cos + turned * sin
+
+        asked = heads(queries, "q", asking) * self.config.d_head**-0.5
+        keys = [heads(source, "k", at) for source, at in zip(sources, held, strict=True)]
+        return [(asked[:, None] * key).sum(-1).movedim(3, 1) for key in keys]
+
+    def _normed(self, w: Weights, x: Tensor, name: str) -> Tensor:
         if not self.config.layer_norm:
             return x
         gain, shift = w[f"{name}.weight"], w[f"{name}.bias"]
         return F.layer_norm(x, x.shape[-1:], gain, shift, LAYER_NORM_EPSILON)
 
-    def _applied(self, w: Mapping[str, Tensor], x: Tensor, layer: int, part: str) -> Tensor:
-        """A linear map of the attention; a frozen identity costs nothing."""
-        name = f"layers.{layer}.attn.{part}"
-        frozen = (part == "v" and not self.config.learn_w_v) or (
-            part == "o" and not self.config.learn_w_o
-        )
-        if not frozen:
-            return F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"])
-        return x + w[f"{name}.bias"] if self.config.bias else x
 
-    def _heads(
-        self, w: Mapping[str, Tensor], x: Tensor, layer: int, part: str, places: range | list[int]
-    ) -> Tensor:
-        """Queries or keys (..., place, head, d_head) of vectors at these positions."""
-        vectors = self._applied(w, x, layer, part).unflatten(-1, (self.config.n_heads, -1))
-        if self._angles is None:
-            return vectors
-        cos, sin = (angle[list(places)][:, None].to(vectors) for angle in self._angles)
-        turned = torch.stack((-vectors[..., 1::2], vectors[..., 0::2]), -1).flatten(-2)
-        return vectors * cos + turned * sin
+def _scores(
+    asked: Float[Tensor, "query head #list d"], source: Float[Tensor, "key #list d"]
+) -> Float[Tensor, "query head key list"]:
+    """Products of queries and sources; a matrix product where one of them is alike in all lists."""
+    if asked.shape[2] == 1:
+        flat = source @ asked.flatten(0, 2).T
+        return flat.unflatten(-1, asked.shape[:2]).permute(2, 3, 0, 1)
+    if source.shape[1] == 1:
+        return (asked @ source[:, 0].T).mT
+    return (asked[:, :, None] * source).sum(-1)
+
+
+def _mixed(
+    pattern: Float[Tensor, "query head key list"], source: Float[Tensor, "key #list d"]
+) -> Float[Tensor, "query head list d"]:
+    """Sources weighted by attention. Multiplying and adding is quicker than many tiny products."""
+    if source.shape[1] == 1:
+        return pattern.mT @ source[:, 0]
+    if len(source) == 1:
+        return pattern[:, :, 0, :, None] * source[0]
+    return (pattern[..., None] * source).sum(2)
 
 
 def _rows(table: Tensor, rows: Tensor) -> Tensor:

@@ -14,30 +14,26 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
-from listcomp_utils.config import Config
-from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.model import add_hooks, make_native_model, resolve_device
 from listcomp_utils.task import ListSplit, loss_floor, sample_lists, split_lists
 from listcomp_utils.training.batches import list_batches
 from listcomp_utils.training.history import Evaluation, History
 from listcomp_utils.training.progress import Progress, reporter
-from listcomp_utils.training.stacks import ModelStack, make_stack
-from listcomp_utils.values import ConfigError
+from listcomp_utils.training.stacks import ModelStack
 
 MOST_EVALUATED = 10_000
 """Lists of each split that one evaluation during training runs at most (a fixed sample of them)."""
 
-SMALL_STEP = 200_000
-"""Below this many activations a step, more than one CPU thread costs more than it gains."""
-
-Callback = Callable[[int, ModelStack], None]
-"""Called with the step and the models at each evaluation, to measure what it likes."""
+Callback = Callable[[int, int, torch.nn.Module], None]
+"""Called at each evaluation of each model with its seed, the step and the native model."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +49,7 @@ class TrainResult:
 
 
 def train(config: Config, progress: Progress = "auto") -> TrainResult:
-    """Train one model; the same config gives bit-identical weights on one machine.
+    """Train one model; the same config gives bit-identical weights on one machine's CPU.
 
     See `train_many`, of which this is the case of one.
 
@@ -81,25 +77,41 @@ def train_many(
     progress: Progress = "auto",
     callback: Callback | None = None,
 ) -> list[TrainResult]:
-    """Train one model a seed (`config.seed` is not used), all in one batch, in the seeds' order.
+    """Train one model a seed (`config.seed` is not used), in the seeds' order.
 
-    Each model starts and reads its batches as if it were trained alone, and ends with the same
-    weights up to the rounding of floats; with the study's architecture on a CPU, bit for bit.
+    On a CPU one after the other, each to the bit as if it were trained alone; on CUDA all in one
+    batch, up to the rounding of floats. Always on one CPU thread: several wait for each other as
+    soon as another program runs beside them.
 
     All lists are trained on as long as they can be enumerated, each once before any comes again,
     in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
-    training early and returns what was learned, with `history.interrupted` set. A model whose
-    loss stops being a number keeps its best weights before that, has `history.diverged` set, and
-    leaves the others alone.
+    training early and returns what was learned, with `history.interrupted` set; seeds that had not
+    begun are left out. A model whose loss stops being a number keeps its best weights before that,
+    has `history.diverged` set, and leaves the others alone.
 
     Raises:
-        ConfigError: for no seeds, a seed twice or below 0, or a device that is not available.
+        ConfigError: for no seeds, a seed twice or not allowed, or a device that is not available.
     """
     seeds = list(seeds)
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds must be one or more different whole numbers, got {seeds}")
     configs = [config.replace(seed=seed) for seed in seeds]
-    stack = make_stack(config, seeds)
+    together = resolve_device(config.device).type == "cuda"
+    results: list[TrainResult] = []
+    with one_thread():
+        for group in [configs] if together else [[one] for one in configs]:
+            results += _train_group(group, progress, callback)
+            if results[-1].history.interrupted:
+                break
+    return results
+
+
+def _train_group(
+    configs: Sequence[Config], progress: Progress, callback: Callback | None
+) -> list[TrainResult]:
+    """Train models that differ by their seed in one batch."""
+    config = configs[0]
+    stack = ModelStack(config, [one.seed for one in configs])
     split = split_lists(config)
     runs = [_Run(one) for one in configs]
     watched = _watched(config, split)
@@ -114,21 +126,21 @@ def train_many(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate_factor(config))
 
     def observe(step: int) -> list[Evaluation]:
-        for number, (run, row) in enumerate(
-            zip(runs, _evaluate(stack, step, watched), strict=True)
-        ):
-            run.add(row, {name: weight[number] for name, weight in stack.weights.items()})
-        if callback is not None:
-            callback(step, stack)
+        stack.update_models()
+        evaluations = _evaluate(stack, step, watched)
+        for run, model, row in zip(runs, stack.models, evaluations, strict=True):
+            run.add(row, model)
+            if callback is not None:
+                callback(run.config.seed, step, model)
         return [run.evaluations[-1] for run in runs if not run.diverged]
 
     step, interrupted = 0, False
     started = time.perf_counter()
-    with _threads_for(config, len(seeds)), reporter(config, progress) as report:
+    with reporter(config, progress) as report:
         observe(0)
         try:
             for lists in zip(*streams, strict=True):
-                stack.loss_and_gradients(torch.stack(lists).to(stack.device))
+                stack.backward(torch.stack(lists))
                 optimizer.step()
                 schedule.step()
                 step += 1
@@ -143,17 +155,27 @@ def train_many(
             interrupted = True
             if any(run.evaluations[-1].step != step for run in runs if not run.diverged):
                 observe(step)
-
     seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
     return [
         TrainResult(
             config=run.config,
             model=add_hooks(_with_weights(run.config, run.best_weights)),
-            last_model=add_hooks(_with_weights(run.config, last.state_dict())),
+            last_model=add_hooks(model),
             history=run.history(step, seconds, floor, interrupted),
         )
-        for run, last in zip(runs, stack.members, strict=True)
+        for run, model in zip(runs, stack.models, strict=True)
     ]
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """One CPU thread for PyTorch; the caller's number of threads is put back."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Run:
@@ -169,14 +191,16 @@ class _Run:
     def diverged(self) -> bool:
         return self.diverged_at is not None
 
-    def add(self, row: Evaluation, weights: dict[str, Tensor]) -> None:
+    def add(self, row: Evaluation, model: torch.nn.Module) -> None:
         if self.diverged:
             return
         if not math.isfinite(row.train_loss):
             self.diverged_at = row.step
             return
         if row.train_loss < min((past.train_loss for past in self.evaluations), default=math.inf):
-            self.best_weights = {name: weight.clone() for name, weight in weights.items()}
+            self.best_weights = {
+                name: weight.detach().clone() for name, weight in model.state_dict().items()
+            }
         self.evaluations.append(row)
 
     def history(self, steps: int, seconds: float, floor: float, interrupted: bool) -> History:
@@ -204,16 +228,16 @@ def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluati
 def _watched(config: Config, split: ListSplit) -> ListSplit:
     """The lists that evaluations run on: the whole split, or a fixed part of a large one."""
     if split.train is None:
-        train = sample_lists(config, MOST_EVALUATED, seed=config.split_seed + 1)
+        train = sample_lists(config, MOST_EVALUATED, config.split_seed, "watched")
     else:
         train = split.train[:MOST_EVALUATED]
     return ListSplit(train, split.held_out[:MOST_EVALUATED])
 
 
 def _with_weights(config: Config, weights: dict[str, Tensor]) -> torch.nn.Module:
-    """A model of its own with the trained weights; the frozen ones are as they are made."""
+    """A model of its own with these weights."""
     model = make_native_model(config)
-    model.load_state_dict(weights, strict=False)
+    model.load_state_dict(weights)
     return model
 
 
@@ -229,15 +253,3 @@ def _learning_rate_factor(config: Config) -> Callable[[int], float]:
         return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
 
     return factor
-
-
-@contextlib.contextmanager
-def _threads_for(config: Config, models: int) -> Iterator[None]:
-    """One CPU thread for small steps; the caller's number of threads is put back."""
-    before = torch.get_num_threads()
-    if models * config.batch_size * config.seq_len * config.d_model < SMALL_STEP:
-        torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

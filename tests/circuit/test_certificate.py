@@ -12,9 +12,8 @@ from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit import certificate
 from listcomp_utils.circuit.certificate import brute_force, certify
 from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.task import all_lists
-from listcomp_utils.values import ConfigError
 
 
 def random_weights(n_digits: int, seed: int, scale: float = 1.0) -> tuple[Config, Weights]:

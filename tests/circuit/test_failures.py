@@ -16,10 +16,9 @@ from listcomp_utils.circuit.failures import (
 )
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import order_axis, separator
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_model
 from listcomp_utils.task import split_lists
-from listcomp_utils.values import ConfigError
 
 
 @pytest.fixture(scope="module")

@@ -15,11 +15,10 @@ from listcomp_utils.circuit.formula import (
     run,
     weights_of,
 )
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import loss
 from listcomp_utils.model import add_hooks, make_native_model
 from listcomp_utils.task import all_lists, input_tokens, sample_lists, target_tokens
-from listcomp_utils.values import ConfigError
 
 
 def small(**changes) -> Config:

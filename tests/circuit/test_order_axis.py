@@ -15,10 +15,9 @@ from listcomp_utils.circuit.order_axis import (
     steer,
     swap_shares,
 )
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
-from listcomp_utils.values import ConfigError
 
 DOSES = [step / 50 for step in range(-50, 51)]
 

@@ -19,10 +19,9 @@ from listcomp_utils.circuit.published import (
     shipped_seeds,
     write_seeds,
 )
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, sample_lists
-from listcomp_utils.values import ConfigError
 
 RELEASED = {
     "trained parameters": (29_760, 0),

@@ -16,9 +16,8 @@ from listcomp_utils.circuit.surrogate import (
     rank_correlation,
     read_off,
 )
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.task import ListError, all_lists
-from listcomp_utils.values import ConfigError
 
 SCALARS = {
     "offset": 0.5,

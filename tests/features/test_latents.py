@@ -12,7 +12,7 @@ from transformer_lens.utilities import get_act_name
 from listcomp_utils.__main__ import main
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.order_axis import DOSES, steer
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features import grid as feature_grid
 from listcomp_utils.features.grid import (
     grid_row,
@@ -54,7 +54,6 @@ from listcomp_utils.features.steering import (
 from listcomp_utils.generation import accuracy
 from listcomp_utils.hooks import logits_with, replace_at
 from listcomp_utils.model import make_model
-from listcomp_utils.values import ConfigError
 
 STUDY = Config.preset("study")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features import sae as sae_module
 from listcomp_utils.features.grid import score_sae
 from listcomp_utils.features.latents import matched_cosines
@@ -17,7 +17,6 @@ from listcomp_utils.features.sae import SAE, SAEConfig, SAEError, train_sae
 from listcomp_utils.features.sae_files import load_sae, open_sae, read_released, save_sae
 from listcomp_utils.features.separator import separator_of
 from listcomp_utils.model import make_model
-from listcomp_utils.values import ConfigError
 
 SMALL = SAEConfig(d_sae=60, k=2, steps=2000)
 

@@ -82,9 +82,9 @@ def test_without_its_parameters_cell_a_notebook_says_what_to_run():
     ("values", "named"),
     [
         (dict(sample_list=[8, "x"]), r"sample_list\[1\] must be a whole number, got 'x'"),
-        (dict(draws="0"), "draws must be at least 1, got 0"),
+        (dict(draws=0), "draws must be at least 1, got 0"),
         (dict(draws=True), "draws must be a whole number, got True"),
-        (dict(d_sae=10**9), "d_sae must be at most 65,536, got 1000000000"),
+        (dict(d_sae=10**9), "d_sae must be at most 65536, got 1000000000"),
         (dict(probe_lists=9), "probe_lists must be at least 10, got 9"),
         (dict(k=9, d_sae=8), "k must be at most d_sae 8, got 9"),
         (dict(retrain="perhaps"), "retrain must be true or false, got 'perhaps'"),

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from listcomp_utils.checkpoints import load_model
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
 from listcomp_utils.scaling.dynamics import (
     edge_costs,
@@ -17,7 +17,6 @@ from listcomp_utils.scaling.dynamics import (
 )
 from listcomp_utils.task import input_tokens, lists_to_score, split_lists
 from listcomp_utils.training.stacks import make_stack
-from listcomp_utils.values import ConfigError
 
 STUDY = Config.preset("study", device="cpu")
 

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from listcomp_utils.__main__ import main
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import accuracy, generate
 from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.scaling.averaging import judging_lists, measure_recipe, train_averaged
@@ -36,7 +36,6 @@ from listcomp_utils.scaling.tables import (
 from listcomp_utils.task import all_lists, split_lists
 from listcomp_utils.training.lean_forward import LeanForward
 from listcomp_utils.training.loop import train
-from listcomp_utils.values import ConfigError
 
 TINY = dict(n_digits=5, d_model=8, steps=4, eval_every=2, warmup_steps=1)
 

@@ -15,13 +15,12 @@ from pathlib import Path
 import pytest
 
 from listcomp_utils.__main__ import main
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.sweeps.cells import train_group
 from listcomp_utils.sweeps.grid import config_cells, notebook_cells, parse_grid
 from listcomp_utils.sweeps.records import RECORDS, open_records, read_records
 from listcomp_utils.sweeps.run import run_cells, run_sweep
 from listcomp_utils.sweeps.table import summary_rows
-from listcomp_utils.values import ConfigError
 
 TINY = dict(steps=4, eval_every=2, n_digits=3, d_model=4, batch_size=9)
 HERE = Path(__file__).parent

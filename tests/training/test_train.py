@@ -8,14 +8,13 @@ import math
 import pytest
 import torch
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_model, parameter_table
 from listcomp_utils.task import all_lists, loss_floor
 from listcomp_utils.training import loop as training
 from listcomp_utils.training import stacks
 from listcomp_utils.training.history import History, breakthrough_step
 from listcomp_utils.training.loop import train, train_many
-from listcomp_utils.values import ConfigError
 
 SHORT = dict(steps=12, eval_every=4)
 
@@ -54,17 +53,20 @@ def test_frozen_weights_stay_and_trained_ones_move(changes):
     fresh = make_model(config)
     result = train(config, progress="none")
     before, after = weights(fresh), weights(result.last_model)
-    for row in parameter_table(fresh):
+    for row in parameter_table(fresh).itertuples():
         # A key bias shifts all scores of a query alike, so the softmax gives it no gradient.
-        if not row.name.endswith("k.bias"):
-            assert torch.equal(before[row.name], after[row.name]) != row.trained, row.name
+        if not row.weight.endswith("k.bias"):
+            assert torch.equal(before[row.weight], after[row.weight]) != row.trained, row.weight
 
 
 def test_the_best_weights_by_training_loss_are_kept(monkeypatch):
     losses = iter([3.0, 1.0, 2.0, 5.0])
     monkeypatch.setattr(stacks, "mean_loss", lambda model, lists: next(losses))
     seen = []
-    watch = lambda step, stack: seen.append(copy.deepcopy(stack.members[0].state_dict()))  # noqa: E731
+
+    def watch(seed, step, model):
+        seen.append(copy.deepcopy(model.state_dict()))
+
     (result,) = train_many(Config(**SHORT), [0], progress="none", callback=watch)
     assert result.history.best_step == 4
     assert torch.equal(result.model.W_E, seen[1]["tok_embed.weight"])
@@ -78,21 +80,64 @@ def test_lists_too_many_to_enumerate_are_trained_on_and_scored_on_samples(monkey
     assert history.evaluations[0].held_out.n_lists == 200
 
 
-@pytest.mark.parametrize("seeds", [[0], [0, 1]])
-def test_an_interrupt_returns_what_was_learned(monkeypatch, seeds):
+def test_an_interrupt_returns_what_was_learned(monkeypatch):
+    """Seeds that had not begun are left out."""
     calls = []
 
     def interrupting(*arguments):
         calls.append(1)
-        if len(calls) == 7:
+        if len(calls) == 12 + 7:
             raise KeyboardInterrupt
         return real(*arguments)
 
-    real = stacks.ModelStack.loss_and_gradients
-    monkeypatch.setattr(stacks.ModelStack, "loss_and_gradients", interrupting)
-    for result in train_many(Config(**SHORT), seeds, progress="none"):
-        assert result.history.interrupted and result.history.steps_done == 6
-        assert [row.step for row in result.history.evaluations] == [0, 4, 6]
+    real = stacks.ModelStack.backward
+    monkeypatch.setattr(stacks.ModelStack, "backward", interrupting)
+    whole, cut = train_many(Config(**SHORT), [0, 1, 2], progress="none")
+    assert not whole.history.interrupted and whole.history.steps_done == 12
+    assert cut.history.interrupted and cut.history.steps_done == 6
+    assert [row.step for row in cut.history.evaluations] == [0, 4, 6]
+
+
+def batches_of(monkeypatch, config, seeds):
+    seen, real = [], stacks.ModelStack.backward
+
+    def spy(stack, lists):
+        seen.append(lists.clone())
+        return real(stack, lists)
+
+    monkeypatch.setattr(stacks.ModelStack, "backward", spy)
+    train_many(config, seeds, progress="none")
+    monkeypatch.setattr(stacks.ModelStack, "backward", real)
+    return torch.cat(seen)
+
+
+def test_every_seed_reads_batches_of_its_own(monkeypatch):
+    config = Config.preset("study", n_digits=10, batch_size=16, steps=3)
+    both = batches_of(monkeypatch, config, [0, 1])
+    assert not torch.equal(both[:3], both[3:])
+    assert torch.equal(both[3:], batches_of(monkeypatch, config, [1]))
+
+
+def test_seeds_trained_in_one_batch_are_those_trained_alone_up_to_rounding():
+    """What CUDA does, tried here on the CPU."""
+    for changes in ({}, dict(decoding="masked", loss_on="outputs", n_heads=2)):
+        config = Config(device="cpu", steps=20, eval_every=10, **changes)
+        configs = [config.replace(seed=seed) for seed in (3, 0, 7)]
+        for together in training._train_group(configs, "none", None):
+            alone = train(together.config, progress="none").history.evaluations
+            for one, other in zip(together.history.evaluations, alone, strict=True):
+                assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("preset", ["seed", "study"])
+def test_cuda_gives_the_same_within_tolerance(preset):
+    config = Config.preset(preset, steps=20, eval_every=10, batch_size=32)
+    here = train_many(config.replace(device="cpu"), [0, 1], progress="none")
+    there = train_many(config.replace(device="cuda"), [0, 1], progress="none")
+    for one, other in zip(here, there, strict=True):
+        last, its = one.history.evaluations[-1], other.history.evaluations[-1]
+        assert last.train_loss == pytest.approx(its.train_loss, rel=1e-3)
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate():
@@ -104,9 +149,9 @@ def test_divergence_is_an_error_that_names_the_learning_rate():
 def test_one_of_many_that_diverges_leaves_the_others_alone(preset):
     config = Config.preset(preset, n_digits=10, batch_size=16, **SHORT)
 
-    def spoil(step, stack):
-        if step == 4:
-            stack.weights["head.weight"][1, 0, 0] = math.nan
+    def spoil(seed, step, model):
+        if (seed, step) == (1, 4):
+            model.head.weight.data[0, 0] = math.nan
 
     spoilt = train_many(config, [0, 1, 2], progress="none", callback=spoil)
     whole = train_many(config, [0, 1, 2], progress="none")
@@ -123,7 +168,7 @@ def test_training_ends_early_when_nothing_is_left_to_train():
     assert [result.history.steps_done for result in results] == [2, 2]
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1]])
+@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1], [0, 2**32]])
 def test_seeds_must_be_different_whole_numbers(seeds):
     with pytest.raises(ConfigError, match="seed"):
         train_many(Config(), seeds)

@@ -1,92 +1,101 @@
 """The one frozen `Config` that fixes the task, the model and its training.
 
+    config = Config.preset("study", n_layers=3)
+    config.replace(seed=1).slug                    # a file name
+    require(config, "the order analysis", n_layers=2)      # ConfigError, naming the field
+
 Everything else is derived from it: token ids, sequence length, position labels and file names.
 This module imports nothing heavy, so that a wrong setting fails before PyTorch is loaded.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
-import math
 import re
-import typing
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from listcomp_utils.values import ConfigError, check_names, coerce
+from pydantic import Field, field_validator, model_validator
 
-Decoding = Literal["autoregressive", "masked"]
-LossOn = Literal["all", "outputs"]
-Schedule = Literal["cosine", "constant"]
-Positions = Literal["learned", "rotary", "none"]
+from listcomp_utils.config.settings import (
+    ConfigError,
+    Settings,
+    check_names,
+    coerce,
+)
+
+__all__ = [
+    "ARCHITECTURE_FIELDS",
+    "PRESETS",
+    "Config",
+    "ConfigError",
+    "Settings",
+    "check_names",
+    "coerce",
+    "field_types",
+    "require",
+]
+
+MOST_WEIGHTS = 100_000_000
+"""Numbers in the weights of one model at most: more are a slip of the keyboard, or of a file."""
+
+MOST_SEEDS = 2**31
+"""Seeds lie below it: PyTorch reads 32 bits of a seed, and other streams use the upper half."""
 
 
-@dataclass(frozen=True)
-class Config:
-    """Settings of one list-copying model; the defaults are the seed notebook's model.
+class Config(Settings):
+    """Settings of one list-copying model; the defaults are the seed notebook's model."""
 
-    Raises:
-        ConfigError: naming the field, its value and what is allowed.
-    """
+    list_len: int = Field(2, ge=1, le=64, description="digits in a list")
+    n_digits: int = Field(10, ge=2, le=1_000_000, description="different digits")
+    decoding: Literal["autoregressive", "masked"] = Field(
+        "autoregressive", description="token by token, or all outputs at once from MASK"
+    )
+    loss_on: Literal["all", "outputs"] = Field("all", description="positions that carry loss")
+    n_layers: int = Field(2, ge=1, le=64, description="attention layers")
+    n_heads: int = Field(1, ge=1, le=1024, description="heads a layer; must divide d_model")
+    d_model: int = Field(16, ge=1, le=8192, description="width of the residual stream")
+    layer_norm: bool = Field(True, description="LayerNorm before each layer and the unembedding")
+    bias: bool = Field(True, description="biases of q, k, v, o and the unembedding")
+    learn_w_v: bool = Field(False, description="train W_V; false freezes it to the identity")
+    learn_w_o: bool = Field(True, description="train W_O; false freezes it to the identity")
+    embed_scale: float = Field(
+        1.0, gt=0, description="initial size of the embeddings, in the library's"
+    )
+    positions: Literal["learned", "rotary", "none"] = Field(
+        "learned", description="a vector added, queries and keys turned, or the mask alone"
+    )
+    steps: int = Field(300, ge=1, le=100_000_000, description="optimiser steps (AdamW)")
+    batch_size: int = Field(100, ge=1, le=1_000_000, description="lists a step")
+    lr: float = Field(1e-2, gt=0, description="peak learning rate")
+    schedule: Literal["cosine", "constant"] = Field("cosine", description="after the warm-up")
+    warmup_steps: int = Field(20, ge=0, description="steps of linear warm-up")
+    adam_beta2: float = Field(0.95, gt=0, lt=1, description="AdamW's second-moment decay")
+    weight_decay: float = Field(0.01, ge=0, description="AdamW's weight decay")
+    train_fraction: float = Field(1.0, gt=0, le=1, description="share of all lists to train on")
+    split_seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="which lists are held out")
+    seed: int = Field(0, ge=0, lt=MOST_SEEDS, description="weights and order of the batches")
+    eval_every: int = Field(20, ge=1, description="steps between evaluations")
+    device: str = Field("auto", description="'auto' (CUDA or CPU), 'cpu', 'cuda' or 'cuda:N'")
 
-    # The task.
-    list_len: int = 2
-    n_digits: int = 10
-    decoding: Decoding = "autoregressive"
-    loss_on: LossOn = "all"
-    # The model. A frozen W_V or W_O is the identity.
-    n_layers: int = 2
-    n_heads: int = 1
-    d_model: int = 16
-    layer_norm: bool = True
-    bias: bool = True
-    learn_w_v: bool = False
-    learn_w_o: bool = True
-    # The start: token and position embeddings are drawn this many times the library's size.
-    embed_scale: float = 1.0
-    # How a position is known: by a vector added to the residual stream, by rotating queries and
-    # keys, or by the mask alone.
-    positions: Positions = "learned"
-    # The training: AdamW, with a linear warm-up and then the schedule.
-    steps: int = 300
-    batch_size: int = 100
-    lr: float = 1e-2
-    schedule: Schedule = "cosine"
-    warmup_steps: int = 20
-    adam_beta2: float = 0.95
-    weight_decay: float = 0.01
-    train_fraction: float = 1.0
-    split_seed: int = 0
-    seed: int = 0
-    eval_every: int = 20
-    # Where it runs: "auto" is CUDA when there is one, else the CPU.
-    device: str = "auto"
+    @field_validator("embed_scale", "lr", "weight_decay")
+    @classmethod
+    def _without_minus_zero(cls, value: float) -> float:
+        return value + 0.0
 
-    def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = coerce(field.name, getattr(self, field.name), field_types()[field.name])
-            object.__setattr__(self, field.name, value)
-        for name, lowest in _LOWEST.items():
-            if getattr(self, name) < lowest:
-                raise ConfigError(f"{name} must be at least {lowest}, got {getattr(self, name)}")
-        for name, (lowest, highest, allowed) in _OPEN_RANGES.items():
-            value = getattr(self, name)
-            if not (math.isfinite(value) and lowest < value < highest):
-                raise ConfigError(f"{name} must be {allowed}, got {value}")
-        if not (math.isfinite(self.weight_decay) and self.weight_decay >= 0):
-            raise ConfigError(f"weight_decay must be 0 or more, got {self.weight_decay}")
-        if not 0 < self.train_fraction <= 1:
-            raise ConfigError(
-                f"train_fraction must be in (0, 1]: the share of all lists to train on, "
-                f"got {self.train_fraction}"
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, value: str) -> str:
+        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+            why = " (Apple's MPS has given silently wrong attention for fully masked rows)"
+            raise ValueError(
+                "must be 'auto', 'cpu', 'cuda' or 'cuda:N'" + (why if value == "mps" else "")
             )
-        if int(self.train_fraction * self.n_lists) < 1:
-            raise ConfigError(
-                f"train_fraction {self.train_fraction} of {self.n_lists} lists leaves none to train"
-            )
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
         if self.d_model % self.n_heads:
             raise ConfigError(
                 f"n_heads must divide d_model {self.d_model}, got n_heads {self.n_heads}"
@@ -96,15 +105,17 @@ class Config:
                 "positions 'rotary' turns pairs of coordinates: needs an even d_model / n_heads, "
                 f"got {self.d_model} / {self.n_heads}"
             )
-        if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", self.device):
+        if self.n_weights > MOST_WEIGHTS:
             raise ConfigError(
-                f"device must be 'auto', 'cpu', 'cuda' or 'cuda:N', got {self.device!r}"
-                + (
-                    " (Apple's MPS has given silently wrong attention for fully masked rows)"
-                    if self.device == "mps"
-                    else ""
-                )
+                f"n_digits {self.n_digits}, d_model {self.d_model} and n_layers {self.n_layers} "
+                f"make {self.n_weights:,} weights, at most {MOST_WEIGHTS:,} are allowed"
             )
+        # Of more lists than that any share leaves some.
+        if int(self.train_fraction * min(self.n_lists, 10**15)) < 1:
+            raise ConfigError(
+                f"train_fraction {self.train_fraction} of {self.n_lists} lists leaves none to train"
+            )
+        return self
 
     @classmethod
     def preset(cls, name: str, **overrides: Any) -> Config:
@@ -120,22 +131,7 @@ class Config:
         """
         if name not in PRESETS:
             raise ConfigError(f"preset must be one of {sorted(PRESETS)}, got {name!r}")
-        check_names(overrides, [field.name for field in dataclasses.fields(cls)], "field")
         return cls(**{**PRESETS[name], **overrides})
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Config:
-        """The config that `to_dict` wrote; raises ConfigError on a field that does not exist."""
-        check_names(values, [field.name for field in dataclasses.fields(cls)], "field")
-        return cls(**values)
-
-    def to_dict(self) -> dict[str, Any]:
-        """All fields as plain JSON values."""
-        return dataclasses.asdict(self)
-
-    def replace(self, **changes: Any) -> Config:
-        """A copy with some fields replaced, checked like a new one."""
-        return Config.from_dict({**self.to_dict(), **changes})
 
     @property
     def n_lists(self) -> int:
@@ -195,13 +191,18 @@ class Config:
         return (*(f"d{i}" for i in places), "SEP", *(f"o{i}" for i in places))
 
     @property
+    def n_weights(self) -> int:
+        """Numbers in the matrices and embeddings, frozen ones included."""
+        embeddings = (2 * self.d_vocab + self.seq_len) * self.d_model
+        return embeddings + 4 * self.n_layers * self.d_model**2
+
+    @property
     def slug(self) -> str:
         """Readable file name stem, with a short hash when a setting it leaves out is unusual.
 
         The device is left out: it does not change what is computed.
         """
-        flags = ["ln" if self.layer_norm else "", "bias" if self.bias else ""]
-        flags += ["wv" if self.learn_w_v else "", "wo" if self.learn_w_o else ""]
+        flags = {"ln": "layer_norm", "bias": "bias", "wv": "learn_w_v", "wo": "learn_w_o"}
         parts = [
             self.decoding,
             f"len{self.list_len}",
@@ -209,14 +210,14 @@ class Config:
             f"layers{self.n_layers}",
             f"heads{self.n_heads}",
             f"width{self.d_model}",
-            *filter(None, flags),
+            *(short for short, name in flags.items() if getattr(self, name)),
             *([] if self.positions == "learned" else [self.positions]),
             f"seed{self.seed}",
         ]
         unusual = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(self)
-            if field.name not in _SPELLED_OUT and getattr(self, field.name) != field.default
+            name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if name not in _SPELLED_OUT and getattr(self, name) != field.default
         }
         if unusual:
             canonical = json.dumps(unusual, sort_keys=True)
@@ -278,28 +279,9 @@ ARCHITECTURE_FIELDS = (
 """Fields that decide which weights there are and what the model computes from them."""
 
 _SPELLED_OUT = {*ARCHITECTURE_FIELDS, "seed", "device"}
-_LOWEST = {
-    "list_len": 1,
-    "n_digits": 2,
-    "n_layers": 1,
-    "n_heads": 1,
-    "d_model": 1,
-    "steps": 1,
-    "batch_size": 1,
-    "warmup_steps": 0,
-    "split_seed": 0,
-    "seed": 0,
-    "eval_every": 1,
-}
-_OPEN_RANGES = {
-    "embed_scale": (0, math.inf, "a finite number above 0"),
-    "lr": (0, math.inf, "a finite number above 0"),
-    "adam_beta2": (0, 1, "between 0 and 1"),
-}
 
 
 @functools.cache
 def field_types() -> dict[str, Any]:
     """Type of each field of `Config`."""
-    hints = typing.get_type_hints(Config)
-    return {field.name: hints[field.name] for field in dataclasses.fields(Config)}
+    return {name: field.annotation for name, field in Config.model_fields.items()}
