@@ -42,11 +42,8 @@ def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = Tr
 
 
 def slim_json(figure: go.Figure) -> dict[str, Any]:
-    """The figure's JSON with plain lists, rounded numbers and no theme inside."""
-    return {
-        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
-        "layout": _slim({**figure.layout.to_plotly_json(), "template": "none"}),
-    }
+    """The figure's JSON with plain lists and rounded numbers, its theme inside."""
+    return _slim(figure.to_plotly_json())
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):

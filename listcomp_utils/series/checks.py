@@ -10,10 +10,10 @@ import ast
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from listcomp_utils.config import Config, ConfigError, check_names
-from listcomp_utils.files import repository_dir
+from listcomp_utils.config import PRESETS, Config, ConfigError, check_names
+from listcomp_utils.files import check_writable, repository_dir
 from listcomp_utils.notebook.parameters import (
     CONFIG_NAMES,
     Options,
@@ -21,6 +21,13 @@ from listcomp_utils.notebook.parameters import (
     example_list,
     read_parameters,
 )
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from pydantic.fields import FieldInfo
+
+PATHS = ("artifacts_dir", "checkpoint", "sae_file")
+"""Parameters that name files or folders."""
 
 
 def series_dir() -> Path:
@@ -75,7 +82,9 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> tuple[Con
     defaults = {name: ast.literal_eval(one["default"]) for name, one in declared.items()}
     config, options = read_parameters({**defaults, **parameters})
     example_list(config, options.sample_list)
-    artifacts_folder(options.artifacts_dir, options.drive_dir)
+    folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
+    if folder is not None:
+        check_writable(folder.expanduser())
     if options.sae_file is not None and not Path(options.sae_file).expanduser().is_file():
         raise ConfigError(f"sae_file: there is no file at {options.sae_file!r}")
     if config.device not in ("auto", "cpu"):
@@ -92,6 +101,14 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> tuple[Con
     return config, options
 
 
+def with_whole_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters with paths that mean the same in the notebooks' folder as they do here."""
+    return {
+        name: str(Path(value).expanduser().absolute()) if name in PATHS and value else value
+        for name, value in parameters.items()
+    }
+
+
 def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str) -> None:
     """Raise ConfigError for a parameter no notebook takes, a wrong value, or an odd run name."""
     check_run_name(name)
@@ -100,6 +117,38 @@ def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: st
     for notebook in notebooks:
         taken = taken_parameters(notebook)
         check_parameters(notebook, {k: v for k, v in parameters.items() if k in taken})
+
+
+def parameter_table() -> pd.DataFrame:
+    """Every parameter a row: its name, both presets' values or the notebooks that take it, meaning.
+
+    `allowed` is the type or the choices, with the bounds.
+    """
+    import pandas as pd
+
+    presets = {name: Config.preset(name).to_dict() for name in PRESETS}
+    rows = [("preset", *presets, "str", "starting point")]
+    for name, field in Config.model_fields.items():
+        values = (preset[name] for preset in presets.values())
+        rows.append((name, *values, _allowed(field), field.description))
+    takers = {path.stem[:2]: declared_parameters(path) for path in select_notebooks()}
+    for name, field in Options.model_fields.items():
+        where = " ".join(number for number, taken in takers.items() if name in taken)
+        rows.append((name, f"in {where}", "", _allowed(field), field.description))
+    return pd.DataFrame(rows, columns=["name", *presets, "allowed", "meaning"])
+
+
+def _allowed(field: FieldInfo) -> str:
+    """A field's type or choices, and its bounds."""
+    words = re.sub(r"typing\.|Literal|<class '(\w+)'>", r"\1", str(field.annotation))
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    bounds = [
+        f"{sign} {getattr(bound, name):,}"
+        for bound in field.metadata
+        for name, sign in signs.items()
+        if hasattr(bound, name)
+    ]
+    return ", ".join([words, *bounds])
 
 
 def check_run_name(name: str) -> None:

@@ -35,10 +35,10 @@ def test_a_figure_is_shown_as_json_with_its_words_and_no_picture(shown):
     assert note == {"alt": "Two bars.", "main": True, "interactive": False}
 
 
-def test_saved_figures_are_plain_rounded_json_without_a_theme():
-    slim = slim_json(FIGURE)
-    text = json.dumps(slim)
-    assert "bdata" not in text and slim["layout"]["template"] == "none"
+def test_saved_figures_are_plain_rounded_json_with_their_theme():
+    slim = slim_json(go.Figure(FIGURE, layout_template="simple_white"))
+    assert "bdata" not in json.dumps(slim)
+    assert slim["layout"]["template"]["layout"]["plot_bgcolor"] == "white"
     assert slim["data"][0]["z"] == [[0.3333, None], [2, 3]]
     assert go.Figure(slim).layout.title.text == "Map"
 
