@@ -292,7 +292,7 @@ show(
         (2 - (copies == scored[picked]).int()).numpy(),
         "Copies",
     ),
-    alt="Eight lists and the model's copies of them; right outputs are green and wrong ones are red.",
+    alt="Eight lists and the model's copies of them; right outputs are blue and wrong ones are orange.",
 )
 
 # %% [markdown]
