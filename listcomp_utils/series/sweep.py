@@ -76,9 +76,9 @@ class RunNotebook:
 
 def find_notebook(start: str) -> Path:
     """The one notebook whose name starts so; raises ConfigError for none or several."""
-    found = select_notebooks([start])
+    found = [path for path in select_notebooks() if path.stem.startswith(start)]
     if len(found) != 1:
-        names = ", ".join(path.stem for path in found)
+        names = ", ".join(path.stem for path in found) or "none"
         raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
     return found[0]
 
