@@ -36,8 +36,8 @@ def test_notebook_grids_are_checked_like_their_parameters():
 def test_a_sweep_of_a_notebook_gives_its_claims(runs, capsys, monkeypatch):
     executed = []
 
-    def execute(notebook, output, parameters, progress):
-        executed.append((notebook.stem, parameters["n_digits"], parameters["preset"]))
+    def execute(notebook, output, parameters):
+        executed.append((notebook.stem, parameters["n_digits"], parameters["d_model"]))
         if parameters["n_digits"] == 6:
             return "ValueError: six"
         claims = [
@@ -51,7 +51,7 @@ def test_a_sweep_of_a_notebook_gives_its_claims(runs, capsys, monkeypatch):
 
     monkeypatch.setattr(module, "execute_notebook", execute)
     assert sweep(["n_digits=5,6"], {}, notebook="03", jobs=1) == 1
-    assert executed == [("03_ablation", 5, "seed"), ("03_ablation", 6, "seed")]
+    assert executed == [("03_ablation", 5, 16), ("03_ablation", 6, 16)]
     table = pd.read_csv(runs / "sweeps" / "03-n_digits" / "table.csv")
     first = table.iloc[0]
     assert (first["claims_held"], first["claims_checked"]) == (1, 1)
