@@ -104,7 +104,18 @@ class EdgeSearch:
     """The mean pattern, which removal "mean" needs."""
     most_tokens: int = 35_000_000
     """Subsets x lists x positions that a search runs at most: on one CPU thread about half a minute
-    for the seed preset's model, with which it allows all subsets of 16 edges."""
+    for the seed preset's model, with which it allows all subsets of 16 edges.
+
+    Raises:
+        ConfigError: when that allows no subset at all.
+    """
+
+    def __post_init__(self) -> None:
+        if self.most_subsets < 1:
+            raise ConfigError(
+                f"most_tokens must allow one subset: {len(self.lists)} lists x "
+                f"{self.config.seq_len} positions, got {self.most_tokens}"
+            )
 
     @cached_property
     def config(self) -> Config:
@@ -215,6 +226,7 @@ class EdgeSearch:
             candidates = current.repeat(size, 1)
             candidates[torch.arange(size), droppable] = False
             costs = self.score(candidates).per_token
+            current = current.clone()
             current[droppable[costs.argsort(descending=True, stable=True)[: size - left]]] = False
             parts.append(self.score(current[None]))
         return _joined(parts, cut if sum(rounds) < whole else "")

@@ -26,35 +26,15 @@ from listcomp_utils.series.run import (
     select_notebooks,
 )
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
-from listcomp_utils.sweeps.grid import Settings, combinations, config_cells, parse_grid
+from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
 from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
 from listcomp_utils.sweeps.training import TrainCell
 
 MOST_PRINTED = 60
 """Rows of cells that are printed at most; the files hold all."""
 
-_MAIN = (
-    "status",
-    "broke_through",
-    "breakthrough_step",
-    "per_token",
-    "per_list",
-    "loss",
-    "claims_held",
-    "claims_checked",
-    "seconds",
-    "error",
-)
-_OVER_SEEDS = (
-    "seeds",
-    "failed",
-    "broke_through",
-    "share_broke_through",
-    "per_token",
-    "per_token_sd",
-    "per_list",
-    "per_list_sd",
-)
+_MAIN = r"status|broke_through|breakthrough_step|per_token|per_list|loss|claims_.*|seconds|error"
+_OVER_SEEDS = r"seeds|failed|broke_through|share_broke_through|(per_token|per_list)(_sd)?"
 _PLAIN_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
 
@@ -105,7 +85,7 @@ def find_notebook(start: str) -> Path:
 
 def notebook_cells(
     grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any], notebook: str
-) -> list[Settings]:
+) -> list[Cell]:
     """The runs of one notebook, named by the start of its name, over a grid of its parameters.
 
     A cell has the whole name as `notebook`, and every parameter of the notebook.
@@ -122,13 +102,13 @@ def notebook_cells(
     }
     defaults = {name: ast.literal_eval(given["default"]) for name, given in declared.items()}
 
-    def complete(values: Mapping[str, Any]) -> Settings:
+    def complete(values: Mapping[str, Any]) -> Cell:
         return {"notebook": path.stem, **_notebook_settings(own, {**defaults, **values})}
 
     return combinations(grid, base, {"preset": str, **field_types(), **own}, complete)
 
 
-def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Settings:
+def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Cell:
     """A notebook's own parameters, of the types `own`, and all fields of the config, checked."""
     config = make_config(values)
     options = {
@@ -179,14 +159,14 @@ def sweep(
 def _print_tables(frame: pd.DataFrame, summary: bool) -> None:
     """The settings that vary with the main figures; of trainings, also over seeds."""
     varied = varied_settings(frame)
-    main = [name for name in _MAIN if name in frame and frame[name].notna().any()]
-    print(f"\n{frame[[*varied, *main]].head(MOST_PRINTED).to_string(index=False, na_rep='')}")
+    tables = [frame.head(MOST_PRINTED).filter(regex=_whole([*varied, _MAIN]))]
     if len(frame) > MOST_PRINTED:
-        print(f"... and {len(frame) - MOST_PRINTED:,} more in the file")
+        print(f"the first {MOST_PRINTED} of {len(frame):,} cells; the file has all")
     if summary:
-        over = summarise_sweep(frame)
-        shown = [name for name in [*varied, *_OVER_SEEDS] if name in over]
-        print(
-            f"\nover seeds; accuracies of those that broke through:\n"
-            f"{over[shown].to_string(index=False, na_rep='')}"
-        )
+        tables.append(summarise_sweep(frame).filter(regex=_whole([*varied, _OVER_SEEDS])))
+    for table in tables:
+        print(f"\n{table.dropna(axis=1, how='all').to_string(index=False, na_rep='')}")
+
+
+def _whole(names: Sequence[str]) -> str:
+    return f"^({'|'.join(names)})$"

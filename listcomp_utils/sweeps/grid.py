@@ -16,7 +16,7 @@ from typing import Any
 from listcomp_utils.config import Config, ConfigError, check_names, coerce, field_types
 from listcomp_utils.notebook.parameters import make_config
 
-Settings = dict[str, Any]
+Cell = dict[str, Any]
 """Everything that decides the result of one cell, as plain JSON values."""
 
 MOST_CELLS = 10_000
@@ -51,7 +51,7 @@ def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
 
 def config_cells(
     grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any] | Config | None = None
-) -> list[Settings]:
+) -> list[Cell]:
     """The trainings of a grid: all fields of a `Config` for every combination of its values.
 
     `base` is a config, or `preset` and fields as text or values.
@@ -70,8 +70,8 @@ def combinations(
     grid: Mapping[str, Iterable[Any]],
     base: Mapping[str, Any],
     kinds: Mapping[str, Any],
-    complete: Callable[[Mapping[str, Any]], Settings],
-) -> list[Settings]:
+    complete: Callable[[Mapping[str, Any]], Cell],
+) -> list[Cell]:
     """Every combination of a grid's values over `base`, each checked and completed; in name order.
 
     `kinds` are the types of all known names (None: any value). Combinations that come to the same
@@ -85,7 +85,7 @@ def combinations(
 
     check_names([*grid, *base], list(kinds), "parameter")
     points = ParameterGrid(_values_of(grid, base, kinds))
-    cells: dict[str, Settings] = {}
+    cells: dict[str, Cell] = {}
     for point in points:
         try:
             settings = complete({**base, **point})

@@ -1,7 +1,7 @@
 """The record of a sweep: one SQLite file, a row a finished cell, whole through kill -9.
 
 with open_records(folder) as records:                   # one process at a time
-    records.add("my work", {"seed": 0}, outcome)
+    records.add("trainings", {"seed": 0}, outcome)
     records.found[identity({"seed": 0})].figures
 read_records(folder)                                    # any time, by anyone
 
@@ -27,19 +27,22 @@ FILE = "cells.sqlite"
 
 
 class Record(BaseModel):
-    """One finished cell, as its columns in the file; those of JSON are read."""
+    """One finished cell, as its columns in the file."""
 
     work: str
     """Name of what ran: one kind a folder."""
     settings: Json[dict[str, Any]]
     status: Literal["done", "failed"]
-    figures: Json[dict[str, Any]]
     error: str | None
     """Type and message of a failed cell's exception."""
     seconds: float
     finished: str
     """Date and time, ISO 8601, UTC."""
+    figures: Json[dict[str, Any]]
     versions: Json[dict[str, str]]
+
+
+_COLUMNS = tuple(Record.model_fields)
 
 
 class Records:
@@ -47,10 +50,8 @@ class Records:
 
     def __init__(self, database: sqlite3.Connection, path: Path) -> None:
         self._database, self._path = database, path
-        with _naming(path), database:
-            if not database.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                columns = ", ".join(f"{name} TEXT" for name in Record.model_fields)
-                database.execute(f"CREATE TABLE cells (identity TEXT PRIMARY KEY, {columns})")
+        if _is_new(database):
+            database.execute(f"CREATE TABLE cells (identity PRIMARY KEY, {', '.join(_COLUMNS)})")
         self.found = {identity(one.settings): one for one in _all_of(database, path)}
 
     def add(self, work: str, settings: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
@@ -59,12 +60,12 @@ class Records:
         Raises:
             ConfigError: when the disk is full; the file is then as it was.
         """
-        row = {"identity": identity(settings), "work": work, "settings": settings, **outcome}
+        row = {"work": work, "settings": settings, **outcome}
         row = {k: json.dumps(v) if isinstance(v, Mapping) else v for k, v in row.items()}
-        names, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-        with _naming(self._path), self._database as database:
-            database.execute(f"REPLACE INTO cells ({names}) VALUES ({places})", row)
-        self.found[row.pop("identity")] = Record(**row)
+        key, places = identity(settings), ", ".join(f":{name}" for name in ("key", *_COLUMNS))
+        with _errors_name(self._path), self._database as database:
+            database.execute(f"REPLACE INTO cells VALUES ({places})", {"key": key, **row})
+        self.found[key] = Record(**row)
 
 
 def identity(settings: Mapping[str, Any]) -> str:
@@ -92,15 +93,15 @@ def open_records(folder: Path) -> Iterator[Records]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The system's own lock (flock, LockFileEx): it is gone with the process that held it.
-        held = FileLock(folder / ".lock").acquire(blocking=False)
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
     except Timeout:
         raise ConfigError(
             f"a sweep named {folder.name!r} is running already: wait for it, or choose another name"
         ) from None
     except OSError as error:
         raise ConfigError(f"the folder {str(folder)!r} cannot be written: {error}") from None
-    with held, _naming(folder / FILE), contextlib.closing(sqlite3.connect(folder / FILE)) as opened:
-        yield Records(opened, folder / FILE)
+    with lock, _opened(folder / FILE) as database:
+        yield Records(database, folder / FILE)
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -109,33 +110,40 @@ def read_records(folder: Path) -> list[Record]:
     Raises:
         ConfigError: when the file is damaged or not of a sweep.
     """
-    path = (folder / FILE).resolve()
-    if not path.exists():
+    if not (folder / FILE).exists():
         return []
-    with _naming(path), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
-        return _all_of(database, path)
+    with _opened(folder / FILE) as database:
+        return _all_of(database, folder / FILE)
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with _errors_name(path), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+        yield database
+
+
+@contextlib.contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Errors of SQLite as one that names the file."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None
+
+
+def _is_new(database: sqlite3.Connection) -> bool:
+    return not database.execute("SELECT name FROM sqlite_master").fetchall()
 
 
 def _all_of(database: sqlite3.Connection, path: Path) -> list[Record]:
-    names = list(Record.model_fields)
-    with _naming(path):
-        rows = database.execute(f"SELECT {', '.join(names)} FROM cells ORDER BY rowid").fetchall()
+    if _is_new(database):  # a sweep that has just begun
+        return []
+    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
     try:
-        return [Record(**dict(zip(names, row, strict=True))) for row in rows]
+        return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(
             f"{path} holds a cell of an unknown shape ({first['loc'][0]}: {first['msg']}): "
             "move the file away, or choose another name"
-        ) from None
-
-
-@contextlib.contextmanager
-def _naming(path: Path) -> Iterator[None]:
-    """Errors of SQLite as one that names the file."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise ConfigError(
-            f"{path} cannot be read or written as the record of a sweep: {error}"
         ) from None

@@ -17,10 +17,7 @@ import pandas as pd
 
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, write_atomically
-
-OUTCOME = ("status", "error", "seconds")
-"""Columns of every cell between its settings and its figures: "done" or "failed", the error of a
-failed one, and the wall time in seconds."""
+from listcomp_utils.sweeps.workers import OUTCOME
 
 
 def settings_of(frame: pd.DataFrame) -> list[str]:
@@ -56,31 +53,32 @@ def summarise_sweep(frame: pd.DataFrame) -> pd.DataFrame:
     """Cells that differ by their seed only in one row, of a frame that `run_grid` gives.
 
     `seeds` finished and `failed` did not. The figures are those of `summarise` over the finished
-    ones; of trainings, over those that left the plateau (`broke_through` of them, a share
-    `share_broke_through`; see `history.breakthrough_step`).
+    ones; of trainings, over those that left the plateau (see `history.breakthrough_step`), which
+    are `broke_through` many, a share `share_broke_through`.
     """
     settings = settings_of(frame)
     by = [name for name in settings if name != "seed"]
+    groups, _ = pd.factorize(pd.Index([repr(row) for row in frame[by].to_numpy().tolist()]))
+    done = frame["status"] == "done"
+    counted, kept = {"seeds": done, "failed": ~done}, done
+    if "broke_through" in frame.columns:
+        kept = counted["broke_through"] = done & frame["broke_through"].eq(True)
     figures = [
         name
         for name in frame.columns[len(settings) + len(OUTCOME) :]
-        if pd.api.types.is_numeric_dtype(frame[name].dropna().infer_objects())
+        if name != "broke_through"
+        and pd.api.types.is_numeric_dtype(frame[name].dropna().infer_objects())
     ]
-    done = frame["status"] == "done"
-    counted = {"seeds": done, "failed": ~done}
-    if "broke_through" in figures:
-        figures.remove("broke_through")
-        counted["broke_through"] = done & frame["broke_through"].eq(True)
-    hashable = frame[by].map(lambda value: str(value) if isinstance(value, list | dict) else value)
-    kept = frame[figures].where(counted.get("broke_through", done))
-    summary = summarise(hashable.join(kept).join(frame["seconds"]), by, [*figures, "seconds"])
-    groups = hashable.groupby(by, sort=False, dropna=False).ngroup() if by else 0 * done
     counts = pd.DataFrame(counted).groupby(groups).sum()
     if "broke_through" in counts:
         counts["share_broke_through"] = counts["broke_through"] / counts["seeds"]
     if "breakthrough_step" in figures:
-        counts["breakthrough_step_median"] = kept["breakthrough_step"].groupby(groups).median()
-    return pd.concat([summary[by], counts, summary.drop(columns=[*by, "seeds"])], axis=1)
+        steps = frame["breakthrough_step"].where(kept)
+        counts["breakthrough_step_median"] = steps.groupby(groups).median()
+    shown = frame[figures].where(kept).assign(group=groups, seconds=frame["seconds"])
+    over_seeds = summarise(shown, ["group"], [*figures, "seconds"])
+    settings = frame[by][~pd.Series(groups).duplicated().to_numpy()].reset_index(drop=True)
+    return settings.join(counts).join(over_seeds[over_seeds.columns[2:]])
 
 
 def write_frame(frame: pd.DataFrame, stem: Path) -> None:

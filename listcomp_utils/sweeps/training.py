@@ -18,7 +18,7 @@ import pandas as pd
 
 from listcomp_utils.config import Config
 from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.engine import run_grid
+from listcomp_utils.sweeps.engine import name_of, run_grid
 from listcomp_utils.sweeps.grid import config_cells
 
 if TYPE_CHECKING:
@@ -69,37 +69,29 @@ class TrainCell:
     @property
     def name(self) -> str:
         """What a sweep's folder holds: trainings measured in other ways do not mix with these."""
-        extra = [part.__qualname__ for part in (self.measure, self.observe) if part is not None]
+        extra = [name_of(part) for part in (self.measure, self.observe) if part is not None]
         return " with ".join(["trainings", *extra])
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The figures of one training."""
-        import torch
-
-        before = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return self._figures(Config.from_dict(dict(settings)))
-        finally:
-            torch.set_num_threads(before)
-
-    def _figures(self, config: Config) -> dict[str, Any]:
         from listcomp_utils.checkpoints import save_model
-        from listcomp_utils.training.loop import raise_if_diverged, train_many
+        from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
 
+        config = Config.from_dict(dict(settings))
         observer = None if self.observe is None else self.observe(config)
         (trained,) = train_many(config, [config.seed], progress="none", callback=observer)
         if trained.history.interrupted:  # Ctrl-C, on which a training by itself keeps what it has
             raise KeyboardInterrupt
         raise_if_diverged(trained)
-        figures = measure_training(trained)
-        extra = [] if self.measure is None else [self.measure(trained)]
-        extra += [] if observer is None else [observer.figures(trained)]
-        for more in extra:
-            taken = sorted(figures.keys() & more.keys())
-            if taken:
-                raise ValueError(f"figures under names that are taken: {', '.join(taken)}")
-            figures |= more
+        measures = [measure_training, self.measure, observer and observer.figures]
+        figures: dict[str, Any] = {}
+        with one_thread():
+            for measure in filter(None, measures):
+                more = measure(trained)
+                taken = sorted(figures.keys() & more.keys())
+                if taken:
+                    raise ValueError(f"figures under names that are taken: {', '.join(taken)}")
+                figures |= more
         if self.models is not None:
             save_model(trained.model, self.models / f"{config.slug}.safetensors", trained.history)
         return figures

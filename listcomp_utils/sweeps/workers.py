@@ -1,24 +1,29 @@
-"""The processes that run a sweep's cells: on this machine, or on a cluster.
+"""Running cells in worker processes, on this machine or on a cluster.
 
 with open_workers("loky", None, jobs=2) as run:
-    for key, result in run({"a": (f, 1), "b": (f, 2)}): ...     # f(1) and f(2), as they finish
+    for key, outcome in outcomes({"a": {"seed": 0}, "b": {"seed": 1}}, work, run): ...
 
-The result of a task whose process died is the exception that says so. A local worker is reused from
-task to task (importing TransformerLens takes about 10 s), has one thread, and ends when its parent
-does.
+A local worker is reused from cell to cell (importing TransformerLens takes seconds), has one
+thread, and ends with its parent.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import datetime
+import importlib.metadata
+import importlib.util
 import itertools
+import json
 import os
+import platform
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from typing import Any, Literal
 
 import joblib
@@ -26,102 +31,124 @@ import joblib
 from listcomp_utils.config import ConfigError
 
 Backend = Literal["loky", "dask", "ray"]
-Tasks = Mapping[str, tuple[Any, ...]]
-"""By key, a function and its arguments."""
+
+Cells = Mapping[str, Mapping[str, Any]]
+"""Settings of cells by their key."""
+
+OUTCOME = ("status", "error", "seconds")
+"""Columns of every cell between its settings and its figures: "done" or "failed", the error of a
+failed one, and the wall time in seconds."""
+
+Outcome = dict[str, Any]
+"""Those of a cell, and when it `finished`, its `figures` and the `versions` that made them."""
+
+Work = Callable[[Mapping[str, Any]], Mapping[str, Any]]
+"""Gives the figures of a cell from its settings: plain JSON values under names no setting has."""
+
+Run = Callable[[Cells, Work], Iterator[tuple[str, Any]]]
+"""Key and outcome of every cell as it finishes, or the error of a process that died with it."""
+
+_PACKAGES = {"dask": "distributed", "ray": "ray"}
 
 
 @contextlib.contextmanager
-def open_workers(
-    backend: Backend, scheduler: str | None, jobs: int
-) -> Iterator[Callable[[Tasks], Iterator[tuple[str, Any]]]]:
-    """What runs tasks, for a block: gives key and result of each as it finishes.
+def open_workers(backend: Backend, scheduler: str | None, jobs: int) -> Iterator[Run]:
+    """What runs cells, for a block; `jobs` is for loky, where 1 is this process.
 
     Raises:
         ConfigError: for a package, a scheduler or a cluster that is not there or not fit.
     """
+    package = _PACKAGES.get(backend)
+    if backend != "loky" and package is None:
+        raise ConfigError(f"backend must be 'loky', 'dask' or 'ray', got {backend!r}")
+    if package and importlib.util.find_spec(package) is None:
+        raise ConfigError(
+            f"the backend {backend} needs the package {package}: pip install {package}"
+        )
     if backend == "loky":
         if scheduler is not None:
-            raise ConfigError("scheduler is for the backends dask and ray")
+            raise ConfigError(f"scheduler is for the backends dask and ray, got {scheduler!r}")
         watched = dict(initializer=_watch_parent, initargs=(os.getpid(),))
         with joblib.parallel_config(backend="loky", inner_max_num_threads=1, **watched):
-            yield functools.partial(_run_here, jobs=jobs)
+            yield partial(_run_here, jobs)
     elif backend == "dask":
         with _dask_client(scheduler) as client:
-            yield functools.partial(_run_on_dask, client)
-    elif backend == "ray":
-        try:
-            import ray
-            from ray.util.joblib import register_ray
-        except ImportError:
-            raise ConfigError("the backend ray needs the package ray: pip install ray") from None
+            yield partial(_run_on_dask, client)
+    else:
+        import ray
+        from ray.util.joblib import register_ray
+
         register_ray()
         ray.init(address=scheduler, ignore_reinit_error=True, log_to_driver=False)
         with joblib.parallel_config(backend="ray"):
-            yield functools.partial(_run_on_ray, workers=int(ray.cluster_resources()["CPU"]))
-    else:
-        raise ConfigError(f"backend must be 'loky', 'dask' or 'ray', got {backend!r}")
+            yield partial(_run_on_ray, int(ray.cluster_resources()["CPU"]))
 
 
-def _call(key: str, function: Callable[..., Any], *arguments: Any) -> tuple[str, Any]:
-    return key, function(*arguments)
+def outcomes(cells: Cells, work: Work, run: Run) -> Iterator[tuple[str, Outcome]]:
+    """Key and outcome of every cell as it finishes.
+
+    When a worker process dies (out of memory, killed), the cells that may have been in it run again
+    one at a time, so that only the cell which kills its process fails.
+    """
+    suspects = []
+    for key, outcome in run(cells, work):
+        if isinstance(outcome, Exception):
+            suspects.append(key)
+        else:
+            yield key, outcome
+    for key in suspects:
+        started = time.perf_counter()
+        ((_, outcome),) = run({key: cells[key]}, work)
+        died = isinstance(outcome, Exception)
+        yield key, _outcome(started, error=outcome) if died else outcome
 
 
-def _run_here(tasks: Tasks, jobs: int) -> Iterator[tuple[str, Any]]:
-    """In this process for one job, else in as many as are needed."""
-    waiting = iter(tasks.items())
-    taken: dict[str, Any] = {}
+def _run_here(jobs: int, cells: Cells, work: Work) -> Iterator[tuple[str, Any]]:
+    waiting, taken, finished = iter(cells), set(), 0
 
     def hand_out() -> Iterator[Any]:
-        for key, task in waiting:
-            taken[key] = task
-            yield joblib.delayed(_call)(key, *task)
+        for key in waiting:
+            taken.add(key)
+            yield joblib.delayed(_run_cell)(work, key, cells[key])
 
-    workers = 1 if jobs == 1 else max(2, min(jobs, len(tasks)))  # joblib runs one in this process
-    left = len(tasks)
-    while left:
-        pool = joblib.Parallel(
-            workers, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered"
-        )
+    workers = 1 if jobs == 1 else max(2, min(jobs, len(cells)))  # joblib keeps one in this process
+    how = dict(batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
+    while finished < len(cells):
         try:
-            with contextlib.closing(pool(hand_out())) as results:
-                for key, result in results:
-                    del taken[key]
-                    left -= 1
-                    yield key, result
+            with contextlib.closing(joblib.Parallel(workers, **how)(hand_out())) as results:
+                for key, outcome in results:
+                    taken.remove(key)
+                    finished += 1
+                    yield key, outcome
         except BrokenProcessPool as error:
-            for key in list(taken):
-                del taken[key]
-                left -= 1
-                yield key, error
+            finished += len(taken)
+            yield from [(key, error) for key in taken]
+            taken.clear()
 
 
-def _run_on_dask(client: Any, tasks: Tasks) -> Iterator[tuple[str, Any]]:
+def _run_on_dask(client: Any, cells: Cells, work: Work) -> Iterator[tuple[str, Any]]:
     """By dask's own futures: joblib's backend (1.6) waits for ever for a task that dask gave up."""
     from distributed import KilledWorker, as_completed
 
-    keys = {client.submit(_call, key, *task, pure=False): key for key, task in tasks.items()}
-    for future in as_completed(list(keys)):
+    keys = {client.submit(_run_cell, work, key, cells[key], pure=False): key for key in cells}
+    for future in as_completed(list(keys), loop=client.loop):
         try:
             yield future.result()
         except KilledWorker as error:
             yield keys[future], error
 
 
-def _run_on_ray(tasks: Tasks, workers: int) -> Iterator[tuple[str, Any]]:
-    """A block after another: joblib's backend for ray gives whole lists only."""
-    calls = (joblib.delayed(_call)(key, *task) for key, task in tasks.items())
+def _run_on_ray(workers: int, cells: Cells, work: Work) -> Iterator[tuple[str, Any]]:
+    """One block after another: joblib's backend for ray gives whole lists only."""
+    calls = (joblib.delayed(_run_cell)(work, key, cells[key]) for key in cells)
     while block := list(itertools.islice(calls, workers)):
         yield from joblib.Parallel(n_jobs=-1, batch_size=1)(block)
 
 
 @contextlib.contextmanager
 def _dask_client(scheduler: str | None) -> Iterator[Any]:
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ConfigError(
-            "the backend dask needs the package distributed: pip install distributed"
-        ) from None
+    from distributed import Client
+
     if scheduler is None:
         raise ConfigError("the backend dask needs scheduler, such as tcp://127.0.0.1:8786")
     try:
@@ -152,3 +179,45 @@ def _watch_parent(parent: int) -> None:
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
+
+
+def _run_cell(work: Work, key: str, settings: Mapping[str, Any]) -> tuple[str, Outcome]:
+    """In a worker: what `work` gives or raises. Nothing here raises for a cell that fails."""
+    started = time.perf_counter()
+    try:
+        figures = _plain(work(settings))
+        taken = sorted(figures.keys() & {*settings, *OUTCOME})
+        if taken:
+            raise ValueError(f"figures under names of other columns: {', '.join(taken)}")
+        return key, _outcome(started, figures=figures)
+    except Exception as error:
+        return key, _outcome(started, error=error)
+
+
+def _outcome(started: float, figures: Any = None, error: Exception | None = None) -> Outcome:
+    return {
+        "status": "done" if error is None else "failed",
+        "error": None if error is None else f"{type(error).__name__}: {error}",
+        "seconds": round(time.perf_counter() - started, 3),
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "figures": figures or {},
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    """The versions that decide what a run computes, and the GPU where there is one."""
+    found = {"python": platform.python_version()}
+    for name in ("listcomp_utils", "torch", "transformer_lens"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    torch = sys.modules.get("torch")  # not for the sake of a cell that did without it
+    if torch is not None and torch.cuda.is_available():
+        found["gpu"] = torch.cuda.get_device_name()
+    return found
+
+
+def _plain(figures: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures as plain JSON: also of arrays and tensors, None for numbers that JSON lacks."""
+    text = json.dumps(figures, default=lambda array: array.tolist())
+    return json.loads(text, parse_constant=lambda _: None)
