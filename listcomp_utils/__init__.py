@@ -38,7 +38,7 @@ _MODULE_OF = {
     "load_model": "checkpoints",
     "load_or_train": "checkpoints",
     "save_model": "checkpoints",
-    "run_sweep": "sweeps.run",
+    "run_sweep": "sweeps.training",
     "SAE": "features.sae",
     "SAEConfig": "features.sae",
     "SAEError": "features.sae",

@@ -15,7 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import einops
 import safetensors
 import safetensors.torch
 import torch
@@ -25,6 +24,7 @@ from transformer_lens.utilities.tl_checkpoint_conversion import convert_tl_check
 
 from listcomp_utils.config import ARCHITECTURE_FIELDS, Config, ConfigError
 from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
+from listcomp_utils.mask import build_mask
 from listcomp_utils.model import config_of, frozen_weights, make_model
 from listcomp_utils.training.history import History
 from listcomp_utils.training.loop import train
@@ -79,8 +79,8 @@ def save_model(model: TransformerBridge, path: str | Path, history: History | No
 def load_model(path: str | Path, config: Config | None = None) -> TransformerBridge:
     """The model in a file, on the device of its config.
 
-    A `.safetensors` file knows its config; with `config` given, the two must describe the same
-    architecture. A `.pt` file holds weights only and needs `config`. No code in a file is run.
+    A `.safetensors` file knows its config, which must be of the architecture of `config` where that
+    is given. A `.pt` file holds weights only and needs `config`. No code in a file is run.
 
     Raises:
         CheckpointError: when the file is missing, damaged or not plain weights, or when a weight is
@@ -91,7 +91,7 @@ def load_model(path: str | Path, config: Config | None = None) -> TransformerBri
 
 def load_history(path: str | Path) -> History | None:
     """The training history inside a `.safetensors` file, or None when it has none."""
-    return _read(Path(path), None)[1]
+    return _read_safetensors(Path(path))[2]
 
 
 def load_or_train(
@@ -106,9 +106,9 @@ def load_or_train(
     With `checkpoint` given, that file is loaded, whoever trained it; its architecture must be the
     config's.
 
-    A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone). One
-    whose training was interrupted is saved as `NAME.interrupted.safetensors`, which is never taken
-    for a finished one.
+    A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone), or
+    where that fails to the folder for temporary files, and a warning says so. One whose training
+    was interrupted becomes `NAME.interrupted.safetensors`, never taken for a finished one.
 
     Raises:
         ConfigError: before any training, when `artifacts_dir` cannot be written.
@@ -118,13 +118,13 @@ def load_or_train(
         path = Path(checkpoint).expanduser()
         return TrainedModel(*_read(path, config), path, trained_now=False)
     folder = working_dir(artifacts_dir)
-    name = f"{config.slug}.safetensors"
     if not retrain:
         found = find_trained(config, folder)
         if found is not None:
             return found
     check_writable(folder)
     result = train(config, progress)
+    name = f"{config.slug}.safetensors"
     if result.history.interrupted:
         name = f"{config.slug}.interrupted.safetensors"
         warnings.warn(
@@ -132,7 +132,16 @@ def load_or_train(
             f"saved as {name}, trained anew next time",
             stacklevel=2,
         )
-    path = save_model(result.model, folder / name, result.history)
+    try:
+        path = save_model(result.model, folder / name, result.history)
+    except (OSError, ConfigError) as error:
+        path = Path(tempfile.gettempdir()) / name
+        try:
+            save_model(result.model, path, result.history)
+            kept = f"it is kept as {path}"
+        except (OSError, ConfigError):
+            kept = "it is in memory only: save it with save_model"
+        warnings.warn(f"the model could not be saved in {folder}: {error}; {kept}", stacklevel=2)
     return TrainedModel(result.model, result.history, path, trained_now=True)
 
 
@@ -145,10 +154,10 @@ def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> Tra
     name = f"{config.slug}.safetensors"
     for path in (working_dir(artifacts_dir) / name, shipped_dir() / name):
         if path.exists():
-            model, history = _read(path, None)
-            if config_of(model).replace(device=config.device) == config:
-                model = model if config.device == "auto" else _read(path, config)[0]
-                return TrainedModel(model, history, path, trained_now=False)
+            _, stored, _ = _read_safetensors(path)
+            # The name spells most settings out and hashes the rest: it is a hint, not a proof.
+            if stored.replace(device=config.device) == config:
+                return TrainedModel(*_read(path, config), path, trained_now=False)
     return None
 
 
@@ -158,34 +167,26 @@ def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
     Source: TransformerLens 3, `HookedTransformer.state_dict()`. The list mask goes into each
     layer's `mask` buffer (True = may attend), so that the old class computes the same.
     """
-    config = config_of(model)
-    heads = {"n_heads": config.n_heads}
+    heads = config_of(model).n_heads
     classic: dict[str, Tensor] = {}
     for name, weight in model.state_dict().items():
         module, _, kind = name.rpartition(".")
-        part = module.rpartition(".")[2]
-        prefix = module.rpartition(".")[0]
-        if part in ("q", "k", "v") and kind == "weight":
-            pattern = "(n_heads d_head) d_model -> n_heads d_model d_head"
-            classic[f"{prefix}.W_{part.upper()}"] = einops.rearrange(weight, pattern, **heads)
-        elif part in ("q", "k", "v"):
-            pattern = "(n_heads d_head) -> n_heads d_head"
-            classic[f"{prefix}.b_{part.upper()}"] = einops.rearrange(weight, pattern, **heads)
-        elif part == "o" and kind == "weight":
-            pattern = "d_model (n_heads d_head) -> n_heads d_head d_model"
-            classic[f"{prefix}.W_O"] = einops.rearrange(weight, pattern, **heads)
-        elif part == "o":
-            classic[f"{prefix}.b_O"] = weight
-        elif part == "unembed":
-            classic[f"unembed.{'W_U' if kind == 'weight' else 'b_U'}"] = (
-                weight.T if kind == "weight" else weight
-            )
-        elif part == "embed":
-            classic["embed.W_E"] = weight
-        elif part == "pos_embed":
-            classic["pos_embed.W_pos"] = weight
-        else:
-            classic[f"{module}.{kind[0]}"] = weight
+        prefix, _, part = module.rpartition(".")
+        letter = "W" if kind == "weight" else "b"
+        match part:
+            case "q" | "k" | "v":
+                by_head = weight.unflatten(0, (heads, -1))
+                by_head = by_head.mT if letter == "W" else by_head
+                classic[f"{prefix}.{letter}_{part.upper()}"] = by_head
+            case "o":
+                by_head = weight.T.unflatten(0, (heads, -1)) if letter == "W" else weight
+                classic[f"{prefix}.{letter}_O"] = by_head
+            case "unembed":
+                classic[f"unembed.{letter}_U"] = weight.T if letter == "W" else weight
+            case "embed" | "pos_embed":
+                classic[f"{part}.W_{'E' if part == 'embed' else 'pos'}"] = weight
+            case _:
+                classic[f"{module}.{kind[0]}"] = weight
     for layer, block in enumerate(model.blocks):
         attention = block.attn.original_component
         classic[f"blocks.{layer}.attn.mask"] = ~attention.causal_mask
@@ -194,38 +195,31 @@ def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
 
 
 def _read(path: Path, config: Config | None) -> tuple[TransformerBridge, History | None]:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
     if path.suffix == ".safetensors":
         weights, stored, history = _read_safetensors(path)
-        if config is not None:
-            for name in ARCHITECTURE_FIELDS:
-                if getattr(config, name) != getattr(stored, name):
-                    raise CheckpointError(
-                        f"{path.name} was made with {name} {getattr(stored, name)!r}, "
-                        f"but the config says {getattr(config, name)!r}"
-                    )
-            stored = stored.replace(device=config.device)
-        else:
-            stored = stored.replace(device="auto")
-        return _fill(make_model(stored), weights, path), history
+        for name in ARCHITECTURE_FIELDS if config is not None else ():
+            if getattr(config, name) != getattr(stored, name):
+                raise CheckpointError(
+                    f"{path.name} was made with {name} {getattr(stored, name)!r}, "
+                    f"but the config says {getattr(config, name)!r}"
+                )
+        stored = stored.replace(device="auto" if config is None else config.device)
+        return _filled(stored, weights, path), history
     if path.suffix == ".pt":
         if config is None:
             raise CheckpointError(f"{path.name} holds weights only: a config is needed to load it")
-        model = make_model(config)
-        return _fill(model, _read_classic(path, model), path), None
+        return _read_classic(path, config), None
     raise CheckpointError(f"a checkpoint must end in .safetensors or .pt, got {str(path)!r}")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | None]:
+    _check_there(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (safetensors.SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{path.name} is damaged or not a safetensors file: {error}"
-        ) from None
+        raise CheckpointError(f"{path.name} is damaged, or of another kind: {error}") from None
     if metadata.get("format") != FORMAT:
         raise CheckpointError(
             f"{path.name} was not written by save_model: its format is {metadata.get('format')!r}, "
@@ -235,39 +229,68 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | 
         config = Config.from_dict(json.loads(metadata["config"]))
         history = metadata.get("history")
         return weights, config, History.from_dict(json.loads(history)) if history else None
-    except (KeyError, TypeError, json.JSONDecodeError, ConfigError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} carries a damaged config or history: {error}") from None
 
 
-def _read_classic(path: Path, model: TransformerBridge) -> dict[str, Tensor]:
-    """Weights of a classic `.pt` under this model's names; runs no code from the file."""
+def _read_classic(path: Path, config: Config) -> TransformerBridge:
+    """The model in a classic `.pt`; runs no code from the file."""
+    _check_there(path)
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a bad file, none of them documented
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise CheckpointError(f"{path.name} is damaged or not plain weights: {reason}") from None
-    if not isinstance(loaded, dict) or not all(isinstance(v, Tensor) for v in loaded.values()):
-        raise CheckpointError(f"{path.name} is not a state dict of tensors")
+    if not isinstance(loaded, dict) or not all(
+        isinstance(name, str)
+        and isinstance(value, Tensor)
+        and (value.layout, value.is_meta) == (torch.strided, False)
+        for name, value in loaded.items()
+    ):
+        raise CheckpointError(f"{path.name} is not a state dict of dense tensors by name")
+    masks = {k: v for k, v in loaded.items() if k.endswith("attn.mask")}
     try:
-        return convert_tl_checkpoint(loaded, model.cfg)
+        weights = convert_tl_checkpoint(loaded, make_model(config).cfg)
     except ValueError as error:
         raise CheckpointError(f"{path.name} does not fit the config: {error}") from None
+    model = _filled(config, weights, path)
+    # Code that adds the list mask by hooks leaves the library's causal one, or none at all.
+    causal = torch.ones(config.seq_len, config.seq_len, dtype=torch.bool).tril()
+    for layer, ours in enumerate(build_mask(config)):
+        mask = masks.get(f"blocks.{layer}.attn.mask", torch.empty(0))
+        if mask.numel() and not any(torch.equal(mask.bool(), one) for one in (ours, causal)):
+            raise CheckpointError(
+                f"{path.name} does not fit its config: blocks.{layer}.attn.mask is neither the "
+                "config's mask nor the plain causal one"
+            )
+    return model
 
 
-def _fill(model: TransformerBridge, weights: dict[str, Tensor], path: Path) -> TransformerBridge:
-    """Load the weights after checking every one of them by name."""
-    expected = model.state_dict()
+def _check_there(path: Path) -> None:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
+
+
+def _filled(config: Config, weights: dict[str, Tensor], path: Path) -> TransformerBridge:
+    """A model with these weights, every one of them checked by name."""
+    held = sum(weight.numel() for weight in weights.values())
+    if 100 * held < config.n_weights:  # before any memory is taken
+        raise CheckpointError(
+            f"{path.name} does not fit its config: it holds {held:,} numbers, "
+            f"{config.n_weights:,} are needed"
+        )
+    model = make_model(config)
+    expected, frozen = model.state_dict(), frozen_weights(config)
     problems = [f"{name} is missing" for name in expected if name not in weights]
     problems += [f"{name} is unknown" for name in weights if name not in expected]
-    frozen = frozen_weights(config_of(model))
     for name in expected.keys() & weights.keys():
-        weight = weights[name]
-        if weight.shape != expected[name].shape:
-            shapes = f"{tuple(weight.shape)}, not {tuple(expected[name].shape)}"
+        weight, wanted = weights[name], expected[name]
+        if weight.shape != wanted.shape:
+            shapes = f"{tuple(weight.shape)}, not {tuple(wanted.shape)}"
             problems.append(f"{name} has shape {shapes}")
-        elif not weight.is_floating_point() or not weight.isfinite().all():
+        elif not weight.is_floating_point() or not weight.to(wanted.dtype).isfinite().all():
             problems.append(f"{name} holds values that are not finite numbers")
-        elif name in frozen and not torch.equal(weight, expected[name].cpu().to(weight.dtype)):
+        elif name in frozen and not torch.equal(weight, wanted.cpu().to(weight.dtype)):
             problems.append(f"{name} differs from its frozen value ({frozen[name]})")
     if problems:
         raise CheckpointError(f"{path.name} does not fit its config: {'; '.join(sorted(problems))}")

@@ -82,7 +82,7 @@ def score(written: Int[Tensor, "list position"], lists: Int[Tensor, "list positi
     return Accuracy(
         n_lists=len(lists),
         per_token=right.mean().item(),
-        per_list=right.all(1).double().mean().item() if right.ndim else 0.0,
+        per_list=right.all(1).double().mean().item(),
         per_position=tuple(right.mean(0).tolist()),
     )
 

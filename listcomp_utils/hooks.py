@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -19,9 +20,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.config import Config
-from listcomp_utils.generation import CHUNK
+from listcomp_utils.generation import CHUNK, Accuracy, score
 from listcomp_utils.model import config_of, device_of
 from listcomp_utils.task import input_tokens
 
@@ -96,14 +98,16 @@ def turned(
 
 
 @dataclass(frozen=True)
-class Score:
-    """Teacher-forced quality of the outputs, over some lists."""
+class Score(Accuracy):
+    """Teacher-forced accuracy over some lists, and the loss."""
 
     loss: float
     """Mean cross entropy (nats) at the positions that predict outputs: all of it is avoidable."""
-    per_token: float
-    per_list: float
-    per_position: tuple[float, ...]
+
+    def columns(self) -> dict[str, float]:
+        """The score as columns of a frame: loss, per_token, per_list, and o1, o2, ... ."""
+        shares = {"loss": self.loss, "per_token": self.per_token, "per_list": self.per_list}
+        return shares | {f"o{i}": share for i, share in enumerate(self.per_position, 1)}
 
 
 def score_logits(
@@ -111,15 +115,15 @@ def score_logits(
     lists: Int[Tensor, "list position"],
     logits: Float[Tensor, "list sequence vocabulary"],
 ) -> Score:
-    """Score logits that were computed on `input_tokens(config, lists)`."""
-    predicted = logits[:, config.prediction_positions].cpu()
-    right = (predicted.argmax(-1) == lists.cpu()).double()
-    return Score(
-        loss=F.cross_entropy(predicted.flatten(0, 1), lists.cpu().flatten()).item(),
-        per_token=right.mean().item(),
-        per_list=right.all(1).double().mean().item(),
-        per_position=tuple(right.mean(0).tolist()),
-    )
+    """Score logits that were computed on `input_tokens(config, lists)`.
+
+    Raises:
+        ListError: for no lists.
+    """
+    predicted, lists = logits[:, config.prediction_positions].cpu(), lists.cpu()
+    right = score(predicted.argmax(-1), lists)
+    loss = F.cross_entropy(predicted.flatten(0, 1), lists.flatten()).item()
+    return Score(**vars(right), loss=loss)
 
 
 @torch.no_grad()
@@ -138,36 +142,26 @@ def score_with(
     return score_logits(config_of(model), lists, logits_with(model, lists, hooks))
 
 
+def residual_name(config: Config, layer: int) -> str:
+    """The activation that is the residual stream before `layer`, or after the last layer."""
+    if layer < config.n_layers:
+        return get_act_name("resid_pre", layer)
+    return get_act_name("resid_post", layer - 1)
+
+
 def replace(value: Tensor) -> Hook:
     """A hook that puts `value` (broadcast over lists) in place of the activation."""
-
-    def hook(activation: Tensor, hook: HookPoint) -> Tensor:
-        return value.to(activation).expand_as(activation).clone()
-
-    return hook
+    return _put(..., value)
 
 
 def replace_at(positions: Sequence[int], value: Float[Tensor, "... d"] | float) -> Hook:
     """A hook that puts `value` at some sequence positions, over lists; the rest stays."""
-
-    def hook(activation: Tensor, hook: HookPoint) -> Tensor:
-        edited = activation.clone()
-        new = torch.as_tensor(value, dtype=activation.dtype, device=activation.device)
-        edited[:, list(positions)] = new.expand_as(edited[:, list(positions)])
-        return edited
-
-    return hook
+    return _put((slice(None), list(positions)), value)
 
 
 def replace_head(head: int, value: Float[Tensor, ...] | float) -> Hook:
     """A hook that puts `value` in place of one head of a query, key, value or z activation."""
-
-    def hook(activation: Tensor, hook: HookPoint) -> Tensor:
-        edited = activation.clone()
-        edited[:, :, head] = torch.as_tensor(value).to(edited).expand_as(edited[:, :, head])
-        return edited
-
-    return hook
+    return _put((slice(None), slice(None), head), value)
 
 
 def reorder_lists(order: Int[Tensor, "list"]) -> Hook:
@@ -175,5 +169,14 @@ def reorder_lists(order: Int[Tensor, "list"]) -> Hook:
 
     def hook(activation: Tensor, hook: HookPoint) -> Tensor:
         return activation[order.to(activation.device)]
+
+    return hook
+
+
+def _put(index: Any, value: Tensor | float) -> Hook:
+    def hook(activation: Tensor, hook: HookPoint) -> Tensor:
+        edited = activation.clone()
+        edited[index] = torch.as_tensor(value).to(edited)
+        return edited
 
     return hook

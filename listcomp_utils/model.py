@@ -80,9 +80,10 @@ def make_native_model(config: Config) -> NativeModel:
             model.pos.weight *= config.embed_scale
         elif config.positions == "none":
             model.pos.weight.zero_().requires_grad_(False)
-    for layer, block in enumerate(model.layers):
-        _install_mask(block.attn, build_mask(config)[layer])
-        _freeze(block.attn, config)
+        for block, allowed in zip(model.layers, build_mask(config), strict=True):
+            # The library's causal mask (True = blocked) is not part of the state dict.
+            block.attn.causal_mask = ~allowed
+            _freeze(block.attn, config)
     setattr(model, CONFIG_ATTRIBUTE, config)
     return model.to(device)
 
@@ -147,19 +148,11 @@ def parameter_table(model: TransformerBridge) -> pd.DataFrame:
     )
 
 
-def _install_mask(attention: Any, allowed: torch.Tensor) -> None:
-    """Replace the library's causal mask (True = blocked), which is not part of the state dict."""
-    attention.causal_mask = ~allowed
-
-
 def _freeze(attention: Any, config: Config) -> None:
-    with torch.no_grad():
-        if not config.learn_w_v:
-            attention.v.weight.copy_(torch.eye(config.d_model))
-            attention.v.weight.requires_grad_(False)
-        if not config.learn_w_o:
-            attention.o.weight.copy_(torch.eye(config.d_model))
-            attention.o.weight.requires_grad_(False)
-        if not config.bias:
-            for part in (attention.q, attention.k, attention.v, attention.o):
-                part.bias.requires_grad_(False)
+    for part, learned in (("v", config.learn_w_v), ("o", config.learn_w_o)):
+        if not learned:
+            weight = getattr(attention, part).weight.requires_grad_(False)
+            weight.copy_(torch.eye(config.d_model))
+    if not config.bias:
+        for part in "qkvo":
+            getattr(attention, part).bias.requires_grad_(False)

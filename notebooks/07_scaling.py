@@ -32,32 +32,12 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"live_layers": 2, "live_seeds": 2, "live_steps": 20, "n_digits": 6, "warmup_steps": 5}} tags=["parameters"]
+# Parameters: change a value here, or add any other field of Config
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-decoding: str = None  # "autoregressive" or "masked"
-loss_on: str = None  # "all" positions or "outputs" only
-n_layers: int = None  # attention layers
-n_heads: int = None  # heads a layer; must divide d_model
 d_model: int = None  # width of the residual stream
-layer_norm: bool = None  # LayerNorm before each layer and the unembedding
-bias: bool = None  # biases of q, k, v, o and the unembedding
-learn_w_v: bool = None  # train W_V; false freezes it to the identity
-learn_w_o: bool = None  # train W_O; false freezes it to the identity
-embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
-positions: str = None  # "learned", "rotary" or "none"
-steps: int = None  # optimiser steps
-batch_size: int = None  # lists a step
-lr: float = None  # peak learning rate
-schedule: str = None  # "cosine" or "constant", after the warm-up
-warmup_steps: int = None  # steps of linear warm-up
-adam_beta2: float = None  # AdamW's second-moment decay
-weight_decay: float = None  # AdamW's weight decay
-train_fraction: float = None  # share of all lists to train on
-split_seed: int = None  # which lists are held out
 seed: int = None  # weights and order of the batches
-eval_every: int = None  # steps between evaluations
-device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
@@ -76,53 +56,48 @@ print(config.slug)
 
 # %%
 import dataclasses
-import statistics
 import tempfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import separator
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves as figures
 from listcomp_utils.plots import heatmaps
-from listcomp_utils.scaling.dynamics import read_courses
-from listcomp_utils.scaling.grids import ENOUGH, PRINTED_FLAGS, PRINTED_RUNS, PRINTED_WIDTHS
+from listcomp_utils.scaling.dynamics import course_rows
+from listcomp_utils.scaling.grids import PRINTED_FLAGS, PRINTED_RUNS, PRINTED_WIDTHS
 from listcomp_utils.scaling.order_by_head import fair_share, order_figures
-from listcomp_utils.scaling.plateau import read_outcomes
 from listcomp_utils.scaling.tables import (
+    ENOUGH,
     flag_letters,
     least_depth,
     nearness_to_counts,
+    over_seeds,
     recipe_words,
-    shipped,
-    summary,
 )
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
-from listcomp_utils.sweeps.run import run_cells, sweep_folder
+from listcomp_utils.sweeps.table import read_table, summarise
+from listcomp_utils.sweeps.training import TrainCell
 from listcomp_utils.task import all_lists, split_lists
 
 
-def mean_of(values):
-    """The mean, or nan of nothing."""
-    values = list(values)
-    return statistics.fmean(values) if values else float("nan")
+def show_columns(rows, names):
+    """Show some columns of a frame under other names."""
+    show_frame(rows[list(names)].rename(columns=names))
 
 
-def with_spread(row, name, digits=4):
-    """Mean and standard deviation over the seeds that broke through, as text."""
-    mean, spread = row[name], row[f"{name}_sd"]
-    if mean is None:
-        return ""
-    return f"{mean:.{digits}f}" + ("" if spread is None else f" ± {spread:.{digits}f}")
-
+LEFT = {"left": "left the plateau", "seeds": "of"}
+THOSE = {"per_token": "accuracy of those", "per_token_sd": "sd"}
 
 # %% [markdown]
 # ## The plateau
@@ -131,41 +106,32 @@ def with_spread(row, name, digits=4):
 # their order. For how many seeds, and for how long, is a matter of the recipe. `make plateau` trained twenty
 # seeds by each; accuracies are on held-out lists, per token.
 
+
 # %%
-outcomes = read_outcomes()
-if not outcomes:
-    raise ConfigError("plateau.json is not there: make it with `make plateau`")
-rows = []
-for outcome in outcomes:
-    left = [row for row in outcome.rows if row.breakthrough_step is not None]
-    stayed = [row for row in outcome.rows if row.breakthrough_step is None]
-    reached = [row.per_token for row in left]
-    rows.append(
-        [
-            outcome.name,
-            f"{outcome.config['steps']:,}",
-            f"{outcome.left} of {len(outcome.rows)}",
-            f"{statistics.median(row.breakthrough_step for row in left):,.0f}" if left else "",
-            f"{statistics.fmean(reached):.4f} ({min(reached):.3f} to {max(reached):.3f})"
-            if left
-            else "",
-            f"{statistics.fmean(row.per_token for row in stayed):.3f}" if stayed else "none stayed",
-            f"{outcome.mean_per_token:.4f}",
-            f"{outcome.seconds / len(outcome.rows):.0f}",
-        ]
-    )
-show_table(
-    [
-        "recipe",
-        "steps",
-        "seeds that left",
-        "median step",
-        "accuracy of those (range)",
-        "accuracy of the others",
-        "mean of all",
-        "seconds a seed",
-    ],
-    rows,
+def recipe_names(rows):
+    """Whose recipe a row of "plateau" or "dynamics" was trained by."""
+    return np.where(rows.embed_scale == 1, "the study's", "this project's")
+
+
+plateau = read_table("plateau").assign(recipe=recipe_names)
+recipes = over_seeds(plateau).assign(recipe=recipe_names).set_index("recipe", drop=False)
+by_recipe = plateau.groupby("recipe")
+recipes["median_step"] = by_recipe.breakthrough_step.median().round().astype(int)
+recipes["stayed"] = plateau[~plateau.broke_through].groupby("recipe").per_token.mean()
+show_columns(
+    recipes,
+    {
+        "recipe": "recipe",
+        "steps": "steps",
+        **LEFT,
+        "median_step": "median step",
+        "per_token": "accuracy of those",
+        "per_token_min": "least",
+        "per_token_max": "most",
+        "stayed": "accuracy of the others",
+        "all_per_token": "mean of all",
+        "all_seconds": "seconds a seed",
+    },
 )
 
 # %% [markdown]
@@ -204,10 +170,9 @@ saddle = {
     "all scores equal": apart(dataclasses.replace(probe_weights, query_key=flat_scores)),
     "neither (control)": apart(probe_weights),
 }
-show_table(
-    ["weights", "largest difference at SEP between (a, b) and (b, a)"],
-    [[name, f"{value:.2g}"] for name, value in saddle.items()],
-)
+difference = "largest difference at SEP between (a, b) and (b, a)"
+values = [f"{value:.2g}" for value in saddle.values()]
+show_frame(pd.DataFrame({"weights": list(saddle), difference: values}))
 
 # %% [markdown]
 # **What leaving looks like.** The same figures while each recipe trains, three seeds of each: loss, the spread of
@@ -215,76 +180,65 @@ show_table(
 # unembedding reads off the position difference. *Hypothesis:* the loss falls when the alignment has risen.
 
 # %%
-courses = read_courses()
-if not courses:
-    raise ConfigError("dynamics.json is not there: make it with `make plateau`")
-by_recipe = {}
-for course in courses:
-    name = "this project's recipe" if course.config["embed_scale"] != 1 else "the study's recipe"
-    by_recipe.setdefault(name, []).append(course)
-for name, some in by_recipe.items():
-    quantities = {
-        "training loss (nats)": lambda row: row.train_loss,
-        "spread of SEP's attention": lambda row: row.attention_spread,
-        "spread of scores × spread of readout": lambda row: row.score_spread * row.readout_spread,
-        "alignment of scores and readout": lambda row: row.order_alignment,
-    }
+courses = course_rows(read_table("dynamics")).assign(recipe=recipe_names)
+courses["product"] = courses.score_spread * courses.readout_spread
+quantities = {
+    "train_loss": "training loss (nats)",
+    "attention_spread": "spread of SEP's attention",
+    "product": "spread of scores × spread of readout",
+    "order_alignment": "alignment of scores and readout",
+}
+for recipe, rows in courses.groupby("recipe", sort=False):
+    rows = rows[rows.step % (2 * rows.eval_every) == 0]
     show(
         figures.line_panels(
             {
-                title: {
-                    f"seed {course.config['seed']}": (
-                        [row.step for row in course.rows[::2]],
-                        [value(row) for row in course.rows[::2]],
-                    )
-                    for course in some
-                }
-                for title, value in quantities.items()
+                title: {f"seed {n}": (one.step, one[name]) for n, one in rows.groupby("seed")}
+                for name, title in quantities.items()
             },
-            f"Training by {name}",
+            f"Training by {recipe} recipe",
             "optimiser step",
         ),
-        alt=f"Loss, attention spread, product of spreads and alignment while {name} trains, a line a seed.",
+        alt=f"Loss, attention spread, product of spreads and alignment while {recipe} recipe trains, a line a seed.",
         interactive=False,
     )
 
 # %%
 plateau_loss = np.log(2)
-waits = {"this project's recipe": [], "the study's recipe": []}
-rises, ends, passing = [], [], []
-for name, some in by_recipe.items():
-    for course in some:
-        near = [row for row in course.rows if 0.98 < row.train_loss / plateau_loss < 1.05]
-        off = [row for row in course.rows if row.train_loss < plateau_loss / 2]
-        waits[name].append(len(near) * (course.rows[1].step - course.rows[0].step))
-        if not off:
-            continue
-        ends.append(off[0].order_alignment)
-        if len(near) >= 5:
-            rises.append(statistics.median(row.order_alignment for row in near))
-        else:
-            passed = next(row for row in course.rows if row.train_loss < plateau_loss)
-            passing.append(passed.order_alignment)
-for name, steps in waits.items():
-    print(f"{name}: about {mean_of(steps):,.0f} steps at ln 2 (mean of {len(steps)} seeds)")
+trainings = courses.groupby(["recipe", "seed"], sort=False)
+at_plateau = courses.train_loss.between(0.98 * plateau_loss, 1.05 * plateau_loss)
+
+
+def alignment(chosen, how):
+    """Of each training, the first alignment or the median of all, where `chosen` says so."""
+    return courses[chosen].groupby(["recipe", "seed"], sort=False).order_alignment.agg(how)
+
+
+passages = pd.DataFrame(
+    {
+        "steps": trainings.eval_every.first(),
+        "waits": at_plateau.groupby([courses.recipe, courses.seed]).sum(),
+        "waiting": alignment(at_plateau, "median"),
+        "passing": alignment(courses.train_loss < plateau_loss, "first"),
+        "halved": alignment(courses.train_loss < plateau_loss / 2, "first"),
+    }
+)
+passages = passages.reindex(trainings.size().index)
+passages["steps"] *= passages.waits
+left_it = passages.dropna(subset="halved")
+rises, passing = left_it.waiting[left_it.waits >= 5], left_it.passing[left_it.waits < 5]
+for recipe, steps in passages.groupby("recipe", sort=False).steps:
+    print(f"{recipe} recipe: about {steps.mean():,.0f} steps at ln 2 (mean of {len(steps)} seeds)")
 print(
-    f"Alignment while waiting there: {mean_of(rises):.2f} (median of the time, mean of {len(rises)} courses); in "
-    f"the {len(passing)} that pass without waiting, it is {mean_of(passing):.2f} as they pass; when the loss is "
-    f"halved, {mean_of(ends):.2f} in all {len(ends)}."
+    f"Alignment while waiting there: {rises.mean():.2f} (median of the time, mean of {len(rises)} courses); in "
+    f"the {len(passing)} that pass without waiting, it is {passing.mean():.2f} as they pass; when the loss is "
+    f"halved, {left_it.halved.mean():.2f} in all {len(left_it)}."
 )
-looked_at = by_recipe[next(iter(by_recipe))][0]
-costly = sorted(
-    {edge for row in looked_at.rows for edge, cost in row.edge_costs.items() if cost > 0.1}
-)
+looked_at = courses[(courses.recipe == "this project's") & (courses.seed == 0)]
+costs = looked_at.filter(like="<-")
 show(
     figures.lines(
-        {
-            edge: (
-                [row.step for row in looked_at.rows],
-                [row.edge_costs.get(edge, 0.0) for row in looked_at.rows],
-            )
-            for edge in costly
-        },
+        {edge: (looked_at.step, costs[edge]) for edge in sorted(costs) if costs[edge].max() > 0.1},
         "What each attention edge is worth while it trains (seed 0, this project's recipe)",
         "optimiser step",
         "accuracy per token lost without it",
@@ -300,53 +254,38 @@ show(
 # and accuracy of those that do, apart.
 
 # %%
-table4 = shipped("table4")
+table4 = read_table("scaling_table4").assign(letters=flag_letters)
 print(recipe_words(table4))
-cells = summary(table4)
-by_flags = {flag_letters(row): row for row in cells if row["d_model"] == 64}
-order = sorted(PRINTED_FLAGS, key=lambda flags: PRINTED_FLAGS[flags])
-show_table(
-    [
-        "LN, bias, W_V, W_O",
-        "study, mean of 3",
-        "left the plateau",
-        "accuracy of those",
-        "per list",
-        "median step",
-    ],
-    [
-        [
-            flags,
-            f"{PRINTED_FLAGS[flags]:.4f}",
-            f"{row['left']} of {row['seeds']}",
-            with_spread(row, "per_token"),
-            with_spread(row, "per_list"),
-            f"{row['breakthrough_step']:.0f}" if row["left"] else "",
-        ]
-        for flags, row in ((flags, by_flags[flags]) for flags in order)
-    ],
+cells = over_seeds(table4).assign(letters=flag_letters)
+by_flags = cells[cells.d_model == 64].assign(printed=lambda rows: rows.letters.map(PRINTED_FLAGS))
+by_flags["step"] = by_flags.breakthrough_step.round().astype("Int64")
+by_flags = by_flags.sort_values("printed")
+show_columns(
+    by_flags,
+    {
+        "letters": "LN, bias, W_V, W_O",
+        "printed": "study, mean of 3",
+        **LEFT,
+        **THOSE,
+        "per_list": "per list",
+        "per_list_sd": "sd of that",
+        "step": "mean step",
+    },
 )
-seeds_of = {
-    flags: [
-        row["per_token"]
-        for row in table4.rows
-        if row["d_model"] == 64 and flag_letters(row) == flags
-    ]
-    for flags in order
-}
 guessing = 0.5 + 0.5 / 100
 counts = nearness_to_counts(
     list(PRINTED_FLAGS.values()), low=guessing, high=max(PRINTED_FLAGS.values()), runs=PRINTED_RUNS
 )
+each_seed = table4[table4.d_model == 64].groupby("letters").per_token.apply(list)
 show(
     figures.dot_rows(
-        order,
+        list(by_flags.letters),
         {
-            "study, mean of 3": [[PRINTED_FLAGS[f]] for f in order],
-            "here, each seed": list(seeds_of.values()),
+            "study, mean of 3": [[mean] for mean in by_flags.printed],
+            "here, each seed": list(each_seed[by_flags.letters]),
         },
-        f"{sum(r['left'] for r in by_flags.values())} of {sum(r['seeds'] for r in by_flags.values())} runs left "
-        "the plateau; the study's means lie near counts of runs that did",
+        f"{by_flags.left.sum()} of {by_flags.seeds.sum()} runs left the plateau; the study's means lie near "
+        "counts of runs that did",
         "held-out accuracy per token",
         (0.4, 1.0),
         {f"{n} of {PRINTED_RUNS} left": level for n, level in enumerate(counts.levels)},
@@ -355,25 +294,19 @@ show(
     "accuracy of five seeds trained here.",
     main=True,
 )
-
-
-def left_of(choose):
-    """Runs that broke through and runs in all, of the cells whose letters are chosen."""
-    some = [row for flags, row in by_flags.items() if choose(flags)]
-    return sum(row["left"] for row in some), sum(row["seeds"] for row in some)
-
-
-left_by_kind = {
-    "with LayerNorm": left_of(lambda flags: flags[0] == "T"),
-    "without LayerNorm, W_O = I": left_of(lambda flags: flags[0] == "F" and flags[3] == "F"),
-    "without LayerNorm, W_O learned": left_of(lambda flags: flags[0] == "F" and flags[3] == "T"),
-}
-weakest = min(by_flags.values(), key=lambda row: row["per_token"] or 0)
-best = max(by_flags.values(), key=lambda row: row["per_token"] or 0)
-print("left the plateau: " + "; ".join(f"{k} {a} of {b}" for k, (a, b) in left_by_kind.items()))
+kinds = np.select(
+    [by_flags.layer_norm, ~by_flags.learn_w_o],
+    ["with LayerNorm", "without LayerNorm, W_O = I"],
+    "without LayerNorm, W_O learned",
+)
+left_by_kind = by_flags.groupby(kinds)[["left", "seeds"]].sum()
+weakest, best = (
+    by_flags.loc[place] for place in (by_flags.per_token.idxmin(), by_flags.per_token.idxmax())
+)
+print("left the plateau: " + "; ".join(f"{k} {a} of {b}" for k, a, b in left_by_kind.itertuples()))
 print(
-    f"Those that left end alike whatever the letters: cell means from {weakest['per_token']:.3f} "
-    f"({flag_letters(weakest)}) to {best['per_token']:.3f} ({flag_letters(best)})."
+    f"Those that left end alike whatever the letters: cell means from {weakest.per_token:.3f} "
+    f"({weakest.letters}) to {best.per_token:.3f} ({best.letters})."
 )
 
 # %% [markdown]
@@ -395,66 +328,50 @@ print(
 # four widths at a hundred digits.
 
 # %%
-digits = shipped("digits")
+digits = read_table("scaling_digits")
 print(recipe_words(digits))
-cells = summary(digits)
-n_values = sorted({row["n_digits"] for row in cells})
-widths = sorted({row["d_model"] for row in cells})
+cells = over_seeds(digits)
 
 
-def grid_of(rows, down, across, name):
-    """Values of a summary as a matrix, nan where there is none."""
-    found = {(row[down], row[across]): row[name] for row in rows}
-    downs, acrosses = (sorted({row[k] for row in rows}) for k in (down, across))
-    return np.array([[found.get((d, a), np.nan) for a in acrosses] for d in downs], dtype=float)
+def show_map(rows, panels, down, across, title, value_name, alt):
+    """Heatmaps of columns of a frame, over two others; blank where there is no row."""
+    matrices = {
+        name: rows.pivot(index=down[0], columns=across[0], values=column)
+        for name, column in panels.items()
+    }
+    first = next(iter(matrices.values()))
+    labels = [[str(value) for value in axis] for axis in (first.index, first.columns)]
+    values = {name: matrix.to_numpy(float) for name, matrix in matrices.items()}
+    titles = dict(row_title=down[1], column_title=across[1])
+    show(heatmaps.heatmap_panels(values, *labels, title, value_name, **titles), alt=alt)
 
 
-show(
-    heatmaps.heatmap_panels(
-        {
-            "held-out lists": grid_of(cells, "n_digits", "d_model", "mean_per_token"),
-            "training lists": grid_of(cells, "n_digits", "d_model", "mean_train_per_token"),
-        },
-        [str(n) for n in n_values],
-        [str(width) for width in widths],
-        "Accuracy per token by digits and width, mean of all seeds",
-        "accuracy",
-        row_title="digits",
-        column_title="d_model",
-    ),
+show_map(
+    cells,
+    {"held-out lists": "all_per_token", "training lists": "all_train_per_token"},
+    ("n_digits", "digits"),
+    ("d_model", "d_model"),
+    "Accuracy per token by digits and width, mean of all seeds",
+    "accuracy",
     alt="Accuracy per token on held-out and on training lists for each number of digits and width.",
 )
-needs = {
-    n: min(
-        (r["d_model"] for r in cells if r["n_digits"] == n and r["left"] == r["seeds"]),
-        default=None,
-    )
-    for n in n_values
-}
+needs = cells[cells.left == cells.seeds].groupby("n_digits").d_model.min()
+needs = needs.reindex(sorted(set(cells.n_digits))).astype("Int64").astype(object)
 print(
     "Narrowest with which every seed leaves the plateau: "
-    + ", ".join(f"{width or 'none of these'} for {n} digits" for n, width in needs.items())
+    + ", ".join(f"{width} for {n} digits" for n, width in needs.fillna("none of these").items())
     + ". With few digits the held-out accuracy falls behind: there are few lists to learn from."
 )
-widths_of = {row["d_model"]: row for row in summary(table4) if flag_letters(row) == "FFFF"}
-show_table(
-    [
-        "d_model at 100 digits",
-        "study, mean of 3",
-        "left the plateau",
-        "accuracy of those",
-        "mean of all",
-    ],
-    [
-        [
-            width,
-            f"{PRINTED_WIDTHS[width]:.4f}",
-            f"{row['left']} of {row['seeds']}",
-            with_spread(row, "per_token"),
-            f"{row['mean_per_token']:.4f}",
-        ]
-        for width, row in sorted(widths_of.items())
-    ],
+widths = over_seeds(table4[table4.letters == "FFFF"]).sort_values("d_model")
+show_columns(
+    widths.assign(printed=widths.d_model.map(PRINTED_WIDTHS)),
+    {
+        "d_model": "d_model at 100 digits",
+        "printed": "study, mean of 3",
+        **LEFT,
+        **THOSE,
+        "all_per_token": "mean of all",
+    },
 )
 print(f"({recipe_words(table4)})")
 
@@ -465,54 +382,35 @@ print(f"({recipe_words(table4)})")
 # lists of N - 1. One layer is out by the mask: in layer 0 no output may look at anything.
 
 # %%
-depth = shipped("depth")
-print(
-    recipe_words(depth) + f"; {depth.shared['n_digits']} digits, d_model {depth.shared['d_model']}"
-)
-cells = summary(depth)
-lengths, layers = (sorted({row[k] for row in cells}) for k in ("list_len", "n_layers"))
-show(
-    heatmaps.heatmap_panels(
-        {
-            "mean of the seeds": grid_of(cells, "list_len", "n_layers", "mean_per_list"),
-            "best seed": grid_of(cells, "list_len", "n_layers", "most_per_list"),
-        },
-        [str(n) for n in lengths],
-        [str(n) for n in layers],
-        "Held-out lists copied whole, by list length and layers",
-        "accuracy per list",
-        row_title="list length",
-        column_title="layers",
-    ),
+depth = read_table("scaling_depth")
+shared = depth.attrs["shared"]
+print(f"{recipe_words(depth)}; {shared['n_digits']} digits, d_model {shared['d_model']}")
+cells = over_seeds(depth)
+show_map(
+    cells,
+    {"mean of the seeds": "all_per_list", "best seed": "all_per_list_max"},
+    ("list_len", "list length"),
+    ("n_layers", "layers"),
+    "Held-out lists copied whole, by list length and layers",
+    "accuracy per list",
     alt="Held-out accuracy per list for each list length and number of layers: mean and best seed.",
 )
-needed, once = least_depth(cells), least_depth(cells, share=0)
-by_size = {(row["list_len"], row["n_layers"]): row for row in cells}
-
-
-def copied(row):
-    """Share of outputs and of lists right, and how many seeds reach what counts as copying."""
-    if row is None:
-        return "not run"
-    return (
-        f"{row['mean_per_token']:.3f} / {row['mean_per_list']:.3f} "
-        f"({row['copying']} of {row['seeds']} copy)"
-    )
-
-
-print(f"mean accuracy per token / per list; a seed copies with {ENOUGH:.0%} of the lists right")
-show_table(
-    ["list length", *(f"{n} layers" for n in layers), "fewest, most seeds", "fewest, one seed"],
-    [
-        [
-            length,
-            *(copied(by_size.get((length, n))) for n in layers),
-            needed[length] or "none of these",
-            once[length] or "none of these",
-        ]
-        for length in lengths
-    ],
+print(f"mean accuracy per token and per list; a seed copies with {ENOUGH:.0%} of the lists right")
+show_columns(
+    cells,
+    {
+        "list_len": "list length",
+        "n_layers": "layers",
+        "all_per_token": "per token",
+        "all_per_list": "per list",
+        "copying": "seeds that copy",
+        "seeds": "of",
+    },
 )
+fewest = pd.DataFrame({"most seeds": least_depth(cells), "one seed": least_depth(cells, share=0)})
+fewest = fewest.astype(object).fillna("none")
+print("fewest layers that copy:")
+show_frame(fewest.reset_index(names="list length"))
 
 # %% [markdown]
 # ## One head against several
@@ -523,47 +421,26 @@ show_table(
 # the order with any number of heads. *It would be refuted* by lists that stay as they are when those are exchanged.
 
 # %%
-heads = shipped("heads")
+heads = read_table("scaling_heads")
 print(recipe_words(heads))
-cells = summary(heads)
+by_heads = over_seeds(heads)
 ORDER = {
-    "attention_spread": "attention spread",
-    "alignment": "alignment",
-    "order_distance": "distance of (a, b) from (b, a)",
-    "kept": "kept as they are",
-    "position_weights_reverse": "reversed by position weights",
-    "content_weights_reverse": "reversed by content weights",
-    "both_right": "pairs with both orders right",
+    "all_attention_spread": "attention spread",
+    "all_alignment": "alignment",
+    "all_order_distance": "distance of (a, b) from (b, a)",
+    "all_kept": "kept as they are",
+    "all_position_weights_reverse": "reversed by position weights",
+    "all_content_weights_reverse": "reversed by content weights",
+    "all_both_right": "pairs with both orders right",
 }
-
-
-def order_table(rows, label):
-    """One row a setting: accuracy and the order mechanism's figures over the seeds that left."""
-    show_table(
-        ["", "left the plateau", "accuracy per token", "per list", *ORDER.values()],
-        [
-            [
-                label(row),
-                f"{row['left']} of {row['seeds']}",
-                f"{row['mean_per_token']:.4f}",
-                f"{row['mean_per_list']:.4f}",
-                *(
-                    "" if row[f"mean_{name}"] is None else f"{row[f'mean_{name}']:.3f}"
-                    for name in ORDER
-                ),
-            ]
-            for row in rows
-        ],
-    )
-
-
-order_table(cells, lambda row: f"{row['n_heads']} heads" if row["n_heads"] > 1 else "1 head")
+ACCURACY = {"all_per_token": "accuracy per token", "all_per_list": "per list"}
+show_columns(by_heads, {"n_heads": "heads", **LEFT, **ACCURACY, **ORDER})
 show(
     figures.grouped_bars(
-        [str(row["n_heads"]) + (" head" if row["n_heads"] == 1 else " heads") for row in cells],
+        [f"{n} head" if n == 1 else f"{n} heads" for n in by_heads.n_heads],
         {
-            ORDER[name]: [row[f"mean_{name}"] for row in cells]
-            for name in ("kept", "position_weights_reverse", "content_weights_reverse")
+            ORDER[name]: by_heads[name]
+            for name in ("all_kept", "all_position_weights_reverse", "all_content_weights_reverse")
         },
         "What exchanging weights at SEP makes of lists (a, b), a ≠ b",
         "share of lists",
@@ -571,12 +448,12 @@ show(
     alt="Share of lists kept, reversed by exchanging position weights and by exchanging content weights, "
     "for one, two and four heads.",
 )
-
+reversed_by_heads = by_heads.set_index("n_heads").all_position_weights_reverse
 print(
     "Exchanging the position weights reverses "
-    + ", ".join(f"{r['mean_position_weights_reverse']:.0%} ({r['n_heads']})" for r in cells)
+    + ", ".join(f"{share:.0%} ({n})" for n, share in reversed_by_heads.items())
     + " of the lists (heads), exchanging the content weights "
-    + ", ".join(f"{r['mean_content_weights_reverse']:.1%}" for r in cells)
+    + ", ".join(f"{share:.1%}" for share in by_heads.all_content_weights_reverse)
     + "."
 )
 
@@ -595,32 +472,28 @@ print(
 # outputs have read something before the last layer. Whether training finds a way then is another question.
 
 # %%
-positions = shipped("positions")
-print(recipe_words(positions) + f"; {positions.shared['n_digits']} digits")
-cells = summary(positions)
-order_table(cells, lambda row: f"{row['positions']}, {row['n_layers']} layers")
-limit = fair_share(positions.shared["n_digits"])
-by_positions = cells
-two_blind = [r for r in positions.rows if r["n_layers"] == 2 and r["positions"] != "learned"]
+positions = read_table("scaling_positions")
+n_there = positions.attrs["shared"]["n_digits"]
+print(f"{recipe_words(positions)}; {n_there} digits")
+kinds = ["learned", "rotary", "none"]
+by_positions = over_seeds(positions).set_index(["positions", "n_layers"])
+by_positions = by_positions.loc[[(kind, n) for kind in kinds for n in (2, 3)]]
+show_columns(
+    by_positions.reset_index(),
+    {"positions": "positions", "n_layers": "layers", **LEFT, **ACCURACY, **ORDER},
+)
+limit = fair_share(n_there)
 show(
     figures.grouped_bars(
-        [f"{kind}, {n}" for kind in ("learned", "rotary", "none") for n in (2, 3)],
-        {
-            name: [
-                row[f"mean_{figure}"]
-                for kind in ("learned", "rotary", "none")
-                for n in (2, 3)
-                for row in cells
-                if (row["positions"], row["n_layers"]) == (kind, n)
-            ]
-            for name, figure in (("per token", "per_token"), ("per list", "per_list"))
-        },
+        [f"{kind}, {n}" for kind, n in by_positions.index],
+        {"per token": by_positions.all_per_token, "per list": by_positions.all_per_list},
         f"Two layers without learned positions cannot pass {limit[0]:.3f} per token, {limit[1]:.3f} per list, over all lists",
         "held-out accuracy",
     ),
     alt="Held-out accuracy per token and per list for learned, rotary and no positions with two and three "
     "layers.",
 )
+two_blind = positions[(positions.n_layers == 2) & (positions.positions != "learned")]
 random_pairs = max(
     order_figures(
         make_model(probe_config.replace(positions=kind, embed_scale=scale, seed=seed, d_model=32))
@@ -629,31 +502,23 @@ random_pairs = max(
     for scale in (1.0, 10.0)
     for seed in range(3)
 )
-
-
-def of_three(kind, name):
-    """A figure of the three-layer models with these positions, mean over all seeds."""
-    (row,) = (r for r in by_positions if (r["positions"], r["n_layers"]) == (kind, 3))
-    return row[f"mean_{name}"]
-
-
+three = by_positions.xs(3, level="n_layers")
 print(
-    f"Pairs with both orders right: {max(r['both_right'] for r in two_blind):.0%} in {len(two_blind)} trained "
+    f"Pairs with both orders right: {two_blind.both_right.max():.0%} in {len(two_blind)} trained "
     f"two-layer models without learned positions and {random_pairs:.0%} in untrained ones; with three layers "
-    + ", ".join(
-        f"{of_three(kind, 'both_right'):.0%} ({kind})" for kind in ("learned", "rotary", "none")
-    )
+    + ", ".join(f"{share:.0%} ({kind})" for kind, share in three.all_both_right.items())
     + "."
 )
 print(
     f"Three layers with learned positions do it in another way: exchanging the position weights at SEP after layer 0 "
-    f"reverses {of_three('learned', 'position_weights_reverse'):.0%} of the lists."
+    f"reverses {three.all_position_weights_reverse['learned']:.0%} of the lists."
 )
-if of_three("none", "both_right") == 0:
+without = three.loc["none"]
+if without.all_both_right == 0:
     print(
-        f"Three layers without positions write {of_three('none', 'kept'):.0%} of the lists (a, b), a ≠ b, and both "
-        f"orders of no pair: they learn which order was trained on ({of_three('none', 'train_per_list'):.0%} of the "
-        f"training lists, {of_three('none', 'per_list'):.0%} of the others)."
+        f"Three layers without positions write {without.all_kept:.0%} of the lists (a, b), a ≠ b, and both "
+        f"orders of no pair: they learn which order was trained on ({without.all_train_per_list:.0%} of the "
+        f"training lists, {without.all_per_list:.0%} of the others)."
     )
 
 # %% [markdown]
@@ -665,33 +530,19 @@ if of_three("none", "both_right") == 0:
 # (The held-out lists are the rest, so that they are fewer as the share grows.)
 
 # %%
-fraction = shipped("fraction")
+fraction = read_table("scaling_fraction")
 print(recipe_words(fraction))
-cells = sorted(summary(fraction), key=lambda row: row["train_fraction"])
-held_out = [row for row in cells if row["train_fraction"] < 1]
-
-
-def over_all(row):
-    """Accuracy per token on all lists, trained on or not."""
-    share = row["train_fraction"]
-    return share * row["mean_train_per_token"] + (1 - share) * row["mean_per_token"]
-
-
+cells = over_seeds(fraction).sort_values("train_fraction")
+train_right, held_out_right = cells.all_train_per_token, cells.all_per_token
+# On all lists, trained on or not; with all of them trained on there are no others.
+cells["right"] = cells.train_fraction * train_right + (1 - cells.train_fraction) * held_out_right
+held_out = cells[cells.train_fraction < 1]
 show(
     figures.lines(
         {
-            "training lists": (
-                [row["train_fraction"] for row in cells],
-                [row["mean_train_per_token"] for row in cells],
-            ),
-            "held-out lists": (
-                [row["train_fraction"] for row in held_out],
-                [row["mean_per_token"] for row in held_out],
-            ),
-            "all lists": (
-                [row["train_fraction"] for row in cells],
-                [over_all(row) for row in cells],
-            ),
+            "training lists": (cells.train_fraction, train_right),
+            "held-out lists": (held_out.train_fraction, held_out.all_per_token),
+            "all lists": (cells.train_fraction, cells.right),
         },
         "Accuracy against the share of all lists that was trained on, mean over seeds",
         "share of lists trained on",
@@ -699,36 +550,35 @@ show(
     ),
     alt="Accuracy per token on training lists, held-out lists and all lists against the share of lists trained on.",
 )
-show_table(
-    ["share trained on", "left the plateau", "training lists", "held-out lists", "all lists"],
-    [
-        [
-            f"{row['train_fraction']:.2f}",
-            f"{row['left']} of {row['seeds']}",
-            with_spread(row, "train_per_token"),
-            with_spread(row, "per_token") if row["train_fraction"] < 1 else "none",
-            f"{over_all(row):.4f}",
-        ]
-        for row in cells
-    ],
+held_out_columns = ["per_token", "per_token_sd"]
+show_columns(
+    cells.assign(**cells[held_out_columns].where(cells.train_fraction < 1)),
+    {
+        "train_fraction": "share trained on",
+        **LEFT,
+        "train_per_token": "training lists",
+        "train_per_token_sd": "sd of training",
+        "per_token": "held-out lists",
+        "per_token_sd": "sd of held-out",
+        "right": "all lists",
+    },
 )
-everything = cells[-1]
-least, most = held_out[0], held_out[-1]
-rise = most["mean_per_token"] - least["mean_per_token"]
-train_rise = most["mean_train_per_token"] - least["mean_train_per_token"]
+everything, least, most = cells.iloc[-1], held_out.iloc[0], held_out.iloc[-1]
+rise = most.all_per_token - least.all_per_token
+train_rise = most.all_train_per_token - least.all_train_per_token
 verdict = "more lists help those held out" if rise > 0 else "more lists do not help those held out"
 print(
-    f"From {least['train_fraction']:.0%} to {most['train_fraction']:.0%} of the lists held-out accuracy changes by "
+    f"From {least.train_fraction:.0%} to {most.train_fraction:.0%} of the lists held-out accuracy changes by "
     f"{rise:+.3f}, training accuracy by {train_rise:+.3f}: {verdict}. Trained on all of them, "
-    f"{everything['mean_train_per_token']:.3f} of the outputs are right."
+    f"{everything.all_train_per_token:.3f} of the outputs are right."
 )
 study_model = load_or_train(Config.preset("study", device=config.device)).model
 of_study, of_most = (
     accuracy(study_model, split_lists(Config.preset("study", train_fraction=share)).held_out)
-    for share in (0.8, most["train_fraction"])
+    for share in (0.8, most.train_fraction)
 )
 print(
-    f"The lists held out at {most['train_fraction']:.0%} are not harder than others: the shipped model, trained on "
+    f"The lists held out at {most.train_fraction:.0%} are not harder than others: the shipped model, trained on "
     f"80%, gets {of_most.per_token:.3f} of their outputs right, {of_study.per_token:.3f} of all its held-out "
     "lists'. Why accuracy falls there is open."
 )
@@ -742,7 +592,7 @@ print(
 # held-out lists.
 
 # %%
-tuning, final = shipped("tuning"), shipped("best")
+tuning, final = read_table("scaling_tuning"), read_table("scaling_best")
 print(recipe_words(tuning))
 preset_values = Config.preset("study").to_dict()
 
@@ -758,38 +608,36 @@ def recipe_of(settings):
     return ", ".join(changes) or "the preset's"
 
 
-tried = sorted(summary(tuning), key=lambda row: -row["mean_per_token"])
-show_table(
-    [
-        "recipe",
-        "left the plateau",
-        "inner lists",
-        "inner lists, weights averaged",
-        "training lists",
-    ],
-    [
-        [
-            recipe_of(row),
-            f"{row['left']} of {row['seeds']}",
-            f"{row['mean_per_token']:.4f}",
-            f"{row['mean_averaged_per_token']:.4f}",
-            f"{row['mean_train_per_token']:.4f}",
-        ]
-        for row in tried
-    ],
+tried = over_seeds(tuning).sort_values("all_per_token", ascending=False)
+show_columns(
+    tried.assign(recipe=tried.apply(recipe_of, axis=1)),
+    {
+        "recipe": "recipe",
+        **LEFT,
+        "all_per_token": "inner lists",
+        "all_averaged_per_token": "inner lists, weights averaged",
+        "all_train_per_token": "training lists",
+    },
 )
 print(recipe_words(final))
-(reached,) = summary(final)
+reached = over_seeds(final).iloc[0]
 theirs = 0.922
-above = sum(row["per_token"] > theirs for row in final.rows)
-own = next(outcome for outcome in outcomes if outcome.config["embed_scale"] != 1)
+above = (final.per_token > theirs).sum()
+own = recipes.loc["this project's"]
+
+
+def with_spread(name):
+    """Mean ± standard deviation of a figure over the seeds of the chosen recipe."""
+    return f"{reached[name]:.4f} ± {reached[name + '_sd']:.4f}"
+
+
 print(
-    f"Chosen: {recipe_of(final.shared)}. On the held-out lists, {reached['seeds']} seeds: "
-    f"{with_spread(reached, 'per_token')} per token ({reached['per_token_min']:.4f} to "
-    f"{reached['per_token_max']:.4f}), {with_spread(reached, 'per_list')} per list; {above} of "
-    f"{reached['seeds']} seeds above the {theirs} that the study prints. The preset's own recipe: "
-    f"{own.mean_per_token:.4f} over {len(own.rows)} seeds. With the last weights averaged: "
-    f"{with_spread(reached, 'averaged_per_token')}."
+    f"Chosen: {recipe_of(final.attrs['shared'])}. On the held-out lists, {len(final)} seeds: "
+    f"{with_spread('per_token')} per token ({reached.per_token_min:.4f} to "
+    f"{reached.per_token_max:.4f}), {with_spread('per_list')} per list; {above} of "
+    f"{len(final)} seeds above the {theirs} that the study prints. The preset's own recipe: "
+    f"{own.all_per_token:.4f} over {own.seeds} seeds. With the last weights averaged: "
+    f"{with_spread('averaged_per_token')}."
 )
 
 # %% [markdown]
@@ -803,30 +651,25 @@ live = live.replace(warmup_steps=min(live.warmup_steps, live.steps // 2))
 place = Path(tempfile.mkdtemp()) if options.retrain else None
 if place is None:
     place = folder / "scaling_live" if folder else sweep_folder("scaling_live")
-live_cells = config_cells(
-    {"n_layers": range(1, options.live_layers + 1), "seed": range(options.live_seeds)},
-    {k: v for k, v in live.to_dict().items() if k not in ("n_layers", "seed")},
+grid = {"n_layers": range(1, options.live_layers + 1), "seed": range(options.live_seeds)}
+live_rows = run_grid(config_cells(grid, live), TrainCell(), place, jobs=1)
+if live_rows.error.notna().any():
+    raise RuntimeError(live_rows.error.dropna().iloc[0])
+by_depth = summarise(live_rows, ["n_layers"], ["broke_through", "per_token", "per_list"])
+show_columns(
+    by_depth,
+    {
+        "n_layers": "layers",
+        "seeds": "seeds",
+        "broke_through": "share that left the plateau",
+        "per_token": "per token",
+        "per_list": "per list",
+        "per_list_min": "worst seed",
+        "per_list_max": "best seed",
+    },
 )
-live_rows = run_cells(live_cells, place, jobs=1, stack_seeds=True)
-broken = [row for row in live_rows if row["status"] != "done"]
-if broken:
-    raise RuntimeError(broken[0]["error"])
-by_depth = {}
-for row in live_rows:
-    by_depth.setdefault(row["n_layers"], []).append(row)
-show_table(
-    ["layers", "left the plateau", "per token", "per list", "scored on"],
-    [
-        [
-            depth_here,
-            f"{sum(row['broke_through'] for row in some)} of {len(some)}",
-            ", ".join(f"{row['per_token']:.3f}" for row in some),
-            ", ".join(f"{row['per_list']:.3f}" for row in some),
-            f"{some[0]['n_scored']:,} {some[0]['scored_on']}",
-        ]
-        for depth_here, some in by_depth.items()
-    ],
-)
+print(f"scored on {live_rows.n_scored.iloc[0]:,} lists: {live_rows.scored_on.iloc[0]}")
+best_by_depth = live_rows.groupby("n_layers").per_list.max()
 
 # %% [markdown]
 # ## Claims
@@ -843,79 +686,75 @@ claims = [
         within=1e-9,
     ),
     at_least("order at SEP with neither, largest difference", saddle["neither (control)"], 0.01),
-    at_least("seeds that leave by this project's recipe, share", own.left / len(own.rows), 0.95),
+    at_least("seeds that leave by this project's recipe, share", float(own.left / own.seeds), 0.95),
     *(
         shown(
-            f"seeds that leave by {o.name} recipe ({o.config['steps']:,} steps)",
-            f"{o.left} of {len(o.rows)}",
+            f"seeds that leave by {row.recipe} recipe ({row.steps:,} steps)",
+            f"{row.left} of {row.seeds}",
         )
-        for o in outcomes
+        for row in recipes.itertuples()
     ),
-    at_most("alignment of courses that wait on the plateau, while there", mean_of(rises), 0.5),
-    at_least("alignment of courses that pass it, as they pass", mean_of(passing), 0.8),
-    at_least("alignment when the loss has halved, mean of courses", mean_of(ends), 0.8),
+    at_most("alignment of courses that wait on the plateau, while there", float(rises.mean()), 0.5),
+    at_least("alignment of courses that pass it, as they pass", float(passing.mean()), 0.8),
+    at_least(
+        "alignment when the loss has halved, mean of courses", float(left_it.halved.mean()), 0.8
+    ),
     *(
-        at_least(f"Table 4: runs that break through {kind}, share", left / of, 0.95)
-        for kind, (left, of) in left_by_kind.items()
+        at_least(f"Table 4: runs that break through {kind}, share", float(left / seeds), 0.95)
+        for kind, left, seeds in left_by_kind.itertuples()
         if "learned" not in kind
     ),
     *(
-        shown(f"Table 4: runs that break through {kind}", f"{left} of {of}")
-        for kind, (left, of) in left_by_kind.items()
+        shown(f"Table 4: runs that break through {kind}", f"{left} of {seeds}")
+        for kind, left, seeds in left_by_kind.itertuples()
         if "learned" in kind
     ),
-    shown("Table 4: cell means of those that broke through, least", weakest["per_token"]),
-    shown("Table 4: the same, most", best["per_token"]),
+    shown("Table 4: cell means of those that broke through, least", weakest.per_token),
+    shown("Table 4: the same, most", best.per_token),
     at_most("Table 4: the study's means near counts of runs, p-value", counts.p_value, 0.01),
     *(
-        shown(
-            f"fewest layers that copy lists of {length}, most seeds; one seed",
-            f"{needed[length] or 'none'}; {once[length] or 'none'}",
-        )
-        for length in lengths
+        shown(f"fewest layers that copy lists of {n}, most seeds; one seed", f"{most}; {one}")
+        for n, most, one in fewest.itertuples()
     ),
     equals(
         "pairs with both orders right, two layers, rotary or none",
-        max(r["both_right"] for r in two_blind),
+        float(two_blind.both_right.max()),
         0.0,
     ),
     equals("the same in untrained models", random_pairs, 0.0),
     at_least(
-        "pairs with both orders right, three layers, rotary", of_three("rotary", "both_right"), 0.95
+        "pairs with both orders right, three layers, rotary",
+        float(three.all_both_right["rotary"]),
+        0.95,
     ),
-    shown(
-        "pairs with both orders right, three layers, no positions", of_three("none", "both_right")
-    ),
+    shown("pairs with both orders right, three layers, no positions", without.all_both_right),
     shown(
         "reversed by exchanging position weights, three layers, learned",
-        of_three("learned", "position_weights_reverse"),
+        three.all_position_weights_reverse["learned"],
     ),
     *(
-        shown(
-            f"reversed by exchanging position weights, {row['n_heads']} heads",
-            row["mean_position_weights_reverse"],
-        )
-        for row in summary(heads)
+        shown(f"reversed by exchanging position weights, {n} heads", share)
+        for n, share in reversed_by_heads.items()
     ),
     at_least(
         "four heads: lists right, mean of seeds",
-        next(row["mean_per_list"] for row in summary(heads) if row["n_heads"] == 4),
+        float(by_heads.set_index("n_heads").all_per_list[4]),
         0.95,
     ),
-    shown("trained on every list, outputs right", everything["mean_train_per_token"]),
+    shown("trained on every list, outputs right", everything.all_train_per_token),
     shown("held-out accuracy with more training lists, change", rise),
     at_least(
-        "held-out outputs right, chosen recipe, mean of seeds", reached["mean_per_token"], 0.922
+        "held-out outputs right, chosen recipe, mean of seeds", float(reached.all_per_token), 0.922
     ),
     at_least(
         "small grid: two layers, lists right, best seed",
-        max(row["per_list"] for row in by_depth.get(2, live_rows)),
+        float(best_by_depth.get(2, best_by_depth.max())),
         0.9,
         applies=established and config.decoding == "autoregressive",
     ),
     at_most(
         "small grid: one layer, lists right, best seed",
-        max(row["per_list"] for row in by_depth[1]),
+        float(best_by_depth[1]),
         0.3,
         applies=established,
     ),

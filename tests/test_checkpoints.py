@@ -19,6 +19,7 @@ from listcomp_utils import checkpoints
 from listcomp_utils.checkpoints import (
     CheckpointError,
     classic_state_dict,
+    find_trained,
     load_history,
     load_model,
     load_or_train,
@@ -133,7 +134,12 @@ def test_a_config_of_another_shape_is_refused(tmp_path):
         (lambda w: w.update({"odd": torch.zeros(2)}), "odd"),
         (lambda w: w["embed.W_E"].fill_(float("nan")), "embed.weight holds values that are not"),
         (lambda w: w["blocks.0.attn.W_V"].mul_(2), r"v.weight differs from its frozen value"),
-        (lambda w: w["embed.W_E"].resize_(3, 3), "embed.weight has shape"),
+        (lambda w: w.update({"embed.W_E": torch.zeros(40, 16)}), "embed.weight has shape"),
+        (lambda w: w.update({"embed.W_E": w["embed.W_E"].double() * 1e300}), "not finite"),
+        (lambda w: w["blocks.1.attn.mask"].fill_(True), "attn.mask is neither"),
+        (lambda w: w.update({7: torch.zeros(1)}), "dense tensors by name"),
+        (lambda w: w.update({"embed.W_E": w["embed.W_E"].to_sparse()}), "dense tensors by name"),
+        (lambda w: w.update({"embed.W_E": torch.zeros(11, 16, device="meta")}), "dense tensors"),
     ],
 )
 def test_odd_weights_are_refused_by_name(tmp_path, change, named):
@@ -184,12 +190,55 @@ def test_other_files_and_calls_are_refused(tmp_path):
     safetensors.torch.save_file({}, tmp_path / "bad.safetensors", metadata)
     with pytest.raises(CheckpointError, match="list_len must be at least 1"):
         load_model(tmp_path / "bad.safetensors")
+    for config, said in (
+        ('{"n_digits": 1000000, "d_model": 64}', "weights, at most"),
+        ('{"n_digits": 700000, "d_model": 64}', "numbers, .* are needed"),
+        ("[" * 100_000, "damaged config"),
+    ):
+        metadata["config"] = config
+        safetensors.torch.save_file({}, tmp_path / "bad.safetensors", metadata)
+        with pytest.raises(CheckpointError, match=said):
+            load_model(tmp_path / "bad.safetensors")
     model = make_model(Config())
     with pytest.raises(CheckpointError, match=r"\.safetensors or \.pt"):
         save_model(model, tmp_path / "m.ckpt")
     path = save_model(model, tmp_path / "m.pt")
     with pytest.raises(CheckpointError, match="a config is needed"):
         load_model(path)
+
+
+def test_a_history_without_its_best_step_is_refused(tmp_path, trained):
+    path = save_model(trained.model, tmp_path / "m.safetensors", trained.history)
+    with safetensors.safe_open(path, "pt") as file:
+        metadata = dict(file.metadata())
+    history = {**json.loads(metadata["history"]), "best_step": 7}
+    weights = safetensors.torch.load_file(path)
+    metadata["history"] = json.dumps(history)
+    safetensors.torch.save_file(weights, path, metadata)
+    with pytest.raises(CheckpointError, match="best_step 7 was never evaluated"):
+        load_history(path)
+
+
+def test_a_checkpoint_is_taken_for_its_config_and_not_for_its_name(tmp_path):
+    other = save_model(make_model(QUICK.replace(lr=0.5)), tmp_path / "other.safetensors")
+    other.rename(tmp_path / f"{QUICK.slug}.safetensors")
+    assert find_trained(QUICK, tmp_path) is None
+
+
+def test_a_full_disk_after_the_training_loses_nothing(tmp_path, monkeypatch):
+    real = checkpoints.write_atomically
+
+    def full(path, content):
+        if path.parent == tmp_path / "full":
+            raise OSError(28, "No space left on device")
+        real(path, content)
+
+    monkeypatch.setattr(checkpoints, "write_atomically", full)
+    monkeypatch.setattr(checkpoints.tempfile, "gettempdir", lambda: str(tmp_path))
+    with pytest.warns(UserWarning, match="No space left.*it is kept as"):
+        trained = load_or_train(QUICK, tmp_path / "full", progress="none")
+    assert same_weights(load_model(trained.path), trained.model)
+    assert list((tmp_path / "full").iterdir()) == []
 
 
 def test_an_unwritable_folder_is_named_before_any_training(tmp_path, monkeypatch):

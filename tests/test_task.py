@@ -20,6 +20,7 @@ from listcomp_utils.task import (
     split_lists,
     target_tokens,
 )
+from listcomp_utils.training.batches import list_batches
 
 
 def test_all_lists_are_every_list_once():
@@ -98,3 +99,18 @@ def test_loss_floor_is_the_entropy_of_what_cannot_be_known():
 def test_bad_lists_are_named(lists, named):
     with pytest.raises(ListError, match=named):
         check_lists(Config.preset("seed"), lists)
+
+
+def test_sampled_lists_have_streams_of_their_own():
+    """Also from training's batches: PyTorch reads 32 bits of a seed, so an offset is not enough."""
+    config = Config(n_digits=100, list_len=6, batch_size=1000)
+    streams = ("sample", "held out", "watched")
+    drawn = [sample_lists(config, 1000, seed, stream) for seed in (0, 1) for stream in streams]
+    drawn += [
+        next(list_batches(config, split_lists(config), torch.Generator().manual_seed(seed)))
+        for seed in (0, 1)
+    ]
+    rows = [{tuple(row) for row in lists.tolist()} for lists in drawn]
+    for number, one in enumerate(rows):
+        assert all(not one & other for other in rows[:number])
+    assert torch.equal(drawn[0], sample_lists(config, 1000, 0))

@@ -1,10 +1,9 @@
-"""Interventions on a running model, each scored on every list.
+"""What an attention edge is worth: edges removed in three ways, each scored on every list.
 
 lists = all_lists(Config())
-mean = run_all(model, lists).patterns.mean(0)
 hooks = knock_out(model, [(0, 2, 1)], "zero")          # L0 SEP<-d2
 score_with(model, lists, hooks).per_token
-edge_table(model, lists, "renormalise")                # {edge: score}
+edge_table(model, lists, ["zero", "renormalise"])      # a frame: each edge, each removal
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -19,14 +19,16 @@ from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import Config
-from listcomp_utils.hooks import Hook, NamedHook, Score, score_with
-from listcomp_utils.mask import Edge, build_mask, edges
+from listcomp_utils.config import ConfigError
+from listcomp_utils.hooks import Hook, NamedHook, run_all, score_with
+from listcomp_utils.mask import Edge, build_mask, edge_label, edges
 from listcomp_utils.model import config_of
 
 Removal = Literal["zero", "renormalise", "mean"]
 """What stands in for a removed edge: nothing, nothing with the row's others scaled to sum to 1, or
 the edge's mean weight over lists. The three answer different questions and are never mixed."""
+
+REMOVALS: tuple[Removal, ...] = get_args(Removal)
 
 
 def scale_edges(
@@ -37,12 +39,12 @@ def scale_edges(
     """A hook on an attention pattern that keeps the edges where `keep` is 1 and removes where 0.
 
     Raises:
-        ValueError: for an unknown `removal`, or "mean" without the mean pattern.
+        ConfigError: for an unknown `removal`, or "mean" without the mean pattern.
     """
-    if removal not in get_args(Removal):
-        raise ValueError(f"removal must be one of {get_args(Removal)}, got {removal!r}")
+    if removal not in REMOVALS:
+        raise ConfigError(f"removal must be one of {REMOVALS}, got {removal!r}")
     if removal == "mean" and mean is None:
-        raise ValueError("removal 'mean' needs the mean pattern")
+        raise ConfigError("removal 'mean' needs the mean pattern, got mean=None")
 
     def hook(pattern: Tensor, hook: HookPoint) -> Tensor:
         kept = keep.to(pattern)
@@ -53,8 +55,7 @@ def scale_edges(
             before, after = pattern.sum(-1, keepdim=True), edited.sum(-1, keepdim=True)
             # An untouched row stays as it is, to the bit; an emptied one stays empty.
             touched = (kept < 1).any(-1, keepdim=True) & (after > 0)
-            factor = torch.where(touched, before / after.clamp_min(1e-30), torch.ones_like(after))
-            return edited * factor
+            return edited * torch.where(touched, before / after.clamp_min(1e-30), 1)
         return edited
 
     return hook
@@ -69,47 +70,49 @@ def knock_out(
     """Hooks that remove edges in every head.
 
     Raises:
-        ValueError: for an edge that the mask does not allow, or as `scale_edges`.
+        ConfigError: for an edge that the mask does not allow, or as `scale_edges`.
     """
     config = config_of(model)
-    allowed = build_mask(config)
-    hooks = []
-    for edge in removed:
-        if tuple(edge) not in edges(allowed):
-            raise ValueError(f"edge {tuple(edge)} is not one of the mask's (layer, query, key)")
-    for layer in sorted({edge[0] for edge in removed}):
-        keep = torch.ones(1, 1, config.seq_len, config.seq_len)
-        for edge_layer, query, key in removed:
-            if edge_layer == layer:
-                keep[..., query, key] = 0
-        layer_mean = None if mean is None else mean[layer]
-        hooks.append((get_act_name("pattern", layer), scale_edges(keep, removal, layer_mean)))
-    return hooks
+    allowed = set(edges(build_mask(config)))
+    keep = torch.ones(config.n_layers, 1, 1, config.seq_len, config.seq_len)
+    for layer, query, key in removed:
+        if (layer, query, key) not in allowed:
+            raise ConfigError(
+                f"edge {(layer, query, key)} is not one of the mask's (layer, query, key)"
+            )
+        keep[layer, ..., query, key] = 0
+    return [
+        (
+            get_act_name("pattern", layer),
+            scale_edges(keep[layer], removal, None if mean is None else mean[layer]),
+        )
+        for layer in sorted({layer for layer, _, _ in removed})
+    ]
 
 
 def edge_table(
     model: TransformerBridge,
     lists: Int[Tensor, "list position"],
-    removal: Removal,
+    removals: Sequence[Removal] = REMOVALS,
     mean: Float[Tensor, "layer head query key"] | None = None,
-) -> dict[Edge, Score]:
-    """The score with each single edge of the mask removed."""
-    return {
-        edge: score_with(model, lists, knock_out(model, [edge], removal, mean))
-        for edge in edges(build_mask(config_of(model)))
-    }
+) -> pd.DataFrame:
+    """What each single edge of the mask is worth: the model's score on `lists` without it.
 
+    One row an edge and removal: removal, layer, query, key, edge (its label), loss (nats),
+    per_token, per_list, o1, o2, ... (shares right) and change, of per_token against the untouched
+    model. `mean` is by default the mean pattern over `lists`.
 
-def uniform_pattern(config: Config, layer: int) -> Float[Tensor, "query key"]:
-    """Equal attention over the keys the mask allows; rows without any stay zero."""
-    allowed = build_mask(config)[layer].float()
-    return allowed / allowed.sum(-1, keepdim=True).clamp_min(1)
-
-
-def random_pattern(
-    config: Config, layer: int, n_lists: int, generator: torch.Generator
-) -> Float[Tensor, "list head query key"]:
-    """Attention weights drawn uniformly from all that sum to 1 over the allowed keys, per list."""
-    shape = (n_lists, config.n_heads, config.seq_len, config.seq_len)
-    draws = torch.empty(shape).exponential_(generator=generator) * build_mask(config)[layer]
-    return draws / draws.sum(-1, keepdim=True).clamp_min(1e-30)
+    Raises:
+        ConfigError: as `knock_out`.
+    """
+    config, untouched = config_of(model), score_with(model, lists)
+    if "mean" in removals and mean is None:
+        mean = run_all(model, lists).patterns.mean(0)
+    rows = []
+    for removal in removals:
+        for edge in edges(build_mask(config)):
+            score = score_with(model, lists, knock_out(model, [edge], removal, mean))
+            where = dict(zip(("layer", "query", "key"), edge, strict=True))
+            row = {"removal": removal, **where, "edge": edge_label(config, edge), **score.columns()}
+            rows.append({**row, "change": score.per_token - untouched.per_token})
+    return pd.DataFrame(rows)

@@ -1,33 +1,34 @@
 """The catalogue of interventions that 03_ablation scores: what is replaced, by what, how often.
 
-for entry in catalogue(model, lists, draws=20, seed=0):
-    scores = score_intervention(model, lists, entry)   # one a draw
+entries = catalogue(model, lists, draws=20, seed=0)
+intervention_table(model, lists, entries)              # a frame: one row a draw
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.ablation.edges import random_pattern, uniform_pattern
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import (
     Activations,
     NamedHook,
-    Score,
     reorder_lists,
     replace,
     replace_at,
     replace_head,
+    residual_name,
     run_all,
     score_with,
 )
+from listcomp_utils.mask import build_mask
 from listcomp_utils.model import config_of
 
 
@@ -38,13 +39,26 @@ class Intervention:
     group: str
     name: str
     draws: tuple[tuple[NamedHook, ...], ...]
+    by_list: bool = False
+    """Whether it holds something of each list: it then fits the lists it was made for only."""
 
 
-def score_intervention(
-    model: TransformerBridge, lists: Int[Tensor, "list position"], intervention: Intervention
-) -> list[Score]:
-    """The score of each draw."""
-    return [score_with(model, lists, hooks) for hooks in intervention.draws]
+def intervention_table(
+    model: TransformerBridge,
+    lists: Int[Tensor, "list position"],
+    interventions: Iterable[Intervention],
+) -> pd.DataFrame:
+    """The score of every draw of every intervention.
+
+    Columns: group, intervention, draw, loss (nats), per_token, per_list, o1, o2, ... (shares
+    right).
+    """
+    return pd.DataFrame(
+        {"group": one.group, "intervention": one.name, "draw": draw}
+        | score_with(model, lists, hooks).columns()
+        for one in interventions
+        for draw, hooks in enumerate(one.draws)
+    )
 
 
 def catalogue(
@@ -64,65 +78,74 @@ def catalogue(
     ]
 
 
+def uniform_pattern(config: Config, layer: int) -> Float[Tensor, "query key"]:
+    """Equal attention over the keys the mask allows; rows without any stay zero."""
+    allowed = build_mask(config)[layer].float()
+    return allowed / allowed.sum(-1, keepdim=True).clamp_min(1)
+
+
+def random_pattern(
+    config: Config, layer: int, n_lists: int, generator: torch.Generator
+) -> Float[Tensor, "list head query key"]:
+    """Attention weights drawn uniformly from all that sum to 1 over the allowed keys, per list."""
+    shape = (n_lists, config.n_heads, config.seq_len, config.seq_len)
+    draws = torch.empty(shape).exponential_(generator=generator) * build_mask(config)[layer]
+    return draws / draws.sum(-1, keepdim=True).clamp_min(1e-30)
+
+
 def _once(group: str, name: str, *hooks: NamedHook) -> Intervention:
     return Intervention(group, name, (hooks,))
+
+
+def _of_another_list(
+    group: str, layer: int, where: str, n_lists: int, draws: int, generator: torch.Generator
+) -> Intervention:
+    orders = [torch.randperm(n_lists, generator=generator) for _ in range(draws)]
+    many = tuple(((where, reorder_lists(order)),) for order in orders)
+    return Intervention(group, f"layer {layer}: of another list", many, by_list=True)
 
 
 def _patterns(
     config: Config, seen: Activations, n_lists: int, draws: int, generator: torch.Generator
 ) -> Iterator[Intervention]:
     group = "attention pattern"
+    uniforms, means = [], []
     for layer in range(config.n_layers):
         where = get_act_name("pattern", layer)
-        uniform = replace(uniform_pattern(config, layer))
-        yield _once(group, f"layer {layer}: uniform over the allowed keys", (where, uniform))
-        mean = replace(seen.patterns[:, layer].mean(0))
-        yield _once(group, f"layer {layer}: mean over lists", (where, mean))
+        uniforms.append((where, replace(uniform_pattern(config, layer))))
+        yield _once(group, f"layer {layer}: uniform over the allowed keys", uniforms[-1])
+        means.append((where, replace(seen.patterns[:, layer].mean(0))))
+        yield _once(group, f"layer {layer}: mean over lists", means[-1])
         randoms = [random_pattern(config, layer, n_lists, generator) for _ in range(draws)]
         many = tuple(((where, replace(pattern)),) for pattern in randoms)
-        yield Intervention(group, f"layer {layer}: random", many)
-        orders = [torch.randperm(n_lists, generator=generator) for _ in range(draws)]
-        many = tuple(((where, reorder_lists(order)),) for order in orders)
-        yield Intervention(group, f"layer {layer}: of another list", many)
-    names = [get_act_name("pattern", layer) for layer in range(config.n_layers)]
-    uniforms = [replace(uniform_pattern(config, layer)) for layer in range(config.n_layers)]
-    yield _once(group, "all layers: uniform", *zip(names, uniforms, strict=True))
-    means = [replace(seen.patterns[:, layer].mean(0)) for layer in range(config.n_layers)]
-    yield _once(group, "all layers: mean over lists", *zip(names, means, strict=True))
+        yield Intervention(group, f"layer {layer}: random", many, by_list=True)
+        yield _of_another_list(group, layer, where, n_lists, draws, generator)
+    yield _once(group, "all layers: uniform", *uniforms)
+    yield _once(group, "all layers: mean over lists", *means)
 
 
 def _queries_keys_values(
     config: Config, seen: Activations, n_lists: int, draws: int, generator: torch.Generator
 ) -> Iterator[Intervention]:
-    kept = {"q": seen.queries, "k": seen.keys, "v": seen.values}
-    words = {"q": "queries", "k": "keys", "v": "values"}
-    for kind in kept:
+    for group, kept in (("queries", seen.queries), ("keys", seen.keys), ("values", seen.values)):
         for layer in range(config.n_layers):
-            where = get_act_name(kind, layer)
+            where = get_act_name(group[0], layer)
             for head in range(config.n_heads):
                 what = f"layer {layer}" + (f", head {head}" if config.n_heads > 1 else "")
-                yield _once(words[kind], f"{what}: zero", (where, replace_head(head, 0.0)))
-                mean = kept[kind][:, layer, :, head].mean(0)
-                yield _once(
-                    words[kind], f"{what}: mean over lists", (where, replace_head(head, mean))
-                )
-            orders = [torch.randperm(n_lists, generator=generator) for _ in range(draws)]
-            many = tuple(((where, reorder_lists(order)),) for order in orders)
-            yield Intervention(words[kind], f"layer {layer}: of another list", many)
+                yield _once(group, f"{what}: zero", (where, replace_head(head, 0.0)))
+                mean = replace_head(head, kept[:, layer, :, head].mean(0))
+                yield _once(group, f"{what}: mean over lists", (where, mean))
+            yield _of_another_list(group, layer, where, n_lists, draws, generator)
 
 
 def _residuals(config: Config, seen: Activations) -> Iterator[Intervention]:
     group = "residual stream"
-    everywhere = list(range(config.seq_len))
+    places = {"all positions": list(range(config.seq_len))}
+    places |= {label: [place] for place, label in enumerate(config.labels)}
     for layer in range(config.n_layers + 1):
-        if layer < config.n_layers:
-            where, when = get_act_name("resid_pre", layer), f"before layer {layer}"
-        else:
-            where = get_act_name("resid_post", layer - 1)
-            when = f"after layer {layer - 1}"
+        where = residual_name(config, layer)
+        when = f"before layer {layer}" if layer < config.n_layers else f"after layer {layer - 1}"
         mean = seen.residuals[:, layer].mean(0)
-        places = {"all positions": everywhere}
-        places |= {label: [place] for place, label in enumerate(config.labels)}
         for label, place in places.items():
             yield _once(group, f"{when}, {label}: zero", (where, replace_at(place, 0.0)))
             yield _once(group, f"{when}, {label}: mean", (where, replace_at(place, mean[place])))
@@ -133,14 +156,13 @@ def _positions(config: Config, seen: Activations) -> Iterator[Intervention]:
         return
     group, where = "position embedding", "hook_pos_embed"
     embedding = seen.contributions[0, 1]
-    everywhere = list(range(config.seq_len))
-    yield _once(group, "removed everywhere", (where, replace_at(everywhere, 0.0)))
+    yield _once(group, "removed everywhere", (where, replace_at(range(config.seq_len), 0.0)))
     for place, label in enumerate(config.labels):
         yield _once(group, f"removed at {label}", (where, replace_at([place], 0.0)))
     if config.list_len > 1:
-        swapped = list(range(config.list_len))[::-1]
-        values = embedding[swapped]
-        yield _once(group, "digits' reversed", (where, replace_at(swapped[::-1], values)))
-        outputs = list(config.output_positions)
-        values = embedding[outputs[::-1]]
-        yield _once(group, "outputs' reversed", (where, replace_at(outputs, values)))
+        for whose, places in (
+            ("digits'", config.digit_positions),
+            ("outputs'", config.output_positions),
+        ):
+            swapped = replace_at(places, embedding[list(places)].flip(0))
+            yield _once(group, f"{whose} reversed", (where, swapped))

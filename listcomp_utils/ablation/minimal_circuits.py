@@ -1,37 +1,44 @@
-"""Which attention edges are enough? Every subset is tried, many in one batch.
+"""Which attention edges are enough? Subsets of them are tried, many in one batch.
 
-mean = run_all(model, lists).patterns.mean(0)
-found = all_subsets(model, lists, "zero", mean)
-found.frontier()                   # {number of edges: best accuracy per token}
+search = EdgeSearch(model, lists, "zero")
+found = search.all_subsets()       # or search.by_size(), search.greedy()
+found.frontier()                   # best accuracy per token for each number of edges
 found.smallest()                   # the smallest subsets with every list right
+found.cut                          # what was left out to stay within search.most_tokens
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.ablation.edges import Removal, scale_edges
-from listcomp_utils.config import Config
-from listcomp_utils.hooks import logits_with
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.hooks import Hook, logits_with
 from listcomp_utils.mask import Edge, build_mask
 from listcomp_utils.model import config_of
 
-ROWS_AT_ONCE = 40_000
-"""Sequences in one forward pass of the search: bounds the memory."""
+TOKENS_AT_ONCE = 20_000
+"""Tokens in one forward pass of a search: as many as fit a processor's cache."""
+
+SAID_FROM = 10_000_000
+"""Tokens from which a search says on stderr, before it starts, how long it will take."""
 
 SCREEN = 12
 """Lists that a subset must get right before it is run on all of them."""
-
-MOST_EDGES = 16
-"""Up to this many feeding edges, all subsets are tried."""
 
 
 def feeding_edges(config: Config) -> list[Edge]:
@@ -51,39 +58,31 @@ def feeding_edges(config: Config) -> list[Edge]:
 class SubsetScores:
     """Accuracy with only some edges kept, for many subsets of the feeding edges."""
 
-    config: Config
-    edges: tuple[Edge, ...]
+    edges: Sequence[Edge]
     kept: Bool[Tensor, "subset edge"]
     per_token: Float[Tensor, "subset"]
     per_list: Float[Tensor, "subset"]
+    cut: str = ""
+    """What the search left out to stay within its bound; empty when nothing."""
 
-    def sizes(self) -> Int[Tensor, "subset"]:
-        """Edges kept in each subset."""
-        return self.kept.sum(1)
-
-    def frontier(self) -> dict[int, float]:
-        """The best accuracy per token for each number of edges."""
-        sizes = self.sizes()
-        return {
-            size: self.per_token[sizes == size].max().item() for size in sizes.unique().tolist()
-        }
+    def frontier(self) -> pd.Series:
+        """The best accuracy per token for each number of edges, which is the index."""
+        return pd.Series(self.per_token.numpy()).groupby(self.kept.sum(1).numpy()).max()
 
     def smallest(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
         """The subsets of the smallest size with `level` of the lists right; empty when none has."""
-        good = self.per_list >= level
-        if not good.any():
-            return []
-        sizes = self.sizes()
-        return [self._edges_of(row) for row in self.kept[good & (sizes == sizes[good].min())]]
+        found = self.minimal(level)
+        return [circuit for circuit in found if len(circuit) == len(found[0])]
 
     def minimal(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
-        """The subsets with `level` of the lists right that contain no smaller one of them."""
+        """The subsets with `level` of the lists right that contain no other such; small first."""
         good = self.kept[self.per_list >= level]
-        minimal: list[Tensor] = []
-        for row in good[good.sum(1).argsort(stable=True)]:
-            if not any((smaller & ~row).sum() == 0 for smaller in minimal):
-                minimal.append(row)
-        return [self._edges_of(row) for row in minimal]
+        good = good[good.sum(1).argsort(stable=True)]
+        found = []
+        while len(good):
+            found.append(self._edges_of(good[0]))
+            good = good[(good[0] & ~good).any(1)]
+        return found
 
     def core(self, level: float = 1.0) -> tuple[Edge, ...]:
         """The edges that every subset with `level` of the lists right keeps."""
@@ -91,123 +90,177 @@ class SubsetScores:
         return self._edges_of(good.all(0)) if len(good) else ()
 
     def _edges_of(self, row: Bool[Tensor, "edge"]) -> tuple[Edge, ...]:
-        return tuple(edge for edge, kept in zip(self.edges, row.tolist(), strict=True) if kept)
+        return tuple(itertools.compress(self.edges, row.tolist()))
 
 
-def score_subsets(
-    model: TransformerBridge,
-    lists: Int[Tensor, "list position"],
-    kept: Bool[Tensor, "subset edge"],
-    removal: Removal,
-    mean: Float[Tensor, "layer head query key"],
-) -> SubsetScores:
-    """Teacher-forced accuracy with only the kept feeding edges, for each subset.
+@dataclass(frozen=True)
+class EdgeSearch:
+    """Searches for edges that suffice: some kept, the other feeding edges removed."""
 
-    Edges that cannot matter are left alone.
+    model: TransformerBridge
+    lists: Int[Tensor, "list position"]
+    removal: Removal
+    mean: Float[Tensor, "layer head query key"] | None = None
+    """The mean pattern, which removal "mean" needs."""
+    most_tokens: int = 35_000_000
+    """Subsets x lists x positions that a search runs at most: on one CPU thread about half a minute
+    for the seed preset's model, with which it allows all subsets of 16 edges.
+
+    Raises:
+        ConfigError: when that allows no subset at all.
     """
-    config = config_of(model)
-    feeding = feeding_edges(config)
-    per_token, per_list = [], []
-    for part in kept.split(max(1, ROWS_AT_ONCE // len(lists))):
-        weights = torch.ones(len(part), config.n_layers, config.seq_len, config.seq_len)
-        for number, (layer, query, key) in enumerate(feeding):
-            weights[:, layer, query, key] = part[:, number].float()
-        weights = weights.repeat_interleave(len(lists), dim=0)
-        hooks = [
-            (
-                get_act_name("pattern", layer),
-                scale_edges(weights[:, None, layer], removal, mean[layer]),
+
+    def __post_init__(self) -> None:
+        if self.most_subsets < 1:
+            raise ConfigError(
+                f"most_tokens must allow one subset: {len(self.lists)} lists x "
+                f"{self.config.seq_len} positions, got {self.most_tokens}"
             )
-            for layer in range(config.n_layers)
-        ]
-        repeated = lists.repeat(len(part), 1)
-        logits = logits_with(model, repeated, hooks)[:, config.prediction_positions]
-        right = (logits.argmax(-1).cpu() == repeated).view(len(part), len(lists), -1).double()
-        per_token.append(right.mean((1, 2)))
-        per_list.append(right.all(2).double().mean(1))
-    return SubsetScores(config, tuple(feeding), kept, torch.cat(per_token), torch.cat(per_list))
+
+    @cached_property
+    def config(self) -> Config:
+        """The model's config."""
+        return config_of(self.model)
+
+    @cached_property
+    def edges(self) -> list[Edge]:
+        """The feeding edges; those that cannot matter are left alone."""
+        return feeding_edges(self.config)
+
+    @property
+    def most_subsets(self) -> int:
+        """Subsets that a search runs at most."""
+        return self.most_tokens // (len(self.lists) * self.config.seq_len)
+
+    def score(self, kept: Bool[Tensor, "subset edge"]) -> SubsetScores:
+        """Teacher-forced accuracy with only the kept feeding edges, for each subset."""
+        layers, queries, keys = torch.tensor(self.edges, dtype=torch.long).reshape(-1, 3).T
+        n_layers, size = self.config.n_layers, self.config.seq_len
+        rights = []
+        for part in kept.split(max(1, TOKENS_AT_ONCE // (len(self.lists) * size))):
+            keep = torch.ones(len(part), n_layers, 1, 1, size, size)
+            keep[:, layers, 0, 0, queries, keys] = part.float()
+            hooks = []
+            for layer in range(n_layers):
+                mean = None if self.mean is None else self.mean[layer]
+                edit = _by_subset(scale_edges(keep[:, layer], self.removal, mean), len(part))
+                hooks.append((get_act_name("pattern", layer), edit))
+            repeated = self.lists.repeat(len(part), 1)
+            logits = logits_with(self.model, repeated, hooks)[:, self.config.prediction_positions]
+            right = logits.argmax(-1).cpu() == repeated
+            rights.append(right.unflatten(0, (len(part), -1)))
+        right = torch.cat(rights)
+        per_list = right.all(2).double().mean(1)
+        return SubsetScores(self.edges, kept, right.double().mean((1, 2)), per_list)
+
+    def all_subsets(self) -> SubsetScores:
+        """Every subset of the feeding edges.
+
+        Raises:
+            ConfigError: when they are more than `most_subsets`.
+        """
+        count = len(self.edges)
+        if 2**count > self.most_subsets:
+            raise ConfigError(
+                f"{count} edges have too many subsets for most_tokens {self.most_tokens:,}: at "
+                f"most {self.most_subsets:,} on {len(self.lists)} lists; give fewer lists, or "
+                "search by_size or greedy"
+            )
+        self._say_how_long("all subsets", 2**count)
+        return self.score((torch.arange(2**count)[:, None] >> torch.arange(count)) & 1 == 1)
+
+    def by_size(self) -> SubsetScores:
+        """Subsets in order of size, up to the first size at which one gets every list right.
+
+        A subset is first run on a few lists; only one that gets those right is run on all. The
+        scores of the others are of those few lists alone: below 1 per list, and no estimate for
+        all. The search ends, cut, before a size with more than `most_subsets` of the few lists.
+        """
+        spread = torch.linspace(0, len(self.lists) - 1, min(SCREEN, len(self.lists))).long()
+        screen, count = replace(self, lists=self.lists[spread]), len(self.edges)
+        totals = itertools.accumulate(math.comb(count, size) for size in range(count + 1))
+        within = [total for total in totals if total <= screen.most_subsets]
+        screen._say_how_long("by size, at most", within[-1])
+        parts, exact = [], False
+        for size in range(len(within)):
+            chosen = torch.tensor(list(itertools.combinations(range(count), size))).long()
+            kept = torch.zeros(len(chosen), count, dtype=torch.bool).scatter(1, chosen, True)
+            scored = screen.score(kept)
+            survivors = scored.per_list == 1.0
+            if survivors.any():
+                full = self.score(kept[survivors])
+                scored.per_token[survivors] = full.per_token
+                scored.per_list[survivors] = full.per_list
+            parts.append(scored)
+            if exact := bool((scored.per_list == 1.0).any()):
+                break
+        complete = exact or len(within) > count
+        return _joined(parts, "" if complete else f"no subset of {len(within)} edges or more tried")
+
+    def greedy(self) -> SubsetScores:
+        """From all edges, drop again and again the one that costs least accuracy per token.
+
+        One subset a size: n(n+1)/2 subsets run instead of 2^n. Ties go to the first edge. Where
+        that is more than `most_subsets`, the search is cut: a round drops one in so many of the
+        edges that are left, the cheapest, each judged alone.
+
+        Raises:
+            ConfigError: when dropping half of the edges a round is still too much.
+        """
+        count = len(self.edges)
+        shares = range(max(count, 2), 1, -1)
+        fitting = (n for n in shares if sum(_rounds(count, n)) <= self.most_subsets)
+        share = next(fitting, None)
+        if share is None:
+            raise ConfigError(
+                f"most_tokens {self.most_tokens:,} is too few for {count} edges and "
+                f"{len(self.lists)} lists of {self.config.seq_len} positions; give fewer lists"
+            )
+        rounds, whole = _rounds(count, share), count * (count + 1) // 2
+        cut = f"1 in {share} edges dropped a round: {sum(rounds):,} of {whole:,} subsets run"
+        self._say_how_long("greedy", sum(rounds))
+        current = torch.ones(count, dtype=torch.bool)
+        parts = [self.score(current[None])]
+        for size, left in itertools.pairwise([*rounds, 0]):
+            droppable = current.nonzero()[:, 0]
+            candidates = current.repeat(size, 1)
+            candidates[torch.arange(size), droppable] = False
+            costs = self.score(candidates).per_token
+            current = current.clone()
+            current[droppable[costs.argsort(descending=True, stable=True)[: size - left]]] = False
+            parts.append(self.score(current[None]))
+        return _joined(parts, cut if sum(rounds) < whole else "")
+
+    def _say_how_long(self, search: str, subsets: int) -> None:
+        tokens = len(self.lists) * self.config.seq_len
+        if subsets * tokens < SAID_FROM:
+            return
+        batch = torch.ones(max(1, TOKENS_AT_ONCE // tokens), len(self.edges), dtype=torch.bool)
+        started = time.perf_counter()
+        self.score(batch)
+        seconds = (time.perf_counter() - started) * subsets / len(batch)
+        runs = f"{subsets:,} subsets x {len(self.lists):,} lists"
+        print(f"{search}: {runs}, about {seconds:.0f} s", file=sys.stderr)
 
 
-def all_subsets(
-    model: TransformerBridge,
-    lists: Int[Tensor, "list position"],
-    removal: Removal,
-    mean: Float[Tensor, "layer head query key"],
-) -> SubsetScores:
-    """Every subset of the feeding edges; raises ValueError when they are more than `MOST_EDGES`."""
-    count = len(feeding_edges(config_of(model)))
-    if count > MOST_EDGES:
-        raise ValueError(f"{count} feeding edges have too many subsets (at most {MOST_EDGES})")
-    numbers = torch.arange(2**count)
-    kept = (numbers[:, None] >> torch.arange(count)) & 1 == 1
-    return score_subsets(model, lists, kept, removal, mean)
+def _rounds(count: int, share: int) -> list[int]:
+    """Edges left at each round of a greedy search that drops one in `share`, at least one."""
+    sizes = []
+    while count:
+        sizes.append(count)
+        count -= max(1, count // share)
+    return sizes
 
 
-def smallest_exact_by_size(
-    model: TransformerBridge,
-    lists: Int[Tensor, "list position"],
-    removal: Removal,
-    mean: Float[Tensor, "layer head query key"],
-) -> SubsetScores:
-    """Subsets in order of size, up to the first size at which one gets every list right.
+def _by_subset(edit: Hook, n_subsets: int) -> Hook:
+    """An edit of patterns (subset list head query key) as one of patterns (list head query key)."""
 
-    A subset is first run on a few lists; only one that gets those right is run on all. The scores
-    of the others are of those few lists alone: below 1 per list, and no estimate for all.
-    """
-    count = len(feeding_edges(config_of(model)))
-    few = lists[torch.linspace(0, len(lists) - 1, min(SCREEN, len(lists))).long()]
-    parts: list[SubsetScores] = []
-    for size in range(count + 1):
-        kept = _subsets_of_size(count, size)
-        screened = score_subsets(model, few, kept, removal, mean)
-        survivors = screened.per_list == 1.0
-        if survivors.any():
-            full = score_subsets(model, lists, kept[survivors], removal, mean)
-            screened.per_token[survivors] = full.per_token
-            screened.per_list[survivors] = full.per_list
-        parts.append(screened)
-        if (screened.per_list == 1.0).any():
-            break
-    return _joined(parts)
+    def hook(pattern: Tensor, hook: HookPoint) -> Tensor:
+        return edit(pattern.unflatten(0, (n_subsets, -1)), hook).flatten(0, 1)
+
+    return hook
 
 
-def greedy(
-    model: TransformerBridge,
-    lists: Int[Tensor, "list position"],
-    removal: Removal,
-    mean: Float[Tensor, "layer head query key"],
-) -> SubsetScores:
-    """From all edges, drop again and again the one that costs least accuracy per token.
-
-    One subset a size: n(n+1)/2 subsets run instead of 2^n. Ties go to the first edge.
-    """
-    count = len(feeding_edges(config_of(model)))
-    current = torch.ones(count, dtype=torch.bool)
-    parts = [score_subsets(model, lists, current[None], removal, mean)]
-    while current.any():
-        candidates = current.repeat(int(current.sum()), 1)
-        candidates[torch.arange(len(candidates)), current.nonzero()[:, 0]] = False
-        scored = score_subsets(model, lists, candidates, removal, mean)
-        best = int(scored.per_token.argmax())
-        current = candidates[best]
-        parts.append(_rows(scored, [best]))
-    return _joined(parts)
-
-
-def _subsets_of_size(count: int, size: int) -> Bool[Tensor, "subset edge"]:
-    chosen: Iterable[Sequence[int]] = list(itertools.combinations(range(count), size))
-    kept = torch.zeros(len(chosen), count, dtype=torch.bool)
-    if size:
-        kept.scatter_(1, torch.tensor(chosen), True)
-    return kept
-
-
-def _rows(scores: SubsetScores, rows: Sequence[int]) -> SubsetScores:
-    index = torch.tensor(rows)
-    parts = (scores.kept[index], scores.per_token[index], scores.per_list[index])
-    return SubsetScores(scores.config, scores.edges, *parts)
-
-
-def _joined(parts: Sequence[SubsetScores]) -> SubsetScores:
+def _joined(parts: Sequence[SubsetScores], cut: str) -> SubsetScores:
     fields = [torch.cat([getattr(p, n) for p in parts]) for n in ("kept", "per_token", "per_list")]
-    return SubsetScores(parts[0].config, parts[0].edges, *fields)
+    return SubsetScores(parts[0].edges, *fields, cut)

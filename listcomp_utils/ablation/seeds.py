@@ -1,86 +1,73 @@
-"""One row of figures for each training seed: is a finding the model's or the seed's?
+"""The same figures for each training seed: is a finding the model's or the seed's?
 
-rows = seed_rows(Config.preset("seed"), range(5))
-write_rows(rows, "artifacts/seed_seeds.json")
+seed_figures(load_or_train(Config.preset("seed")))      # of one trained model
+make_table("study_seeds", "artifacts", jobs=2)         # trains the seeds; the table that ships
+read_table("study_seeds")[["seed", "per_token", "follows_o1", "follows_o2"]]
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from listcomp_utils.ablation.interchange import interchange, list_pairs
-from listcomp_utils.checkpoints import TrainedModel, find_trained, load_or_train
+from listcomp_utils.checkpoints import TrainedModel
 from listcomp_utils.config import Config
-from listcomp_utils.files import check_writable, shipped_dir, write_atomically
 from listcomp_utils.generation import accuracy
+from listcomp_utils.model import config_of
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
+from listcomp_utils.sweeps.grid import config_cells
+from listcomp_utils.sweeps.table import write_table
+from listcomp_utils.sweeps.training import LISTS_SCORED, TrainCell
 from listcomp_utils.task import lists_to_score, split_lists
 from listcomp_utils.training.history import breakthrough_step
+from listcomp_utils.training.loop import TrainResult
 
+TABLES = ("seed_seeds", "study_seeds")
+SEEDS = 8
 PAIRS = 10_000
 
 
-@dataclass(frozen=True)
-class SeedRow:
-    """What one training seed gave, measured on held-out lists where there are any."""
+def make_table(name: str, out: str | Path, jobs: int | None, progress: str = "auto") -> Path:
+    """Train `SEEDS` seeds of a preset, measure each, and write `out`/NAME.json.
 
-    seed: int
-    n_lists: int
-    per_token: float
-    per_list: float
-    broke_through: bool
-    """Whether training left the plateau (see `history.breakthrough_step`)."""
-    follows_separator: tuple[float, ...]
-    """Share of pairs in which each output follows the separator's vector after layer 0."""
+    Raises:
+        ConfigError: for a folder that cannot be written.
+        RuntimeError: when a training failed.
+    """
+    cells = config_cells({"seed": range(SEEDS)}, Config.preset(name.removesuffix("_seeds")))
+    work = TrainCell(measure=follow_figures)
+    frame = run_grid(cells, work, sweep_folder(name), jobs=jobs, progress=progress)
+    question = "Which outputs follow the separator's vector after layer 0, seed by seed?"
+    return write_table(frame, Path(out) / f"{name}.json", question)
 
 
-def seed_row(trained: TrainedModel, config: Config) -> SeedRow:
-    """Measure one trained model."""
-    held_out = split_lists(config).held_out
-    lists = held_out if len(held_out) else lists_to_score(config, most=10_000)
-    scores = accuracy(trained.model, lists)
+def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
+    """Of each output, as `follows_o1`: the share of pairs of lists in which it follows SEP.
+
+    That is, it becomes the other list's digit when the other's vector at the separator after layer
+    0 is put in (see `interchange`).
+    """
+    config = config_of(trained.model)
     pairs = list_pairs(config, PAIRS, seed=0)
-    follows = interchange(trained.model, pairs, layer=1, position=config.sep_position)
-    return SeedRow(
-        seed=config.seed,
-        n_lists=scores.n_lists,
-        per_token=scores.per_token,
-        per_list=scores.per_list,
-        broke_through=breakthrough_step(trained.history, config) is not None,
-        follows_separator=follows.source,
-    )
+    table = interchange(trained.model, pairs, layers=[1], positions=[config.sep_position])
+    return dict(zip("follows_" + table["output"], table["follows_source"], strict=True))
 
 
-def seed_rows(
-    config: Config,
-    seeds: Iterable[int],
-    artifacts_dir: str | Path | None = None,
-    train_missing: bool = True,
-) -> list[SeedRow]:
-    """A row for each seed; seeds that are not trained yet are trained, or left out."""
-    rows = []
-    for seed in seeds:
-        one = config.replace(seed=seed)
-        found = load_or_train if train_missing else find_trained
-        trained = found(one, artifacts_dir)
-        if trained is not None:
-            rows.append(seed_row(trained, one))
-    return rows
+def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
+    """Of one trained model: n_scored, per_token, per_list, broke_through, follows_o1, ... .
 
-
-def shipped_rows(preset: str) -> list[SeedRow]:
-    """The rows that ship for a preset, made by `make seeds`; empty when none do."""
-    path = shipped_dir() / f"{preset}_seeds.json"
-    if not path.is_file():
-        return []
-    rows = json.loads(path.read_text())
-    return [SeedRow(**{**r, "follows_separator": tuple(r["follows_separator"])}) for r in rows]
-
-
-def write_rows(rows: Sequence[SeedRow], path: str | Path) -> None:
-    """Save rows as JSON; raises ConfigError for a folder that cannot be written."""
-    path = Path(path)
-    check_writable(path.parent)
-    write_atomically(path, (json.dumps([asdict(r) for r in rows], indent=1) + "\n").encode())
+    Accuracy is on held-out lists where there are any. `broke_through` says whether training left
+    the plateau (see `history.breakthrough_step`); None without a history.
+    """
+    config, history = config_of(trained.model), trained.history
+    held_out = split_lists(config).held_out
+    lists = held_out if len(held_out) else lists_to_score(config, most=LISTS_SCORED)
+    scores = accuracy(trained.model, lists)
+    return {
+        "n_scored": scores.n_lists,
+        "per_token": scores.per_token,
+        "per_list": scores.per_list,
+        "broke_through": history and breakthrough_step(history, config) is not None,
+        **follow_figures(trained),
+    }

@@ -26,7 +26,8 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Weights, check_architecture
+from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.circuit.order_axis import check_pairs
 from listcomp_utils.config import Config, ConfigError
 
 ROUNDING = 1e-9
@@ -134,10 +135,7 @@ def brute_force(config: Config, weights: Weights) -> Certificate:
 
 
 def _problem(config: Config, weights: Weights) -> _Problem:
-    check_architecture(config)
-    for name, value in {"list_len": 2, "n_layers": 2, "decoding": "masked"}.items():
-        if (got := getattr(config, name)) != value:
-            raise ConfigError(f"the certificate needs {name}={value}, got {name}={got}")
+    check_pairs(config)
     token, position, unembed, query_key = (
         part.double()
         for part in (weights.token, weights.position, weights.unembed, weights.query_key)

@@ -21,7 +21,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights
-from listcomp_utils.circuit.order_axis import margins, order_axis
+from listcomp_utils.circuit.order_axis import margins, order_axis, unequal
 from listcomp_utils.config import Config, ConfigError
 
 Model = tuple[Config, Weights, Tensor]
@@ -81,8 +81,7 @@ def fit_failures(models: Sequence[Model]) -> FailurePredictor:
         ConfigError: when the models get all of the lists right, or all wrong.
     """
     parts = [_observe(*model) for model in models]
-    features = torch.cat([part[0] for part in parts]).cpu().numpy()
-    wrong = torch.cat([part[1] for part in parts]).cpu().numpy()
+    features, wrong = (torch.cat(pieces).numpy() for pieces in zip(*parts, strict=True))
     if wrong.all() or not wrong.any():
         raise ConfigError("lists must hold some that are right and some that are wrong")
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(features, wrong)
@@ -114,9 +113,7 @@ def score_failures(
         named=named.double().mean().item(),
         precision=(hits / named.sum()).item(),
         recall=(hits / wrong.sum()).item(),
-        average_precision=float(
-            average_precision_score(wrong.cpu().numpy(), probability.cpu().numpy())
-        ),
+        average_precision=float(average_precision_score(wrong.numpy(), probability.numpy())),
     )
 
 
@@ -131,7 +128,7 @@ def built_lists(
     Raises:
         ConfigError: for a share that is not in (0, 0.5], or no lists.
     """
-    lists = lists[lists[:, 0] != lists[:, 1]]
+    lists = unequal(lists)
     if not 0 < share <= 0.5:
         raise ConfigError(f"share must be in (0, 0.5], got {share}")
     if not len(lists):

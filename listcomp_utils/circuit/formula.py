@@ -5,6 +5,8 @@
     circuit.patterns                               # (list, layer, query, key)
     circuit.mixtures[:, 1, config.sep_position]    # what SEP holds after layer 0
     logits(weights, circuit)                       # equal to the model's
+    run(config, weights, lists, without_edge((0, 2, 1)))      # L0 SEP<-d2 removed
+    edge_costs(config, weights, lists)             # {edge: accuracy lost without it}
 
 Without LayerNorm and biases, and with W_V = W_O = I, a layer adds to each position a weighted sum
 of the others, so every residual vector is a mixture of the input vectors x_k = E[t_k] + P_k:
@@ -19,27 +21,20 @@ layers and two digits. All functions are differentiable and work under `torch.fu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.mask import build_mask
+from listcomp_utils.config import Config, require
+from listcomp_utils.mask import Edge, build_mask, edges
 from listcomp_utils.model import config_of
 from listcomp_utils.task import input_tokens
 
-NEEDED = {
-    "layer_norm": False,
-    "bias": False,
-    "learn_w_v": False,
-    "learn_w_o": False,
-    "n_heads": 1,
-    "positions": "learned",
-}
-"""What a config must say for the formula to hold."""
+Edit = Callable[[int, Tensor], Tensor]
+"""From a layer and its patterns (list, query, key) to the patterns that take their place."""
 
 
 @dataclass(frozen=True)
@@ -67,40 +62,41 @@ class Circuit:
 
 def check_architecture(config: Config) -> None:
     """Raise ConfigError, naming the fields, unless the formula holds for this config."""
-    wrong = {
-        name: getattr(config, name) for name in NEEDED if getattr(config, name) != NEEDED[name]
-    }
-    if wrong:
-        got = ", ".join(f"{name}={value}" for name, value in wrong.items())
-        needed = ", ".join(f"{name}={NEEDED[name]}" for name in wrong)
-        raise ConfigError(f"the closed form needs {needed}, got {got}; preset 'study' has these")
+    frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
+    require(config, "the closed form", **frozen, n_heads=1, positions="learned")
 
 
 def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
-    """The weights of a trained model with hooks, detached, in `dtype` or as they are.
+    """The weights of a model, with hooks or without: detached, on the CPU, in `dtype` if given.
 
     Raises:
-        ConfigError: when the model has LayerNorm, biases, other values, several heads or
-            positions that are not learned.
+        ConfigError: as `check_architecture`.
     """
     check_architecture(config_of(model))
+    native = getattr(model, "original_model", model)
 
-    def read(weight: Tensor) -> Tensor:
-        return weight.detach().to(dtype or weight.dtype)
+    def read(layer: nn.Module) -> Tensor:
+        return layer.weight.detach().to("cpu", dtype or layer.weight.dtype)
 
-    d_head = model.blocks[0].attn.W_Q.shape[-1]
-    products = [read(b.attn.W_Q[0]) @ read(b.attn.W_K[0]).T for b in model.blocks]
+    attention = [block.attn for block in native.layers]
+    products = [read(layer.q).T @ read(layer.k) for layer in attention]
     return Weights(
-        token=read(model.W_E),
-        position=read(model.W_pos),
-        unembed=read(model.W_U),
-        query_key=torch.stack(products) / d_head**0.5,
+        token=read(native.tok_embed),
+        position=read(native.pos),
+        unembed=read(native.head).T,
+        query_key=torch.stack(products) / config_of(model).d_head ** 0.5,
     )
 
 
-def run(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Circuit:
+def run(
+    config: Config,
+    weights: Weights,
+    lists: Int[Tensor, "list position"],
+    edit: Edit | None = None,
+) -> Circuit:
     """Patterns and mixtures on `lists`, teacher-forced where outputs are fed back.
 
+    `edit` changes each layer's patterns before they are used, and later layers see what that does.
     Computed in float64 whatever the weights are, then given in their type: logits can be a hundred
     times larger than their differences, and float32 scores alone would cost 1e-4 of them.
     """
@@ -121,11 +117,51 @@ def run(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -
         for place, query in enumerate(choosing):
             rows[query] = chosen[:, place]
         pattern = torch.stack(rows, 1)
+        if edit is not None:
+            pattern = edit(layer, pattern)
         mixture = mixture + (pattern @ mixture if layer > 0 else pattern)
         patterns.append(pattern)
         mixtures.append(mixture)
     exact = (torch.stack(patterns, 1), torch.stack(mixtures, 1))
     return Circuit(tokens, *(values.to(weights.token.dtype) for values in exact))
+
+
+def without_edge(edge: Edge, renormalise: bool = False) -> Edit:
+    """An edit for `run`: one edge zeroed, or with it the rest of its row scaled to sum to 1."""
+    edge_layer, query, key = edge
+
+    def edit(layer: int, pattern: Tensor) -> Tensor:
+        if layer != edge_layer:
+            return pattern
+        pattern = pattern.clone()
+        pattern[:, query, key] = 0
+        left = pattern[:, query].sum(-1, keepdim=True)
+        # A row without any other key stays empty.
+        if renormalise:
+            pattern[:, query] /= torch.where(left > 0, left, 1)
+        return pattern
+
+    return edit
+
+
+def edge_costs(
+    config: Config,
+    weights: Weights,
+    lists: Int[Tensor, "list position"],
+    renormalise: bool = False,
+) -> dict[Edge, float]:
+    """Share of the outputs on `lists` that each edge of the mask, removed alone, turns wrong.
+
+    Negative where the model does better without the edge; see `without_edge` for the removals.
+    """
+
+    def right(edit: Edit | None = None) -> float:
+        circuit = run(config, weights, lists, edit)
+        written = logits(weights, circuit, config.prediction_positions).argmax(-1)
+        return (written == lists.to(written.device)).double().mean().item()
+
+    whole = right()
+    return {e: whole - right(without_edge(e, renormalise)) for e in edges(build_mask(config))}
 
 
 def input_scores(
@@ -157,12 +193,13 @@ def residuals(
     return mixtures @ weights.token[tokens] + mixtures @ weights.position
 
 
-def unembed(
-    weights: Weights,
-    tokens: Int[Tensor, "list sequence"],
-    mixtures: Float[Tensor, "list position source"],
+def logits(
+    weights: Weights, circuit: Circuit, positions: Sequence[int] | None = None
 ) -> Float[Tensor, "list position vocabulary"]:
-    """Logits of mixtures, which may have been edited, from the tables E U and P U."""
+    """Logits at some sequence positions (default: all), from the tables E U and P U."""
+    tokens, mixtures = circuit.tokens, circuit.mixtures[:, -1]
+    if positions is not None:
+        mixtures = mixtures[:, list(positions)]
     unembedding = weights.unembed.double()
     by_token = (weights.token.double() @ unembedding).to(weights.token.dtype)
     by_position = (weights.position.double() @ unembedding).to(weights.token.dtype)
@@ -171,28 +208,3 @@ def unembed(
     varying = (~same).nonzero().flatten().tolist()
     fixed = by_position + by_token[tokens[0]] * same[:, None]
     return torch.baddbmm(mixtures @ fixed, mixtures[..., varying], by_token[tokens[:, varying]])
-
-
-def logits(
-    weights: Weights, circuit: Circuit, positions: Sequence[int] | None = None
-) -> Float[Tensor, "list position vocabulary"]:
-    """Logits at some sequence positions (default: all)."""
-    mixtures = circuit.mixtures[:, -1]
-    if positions is not None:
-        mixtures = mixtures[:, list(positions)]
-    return unembed(weights, circuit.tokens, mixtures)
-
-
-def logit_terms(
-    weights: Weights, circuit: Circuit, position: int, answers: Int[Tensor, "list answer"]
-) -> Float[Tensor, "list kind source answer"]:
-    """What each embedding adds to the logits of some answers at one position; adds up exactly.
-
-    `kind` 0 is the source's token embedding, 1 its position embedding; each is the mixture's
-    weight of that source times the embedding's dot product with the answer's unembedding.
-    """
-    answer_vectors = weights.unembed.T[answers]
-    by_token = torch.einsum("lsd,lad->lsa", weights.token[circuit.tokens], answer_vectors)
-    by_position = torch.einsum("sd,lad->lsa", weights.position, answer_vectors)
-    held = circuit.mixtures[:, -1, position, None, :, None]
-    return held * torch.stack([by_token, by_position], dim=1)

@@ -3,7 +3,7 @@
     weights = weights_of(model, torch.float64)
     axis = order_axis(config, weights)
     axis.attention(a, b)                              # SEP's attention to d1, without running
-    swap_shares(config, weights, lists)["position weights, exchanged"].reversed
+    swap_shares(config, weights, lists).loc["position weights, exchanged", "reversed"]
     steer(config, weights, lists, axis.direction, doses).reversed_somewhere
 
 For lists of two digits, two layers and masked decoding; SEP holds after layer 0
@@ -16,12 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights, check_architecture, run
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config, require
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
@@ -71,29 +72,14 @@ class Outputs:
 
     @property
     def written(self) -> Int[Tensor, "list output"]:
+        """The tokens with the largest logits."""
         return self.logits.argmax(-1)
-
-
-@dataclass(frozen=True)
-class Shares:
-    """What an intervention made of lists (a, b) with a not b, each a share of them."""
-
-    reversed: float
-    """The output is exactly (b, a)."""
-    kept: float
-    """The output is exactly (a, b)."""
-    per_output: tuple[float, float]
-    """o1 is a; o2 is b."""
 
 
 def check_pairs(config: Config) -> None:
     """Raise ConfigError unless the config is the study's architecture with lists of two."""
     check_architecture(config)
-    needed = {"list_len": 2, "n_layers": 2, "decoding": "masked"}
-    for name, value in needed.items():
-        if getattr(config, name) != value:
-            got = getattr(config, name)
-            raise ConfigError(f"the order analysis needs {name}={value}, got {name}={got}")
+    require(config, "the order analysis", list_len=2, n_layers=2, decoding="masked")
 
 
 def order_axis(config: Config, weights: Weights) -> OrderAxis:
@@ -148,13 +134,15 @@ def read_out(
 
 def swap_shares(
     config: Config, weights: Weights, lists: Int[Tensor, "list position"]
-) -> dict[str, Shares]:
-    """Which weights carry the order: each edited alone, on the lists with a not b.
+) -> pd.DataFrame:
+    """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
-    "exchanged" gives alpha_1 and alpha_2 each other's place; "of the reversed list" takes them from
-    the run on (b, a). The moderation rows leave SEP as it is and edit o2's attention to it.
+    A row for each edit (the index), its columns shares of lists: `reversed` are written exactly
+    (b, a), `kept` exactly (a, b), `o1_right` and `o2_right` have that output right. "exchanged"
+    gives alpha_1 and alpha_2 each other's place; "of the reversed list" takes them from the run on
+    (b, a). The moderation rows leave SEP as it is and edit o2's attention to it.
     """
-    lists = _unequal(lists)
+    lists = unequal(lists)
     held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
     own, exchanged, of_reversed = held.attention, held.attention.flip(1), turned.attention
     beta = read_out(config, weights, held.vectors).moderation
@@ -175,18 +163,22 @@ def swap_shares(
     shares = {}
     for name, (content, position, moderation) in edits.items():
         vectors = compose(config, weights, lists, content, position)
-        shares[name] = _shares(read_out(config, weights, vectors, moderation).written, lists)
-    return shares
+        written = read_out(config, weights, vectors, moderation).written
+        right, turned_round = written == lists, (written == lists.flip(1)).all(1)
+        columns = torch.stack([turned_round, right.all(1), *right.T]).double().mean(1)
+        shares[name] = columns.tolist()
+    columns = ["reversed", "kept", "o1_right", "o2_right"]
+    return pd.DataFrame.from_dict(shares, orient="index", columns=columns).rename_axis("edit")
 
 
 @dataclass(frozen=True)
 class Steering:
     """What adding dose times a direction at SEP makes of the lists with a not b."""
 
-    doses: tuple[float, ...]
     reversed: tuple[float, ...]
     """Share of lists written as (b, a), at each dose."""
     kept: tuple[float, ...]
+    """Share written as (a, b), at each dose."""
     reversed_somewhere: float
     """Share of lists that some dose writes as (b, a)."""
 
@@ -199,12 +191,12 @@ def steer(
     doses: Sequence[float],
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
-    lists = _unequal(lists)
+    lists = unequal(lists)
     vectors = separator(config, weights, lists).vectors
     written = torch.stack(list(written_along(config, weights, vectors, direction, doses)))
     turned, kept = ((written == goal).all(-1).double() for goal in (lists.flip(1), lists))
     by_dose = (tuple(hits.mean(1).tolist()) for hits in (turned, kept))
-    return Steering(tuple(doses), *by_dose, turned.amax(0).mean().item())
+    return Steering(*by_dose, turned.amax(0).mean().item())
 
 
 def written_along(
@@ -235,7 +227,7 @@ def steering_directions(
     "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
     """
     check_pairs(config)
-    lists = _unequal(lists)
+    lists = unequal(lists)
     axis = weights.position[0] - weights.position[1]
     generator = torch.Generator().manual_seed(seed)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
@@ -267,14 +259,26 @@ class Margins:
 
 def margins(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Margins:
     """The margins of the model itself."""
-    lists = _unequal(lists)
+    lists = unequal(lists)
     outputs = read_out(config, weights, separator(config, weights, lists).vectors)
-    own, other = (
-        outputs.logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1))
-    )
-    difference = own - other
-    right = (outputs.written == lists).all(1)
-    return Margins(lists, difference[:, 0], difference[:, 1], right)
+    first, second = pairwise_margins(outputs.logits, lists).T
+    return Margins(lists, first, second, (outputs.written == lists).all(1))
+
+
+def pairwise_margins(
+    logits: Float[Tensor, "list output vocabulary"], lists: Int[Tensor, "list position"]
+) -> Float[Tensor, "unequal output"]:
+    """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
+
+    `logits` are those of all `lists`; the lists with twice the same digit are left out.
+    """
+    own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
+    return (own - other)[lists[:, 0] != lists[:, 1]]
+
+
+def unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
+    """The lists of two different digits."""
+    return lists[lists[:, 0] != lists[:, 1]]
 
 
 def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model"]:
@@ -284,16 +288,3 @@ def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model
 def _output_inputs(config: Config, weights: Weights) -> Float[Tensor, "output d_model"]:
     places = list(config.output_positions)
     return weights.token[config.mask_id] + weights.position[places]
-
-
-def _unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
-    return lists[lists[:, 0] != lists[:, 1]]
-
-
-def _shares(written: Int[Tensor, "list output"], lists: Int[Tensor, "list position"]) -> Shares:
-    right = (written == lists).double().mean(0)
-    return Shares(
-        reversed=(written == lists.flip(1)).all(1).double().mean().item(),
-        kept=(written == lists).all(1).double().mean().item(),
-        per_output=tuple(right.tolist()),
-    )

@@ -13,19 +13,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Weights, run
+from listcomp_utils.circuit.formula import Weights, residuals, run
 from listcomp_utils.circuit.order_axis import margins, read_out, separator
 from listcomp_utils.config import Config
-from listcomp_utils.mask import Edge
 
 BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
 """Edges of the bins of |alpha_1 - alpha_2|."""
-
-
-def moderation_edge(config: Config) -> Edge:
-    """Layer 1, from the second output to the first."""
-    first, second = config.output_positions
-    return (1, second, first)
 
 
 def difference_terms(
@@ -59,35 +52,25 @@ def difference_terms(
 def slot_classifier(
     config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int
 ) -> dict[str, float]:
-    """A linear SVC that tells final o1 from o2 vectors by their dot products with W_pos.
+    """Accuracy of a linear SVC that tells final o1 from o2 vectors by their products with W_pos.
 
-    Fitted on half of the lists and scored on the rest. The control puts o1's and o2's own constant
-    input vectors aside: then only what came from SEP can tell them apart.
+    Fitted on half of the lists and scored on the rest ("slots"). The control ("slots_from_sep")
+    leaves out o1's and o2's own constant input vectors: only what came from SEP tells them apart.
     """
-    circuit = run(config, weights, lists)
-    places = list(config.output_positions)
-    mixtures = circuit.mixtures[:, -1, places]
-    final = mixtures @ weights.token[circuit.tokens] + mixtures @ weights.position
-    from_separator = read_out(config, weights, separator(config, weights, lists).vectors)
-    share = torch.stack(
-        [torch.ones_like(from_separator.moderation), from_separator.moderation], dim=1
-    )
-    carried = share[..., None] * separator(config, weights, lists).vectors[:, None]
-    names = {
-        "o1 and o2 apart on W_pos, linear SVC": final,
-        "o1 and o2 apart, part from SEP only": carried,
-    }
-    rows = torch.arange(len(lists))
-    fit, score = train_test_split(rows, test_size=0.5, random_state=seed)
-    figures = {}
-    for name, vectors in names.items():
-        features = (vectors @ weights.position.T).cpu().numpy()
-        sides = torch.tensor([0, 1]).expand(len(lists), 2).numpy()
+    places, circuit = list(config.output_positions), run(config, weights, lists)
+    final = residuals(weights, circuit.tokens, circuit.mixtures[:, -1, places])
+    held = separator(config, weights, lists).vectors
+    beta = read_out(config, weights, held).moderation
+    carried = torch.stack([torch.ones_like(beta), beta], dim=1)[..., None] * held[:, None]
+    fit, score = train_test_split(torch.arange(len(lists)), test_size=0.5, random_state=seed)
+
+    def separable(vectors: Float[Tensor, "list output d_model"]) -> float:
+        features = (vectors @ weights.position.T).numpy()
         model = LinearSVC(random_state=seed, max_iter=20_000, dual=False)
-        model.fit(features[fit].reshape(-1, features.shape[-1]), sides[fit].ravel())
-        tested = features[score].reshape(-1, features.shape[-1])
-        figures[name] = float(model.score(tested, sides[score].ravel()))
-    return figures
+        model.fit(features[fit].reshape(-1, features.shape[-1]), [0, 1] * len(fit))
+        return model.score(features[score].reshape(-1, features.shape[-1]), [0, 1] * len(score))
+
+    return {"slots": separable(final), "slots_from_sep": separable(carried)}
 
 
 def accuracy_by_difference(

@@ -3,7 +3,7 @@
     fitted = fit_surrogate(config, split.train, seed=0)
     fitted.model.n_parameters                       # 108 for 100 digits
     logits = fitted.model(split.held_out)           # (list, 2, digit)
-    compare(logits, trained_logits, split.held_out).per_list   # surrogate, model
+    compare({"fitted": fitted.model}, trained_logits, axis.scores, split.held_out)
 
 For a list (a, b), SEP prefers the first digit by its rank, alpha = sigmoid(rho_a - rho_b + c), and
 holds   SEP_t = (alpha - 1/2) q rho_t + alpha K [t = a] + (1 - alpha) K [t = b].
@@ -19,13 +19,16 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Float, Int
-from scipy import stats
+from scipy import optimize, stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from listcomp_utils.config import Config, ConfigError, check_names, coerce
+from listcomp_utils.circuit.order_axis import pairwise_margins, unequal
+from listcomp_utils.config import Config, ConfigError, check_names, coerce, require
 from listcomp_utils.task import check_lists
 
 INITIAL: dict[str, float] = {
@@ -113,13 +116,9 @@ def fit_surrogate(
     Raises:
         ConfigError: for lists that are not of two digits, or steps, lr or ranks out of range.
     """
-    steps, lr, seed = (
-        coerce("steps", steps, int),
-        coerce("lr", lr, float),
-        coerce("seed", seed, int),
-    )
-    if config.list_len != 2:
-        raise ConfigError(f"the surrogate needs list_len=2, got list_len={config.list_len}")
+    steps, seed = coerce("steps", steps, int), coerce("seed", seed, int)
+    lr = coerce("lr", lr, float)
+    require(config, "the surrogate", list_len=2)
     if steps < 1 or not 0 < lr < float("inf"):
         raise ConfigError(f"steps must be at least 1 and lr above 0, got steps={steps}, lr={lr}")
     if ranks is not None and (len(ranks) != config.n_digits or not ranks.isfinite().all()):
@@ -157,93 +156,66 @@ def read_off(
     ranks: Float[Tensor, "digit"],
     lists: Int[Tensor, "list position"],
     model_margins: Float[Tensor, "unequal output"],
-    rounds: int = 300,
 ) -> RankModel:
     """Scalars fitted to a trained model's margins by least squares, with the ranks held fixed.
 
     `model_margins` are `pairwise_margins` of the trained model on `lists`; each output counts by
-    its own variance. Minimised by L-BFGS with a line search.
+    its own variance.
     """
-    lists, size = _unequal(lists), model_margins.std(0).double()
-    target, level = model_margins.double() / size, size.mean().item()
-    sizes = {name: level if abs(value) > 10 else 1.0 for name, value in INITIAL.items()}
-    start = {name: value / (400 if abs(value) > 10 else 1) for name, value in INITIAL.items()}
-    model = RankModel(ranks.double(), start)
-    scalars = {name: value for name, value in model.named_parameters() if name != "rank"}
-    optimizer = torch.optim.LBFGS(
-        list(scalars.values()), max_iter=rounds, line_search_fn="strong_wolfe"
-    )
+    lists, size = unequal(lists), model_margins.std(0)
 
-    def closure() -> Tensor:
-        optimizer.zero_grad()
-        error = (pairwise_margins(model(lists), lists) * level / size - target).square().mean()
-        error.backward()
-        return error
+    def model(scalars: np.ndarray) -> RankModel:
+        return RankModel(ranks.double(), dict(zip(INITIAL, scalars.tolist(), strict=True)))
 
-    optimizer.step(closure)
-    return RankModel(ranks.double(), {n: v.item() * sizes[n] for n, v in scalars.items()})
+    @torch.no_grad()
+    def error(scalars: np.ndarray) -> np.ndarray:
+        own = pairwise_margins(model(scalars)(lists), lists)
+        return ((own - model_margins) / size).flatten().numpy()
+
+    start = np.array(list(INITIAL.values()))
+    # Those that are logits start at the size of the margins.
+    start[np.abs(start) > 10] *= size.mean().item() / INITIAL["content"]
+    return model(optimize.least_squares(error, start, x_scale=np.abs(start).clip(0.3)).x)
 
 
-def pairwise_margins(
-    logits: Float[Tensor, "list output digit"], lists: Int[Tensor, "list position"]
-) -> Float[Tensor, "unequal output"]:
-    """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
-
-    `logits` are those of all `lists`; the lists with twice the same digit are left out.
-    """
-    own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
-    return (own - other)[lists[:, 0] != lists[:, 1]]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """A surrogate beside the model it stands for; pairs are (surrogate, model) or (o1, o2)."""
-
-    per_output: tuple[tuple[float, float], tuple[float, float]]
-    """Share of o1 and of o2 right, of the surrogate and of the model."""
-    per_list: tuple[float, float]
-    shared_errors: tuple[float, float]
-    """Share of the model's wrong lists that the surrogate gets wrong, and the converse."""
-    by_chance: tuple[float, float]
-    """What `shared_errors` would be if errors were independent."""
-    margin_correlation: tuple[float, float]
-    margin_variance: tuple[float, float]
-    """Share of the variance of the model's margins that scale * surrogate margin explains."""
-
-
+@torch.no_grad()
 def compare(
-    surrogate_logits: Float[Tensor, "list output digit"],
+    surrogates: Mapping[str, RankModel],
     model_logits: Float[Tensor, "list output vocabulary"],
+    scores: Float[Tensor, "digit"],
     lists: Int[Tensor, "list position"],
-) -> Comparison:
-    """Accuracy, errors and margins of a surrogate and of the model, best on held-out lists."""
-    if not len(lists) == len(surrogate_logits) == len(model_logits):
+) -> pd.DataFrame:
+    """A row for each surrogate beside the model it stands for, best on held-out lists.
+
+    `lists_right` is the share of lists right, `rank_correlation` Spearman's, of ranks and the
+    model's `scores` of the digits. `errors_shared` is the share of the model's wrong lists that the
+    surrogate gets wrong too, `by_chance` what it would be if errors were independent. Of the
+    margins at o1 and o2: Pearson's correlation, and the share of the model's variance explained by
+    the surrogate's times a constant.
+    """
+    if len(lists) != len(model_logits):
         raise ConfigError(
-            f"logits must be those of the {len(lists)} lists, got {len(surrogate_logits)} and "
-            f"{len(model_logits)}"
+            f"model_logits must be of the {len(lists)} lists, got {len(model_logits)}"
         )
-    right = [x.argmax(-1) == lists for x in (surrogate_logits, model_logits)]
-    wrong = [~value.all(1) for value in right]
-    rates = tuple(value.double().mean().item() for value in wrong)
-    both = (wrong[0] & wrong[1]).double().mean().item()
-    ours, theirs = (pairwise_margins(x.double(), lists) for x in (surrogate_logits, model_logits))
-    scale = (ours * theirs).sum(0) / ours.square().sum(0)
-    rest = (theirs - scale * ours).square().mean(0) / theirs.var(0, correction=0)
-    pairs = zip(ours.T, theirs.T, strict=True)
-    return Comparison(
-        per_output=tuple(tuple(value.double().mean(0).tolist()) for value in right),
-        per_list=tuple(1 - rate for rate in rates),
-        shared_errors=tuple(both / rate if rate else float("nan") for rate in rates[::-1]),
-        by_chance=rates,
-        margin_correlation=tuple(torch.corrcoef(torch.stack(p))[0, 1].item() for p in pairs),
-        margin_variance=tuple((1 - rest).tolist()),
-    )
-
-
-def rank_correlation(ranks: Float[Tensor, "digit"], scores: Float[Tensor, "digit"]) -> float:
-    """Spearman correlation of a surrogate's ranks and a model's scores over the digits."""
-    return float(stats.spearmanr(ranks.detach().numpy(), scores.numpy()).statistic)
-
-
-def _unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
-    return lists[lists[:, 0] != lists[:, 1]]
+    wrong = (model_logits.argmax(-1) != lists).any(1)
+    theirs = pairwise_margins(model_logits.double(), lists)
+    rows = []
+    for name, surrogate in surrogates.items():
+        logits = surrogate(lists).double()
+        own_wrong = (logits.argmax(-1) != lists).any(1)
+        ours = pairwise_margins(logits, lists)
+        scale = (ours * theirs).sum(0) / ours.square().sum(0)
+        rest = (theirs - scale * ours).square().mean(0) / theirs.var(0, correction=0)
+        row = {
+            "surrogate": name,
+            "lists_right": 1 - own_wrong.double().mean().item(),
+            "rank_correlation": stats.spearmanr(surrogate.rank, scores).statistic,
+            "errors_shared": own_wrong[wrong].double().mean().item(),
+            "by_chance": own_wrong.double().mean().item(),
+        }
+        for output in (0, 1):
+            pair = torch.stack([ours[:, output], theirs[:, output]])
+            row[f"margin_correlation_o{output + 1}"] = torch.corrcoef(pair)[0, 1].item()
+            row[f"margin_variance_o{output + 1}"] = 1 - rest[output].item()
+        rows.append(row)
+    return pd.DataFrame(rows)

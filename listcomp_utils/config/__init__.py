@@ -264,17 +264,8 @@ def require(config: Config, what: str, **needed: Any) -> None:
 
 
 ARCHITECTURE_FIELDS = (
-    "list_len",
-    "n_digits",
-    "decoding",
-    "n_layers",
-    "n_heads",
-    "d_model",
-    "layer_norm",
-    "bias",
-    "learn_w_v",
-    "learn_w_o",
-    "positions",
+    *("list_len", "n_digits", "decoding", "n_layers", "n_heads", "d_model"),
+    *("layer_norm", "bias", "learn_w_v", "learn_w_o", "positions"),
 )
 """Fields that decide which weights there are and what the model computes from them."""
 

@@ -13,14 +13,16 @@ of Gao et al., "Scaling and evaluating sparse autoencoders" (2024).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
+import pandas as pd
 import torch
 from jaxtyping import Float
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from listcomp_utils.config import ConfigError, coerce
+from listcomp_utils.config import ConfigError, Settings
 
 SEED_STREAM = 2**31
 """Added to seeds, which are below it: an SAE must not start from the numbers that the weights of a
@@ -31,55 +33,33 @@ WEIGHTS = ("encoder", "encoder_bias", "decoder", "bias")
 
 
 class SAEError(ValueError):
-    """An SAE's file cannot be read, or its weights do not fit together."""
+    """An SAE's file cannot be read, or its parts do not fit together."""
 
 
-@dataclass(frozen=True)
-class SAEConfig:
-    """Settings of one SAE and its training.
+class SAEConfig(Settings):
+    """Settings of one SAE and its training."""
 
-    Raises:
-        ConfigError: naming the setting, its value and what is allowed.
-    """
+    d_sae: int = Field(ge=1, description="latents in the dictionary")
+    k: int = Field(ge=1, description="mean number of active latents a vector")
+    steps: int = Field(3000, ge=1, description="optimiser steps (Adam)")
+    batch_size: int = Field(256, ge=1, description="vectors a step")
+    lr: float = Field(5e-3, gt=0, description="peak learning rate, between a linear rise and fall")
+    warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that the rise takes")
+    decay: float = Field(0.8, ge=0, lt=1, description="share, at the end, that the fall to 0 takes")
+    aux_coefficient: float = Field(
+        1 / 32, ge=0, lt=1, description="weight of the error that dead latents leave of the rest"
+    )
+    dead_after: int = Field(100, ge=1, description="steps without being active: a latent is dead")
+    threshold_decay: float = Field(
+        0.99, ge=0, lt=1, description="how slowly the threshold follows a batch's least latent"
+    )
+    seed: int = Field(0, ge=0, lt=SEED_STREAM, description="first weights and order of the vectors")
 
-    d_sae: int
-    """Latents in the dictionary."""
-    k: int
-    """Mean number of active latents a vector."""
-    steps: int = 3000
-    batch_size: int = 256
-    lr: float = 5e-3
-    """Peak learning rate of Adam, after a linear warm-up and before a linear decay to 0."""
-    warmup: float = 0.05
-    """Share of the steps that the warm-up takes."""
-    decay: float = 0.8
-    """Share of the steps, at the end, over which the learning rate falls to 0."""
-    aux_coefficient: float = 1 / 32
-    """Weight of the auxiliary loss: dead latents reconstruct what the others leave over."""
-    dead_after: int = 100
-    """Steps without being active after which a latent counts as dead."""
-    threshold_decay: float = 0.99
-    """How slowly the running threshold follows the smallest active value of each batch."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for field in fields(self):
-            kind = {"int": int, "float": float}[str(field.type)]
-            object.__setattr__(
-                self, field.name, coerce(field.name, getattr(self, field.name), kind)
-            )
-        for name in ("d_sae", "k", "steps", "batch_size", "dead_after"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
         if self.k > self.d_sae:
             raise ConfigError(f"k must be at most d_sae {self.d_sae}, got {self.k}")
-        if not 0 <= self.seed < SEED_STREAM:
-            raise ConfigError(f"seed must be at least 0 and below 2^31, got {self.seed}")
-        if not 0 < self.lr < math.inf:
-            raise ConfigError(f"lr must be a finite number above 0, got {self.lr}")
-        for name in ("warmup", "decay", "aux_coefficient", "threshold_decay"):
-            if not 0 <= getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be in [0, 1), got {getattr(self, name)}")
+        return self
 
 
 @dataclass(frozen=True)
@@ -96,6 +76,7 @@ class SAE:
     threshold: float
     """Activations at or below it are set to 0 (units of the vectors)."""
     k: int
+    """Mean number of active latents a vector that it was trained for."""
     config: SAEConfig | None = None
     """Settings it was trained with; None when it was made elsewhere."""
 
@@ -106,26 +87,28 @@ class SAE:
             found = tuple(getattr(self, name).shape)
             if len(shape) != 2 or found != wanted:
                 raise SAEError(f"{name} has shape {found}, encoder {shape}")
-        if not all(bool(getattr(self, name).isfinite().all()) for name in WEIGHTS):
-            raise SAEError("the weights must be finite numbers")
+        for weight in (getattr(self, name) for name in WEIGHTS):
+            if not weight.is_floating_point() or not weight.isfinite().all():
+                raise SAEError("the weights must be finite numbers with a fraction")
+        # Not 0-d tensors, text or booleans: what a file says is taken as it stands, or refused.
+        if type(self.threshold) not in (int, float) or not math.isfinite(self.threshold):
+            raise SAEError(f"threshold must be a finite number, got {self.threshold!r}")
+        if type(self.k) is not int or not 1 <= self.k <= shape[0]:
+            raise SAEError(f"k must be a whole number from 1 to {shape[0]}, got {self.k!r}")
 
     @property
     def d_sae(self) -> int:
         """Latents in the dictionary."""
         return len(self.encoder)
 
-    def preactivations(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n latent"]:
-        """The latents before any of them is dropped, at least 0."""
-        return torch.relu((vectors - self.bias) @ self.encoder.T + self.encoder_bias)
-
     def encode(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n latent"]:
-        """The latents of each vector by itself: those above the threshold."""
-        latents = self.preactivations(vectors)
-        return latents * (latents > self.threshold)
+        """The latents of each vector by itself: those above the threshold.
 
-    def encode_batch(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n latent"]:
-        """The latents as in training: the n k largest of the whole batch."""
-        return _batch_top_k(self.preactivations(vectors), self.k)[0]
+        In training the n k largest of a whole batch are kept instead; the threshold is the running
+        mean of the smallest of them.
+        """
+        latents = torch.relu((vectors - self.bias) @ self.encoder.T + self.encoder_bias)
+        return latents * (latents > self.threshold)
 
     def decode(self, latents: Float[Tensor, "n latent"]) -> Float[Tensor, "n d_model"]:
         """The vectors that latents stand for."""
@@ -136,22 +119,13 @@ class SAE:
         return self.decode(self.encode(vectors))
 
 
-@dataclass(frozen=True)
-class SAEHistory:
-    """The course of a training, every `every` steps."""
-
-    every: int
-    unexplained: tuple[float, ...]
-    """Mean squared error of the batch over the variance of the vectors."""
-    dead: tuple[int, ...]
-    """Latents that were not active for `dead_after` steps."""
-
-
-def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[SAE, SAEHistory]:
+def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[SAE, pd.DataFrame]:
     """Train an SAE on all the vectors, in a new random order each epoch.
 
     Deterministic given `config.seed`; the global random state is left alone. Vectors are centred
-    and scaled for training, and the scale is folded back into the weights.
+    and scaled for training, and the scale is folded back into the weights. The frame is the course
+    of the training at some hundred steps: `step`; `unexplained`, mean squared error of the batch
+    over the variance of the vectors; `dead`, latents that were not active for `dead_after` steps.
 
     Raises:
         ConfigError: when `vectors` is not a table of finite numbers with some variance.
@@ -174,7 +148,7 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, config))
     idle = torch.zeros(config.d_sae, dtype=torch.long)
     threshold, order = 0.0, torch.empty(0, dtype=torch.long)
-    every, unexplained, dead_counts = max(1, config.steps // 100), [], []
+    every, course = max(1, config.steps // 100), []
     for step in range(config.steps):
         if len(order) < batch_size:
             order = torch.randperm(len(data), generator=generator)
@@ -201,8 +175,7 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
         rate = min(config.threshold_decay, step / (step + 1))
         threshold = rate * threshold + (1 - rate) * smallest
         if step % every == 0 or step == config.steps - 1:
-            unexplained.append(loss.item())
-            dead_counts.append(int(dead.sum()))
+            course.append((step, loss.item(), int(dead.sum())))
     sae = SAE(
         encoder=encoder.detach(),
         encoder_bias=encoder_bias.detach() * scale,
@@ -212,7 +185,7 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
         k=config.k,
         config=config,
     )
-    return sae, SAEHistory(every, tuple(unexplained), tuple(dead_counts))
+    return sae, pd.DataFrame(course, columns=["step", "unexplained", "dead"])
 
 
 def _batch_top_k(latents: Tensor, k: int) -> tuple[Tensor, float]:

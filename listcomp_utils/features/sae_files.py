@@ -4,31 +4,36 @@ save_sae(sae, "sae.safetensors")
 sae = load_sae("sae.safetensors")
 sae = read_released("released_sae.pt")
 sae = open_sae(either, d_model=64)
+sae = load_or_train_sae(separator, SAEConfig(d_sae=128, k=3))     # kept, shipped, or trained now
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import safetensors
 import safetensors.torch
 import torch
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.features.sae import SAE, WEIGHTS, SAEConfig, SAEError
-from listcomp_utils.files import check_writable, write_atomically
+from listcomp_utils.features.sae import SAE, WEIGHTS, SAEConfig, SAEError, train_sae
+from listcomp_utils.features.separator import KnownSeparator
+from listcomp_utils.files import check_writable, shipped_dir, working_dir, write_atomically
 
 FORMAT = "listcomp_utils sae 1"
 
 
 def save_sae(sae: SAE, path: str | Path) -> Path:
-    """Write an SAE as `.safetensors` with its settings inside, whole or not at all."""
+    """Write an SAE as `.safetensors` with its settings inside, whole or not at all.
+
+    Raises:
+        ConfigError: for a folder that cannot be written.
+    """
     path = Path(path)
     check_writable(path.parent)
-    config = None if sae.config is None else asdict(sae.config)
+    config = sae.config and sae.config.to_dict()
     scalars = {"threshold": sae.threshold, "k": sae.k, "config": config}
     weights = {name: getattr(sae, name).contiguous() for name in WEIGHTS}
     metadata = {"format": FORMAT, "scalars": json.dumps(scalars)}
@@ -59,31 +64,28 @@ def read_released(path: str | Path) -> SAE:
     d_sae), b_dec, threshold and k; `cfg`; and optionally `act_mean`, subtracted before encoding.
 
     Raises:
-        SAEError: when the file is missing, damaged, holds code, or lacks a weight.
+        SAEError: when the file is missing, damaged, holds code, lacks a weight or has a wrong one.
     """
     path = Path(path)
     try:
-        loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
+        loaded = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a bad file, none of them documented
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
         raise SAEError(f"{path.name} is damaged or not plain weights: {reason}") from None
     try:
-        weights = loaded["state_dict"]
-        decoder = weights["decoder.weight"].float().T
-        length = decoder.norm(dim=1).clamp_min(1e-12)
-        mean = loaded.get("act_mean")
-        bias = weights["b_dec"].float() + (0 if mean is None else torch.as_tensor(mean).float())
-        if not torch.allclose(length, torch.ones_like(length), atol=1e-3):
-            raise SAEError(f"{path.name} has decoder directions that are not of length 1")
+        weights, mean = loaded["state_dict"], loaded.get("act_mean")
+        decoder, k = weights["decoder.weight"].float().T, float(weights["k"])
+        if not torch.allclose(decoder.norm(dim=1), torch.ones(len(decoder)), atol=1e-3):
+            raise SAEError("decoder directions are not of length 1")
         return SAE(
             encoder=weights["encoder.weight"].float(),
             encoder_bias=weights["encoder.bias"].float(),
             decoder=decoder,
-            bias=bias,
+            bias=weights["b_dec"].float() + (0 if mean is None else torch.as_tensor(mean).float()),
             threshold=float(weights["threshold"]),
-            k=int(weights["k"]),
+            k=int(k) if k.is_integer() else k,
         )
-    except (KeyError, TypeError, AttributeError, RuntimeError) as error:
+    except (LookupError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         raise SAEError(f"{path.name} is not a released SAE: {error!r}") from None
 
 
@@ -103,4 +105,38 @@ def open_sae(path: str | Path, d_model: int) -> SAE:
     if sae.encoder.shape[1] != d_model:
         found = sae.encoder.shape[1]
         raise ConfigError(f"sae_file {path.name} is for vectors of width {found}, not {d_model}")
+    return sae
+
+
+def model_digest(separator: KnownSeparator) -> str:
+    """Eight characters that tell one model's embeddings from another's."""
+    digest = hashlib.sha256()
+    for weight in (separator.weights.token, separator.weights.position, separator.weights.unembed):
+        digest.update(weight.contiguous().numpy().tobytes())
+    return digest.hexdigest()[:8]
+
+
+def sae_name(separator: KnownSeparator, config: SAEConfig) -> str:
+    """File name of the SAE with these settings on this model: another model's is never taken."""
+    settings = json.dumps([model_digest(separator), config.to_dict()], sort_keys=True)
+    short = hashlib.sha256(settings.encode()).hexdigest()[:8]
+    return f"sae-k{config.k}-latents{config.d_sae}-seed{config.seed}-{short}.safetensors"
+
+
+def load_or_train_sae(
+    separator: KnownSeparator, config: SAEConfig, artifacts_dir: str | Path | None = None
+) -> SAE:
+    """The SAE with these settings on this model: kept, shipped, or trained now and kept.
+
+    Raises:
+        ConfigError: when `artifacts_dir` cannot be written.
+        SAEError: when the file that is there is damaged.
+    """
+    name, folder = sae_name(separator, config), working_dir(artifacts_dir)
+    for path in (folder / name, shipped_dir() / name):
+        if path.is_file():
+            return load_sae(path)
+    check_writable(folder)
+    sae, _ = train_sae(separator.vectors, config)
+    save_sae(sae, folder / name)
     return sae

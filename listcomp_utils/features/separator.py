@@ -18,26 +18,29 @@ from typing import Literal, get_args
 import torch
 from jaxtyping import Bool, Float, Int
 from sklearn.cluster import KMeans
+from sklearn.decomposition import PCA
 from torch import Tensor
 from torch.nn.functional import one_hot
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.circuit.formula import Weights, weights_of
-from listcomp_utils.circuit.order_axis import Separator, check_pairs, compose, read_out
-from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.generation import Accuracy, score
+from listcomp_utils.circuit.order_axis import read_out
+from listcomp_utils.config import Config, ConfigError, require
+from listcomp_utils.generation import score
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import config_of
-from listcomp_utils.representation import principal_components
 from listcomp_utils.task import all_lists, split_lists
 
 Code = Literal["digits", "places", "pairs"]
 
 
 @dataclass(frozen=True)
-class KnownSeparator(Separator):
+class KnownSeparator:
     """The separator's vectors and attention on every list, with all that they are made of."""
 
+    vectors: Float[Tensor, "list d_model"]
+    attention: Float[Tensor, "list digit_position"]
+    """alpha1 and alpha2."""
     config: Config
     weights: Weights
     lists: Int[Tensor, "list 2"]
@@ -78,17 +81,19 @@ class Quality:
     """Mean squared error of a component."""
     explained: float
     """Share of the variance explained."""
-    all_lists: Accuracy
-    held_out: Accuracy
+    per_token: float
+    """Outputs right, a share of those of all lists."""
+    per_list: float
+    """Lists with both outputs right."""
+    held_out_per_token: float
+    held_out_per_list: float
 
 
-def has_known_separator(config: Config) -> bool:
-    """Whether the separator's vector is the sum above: study architecture, two digits, masked."""
-    try:
-        check_pairs(config)
-    except ConfigError:
-        return False
-    return True
+def check_known(config: Config) -> None:
+    """Raise ConfigError, naming the fields, unless the separator's vector is the sum above."""
+    plain = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False, n_heads=1)
+    pairs = dict(list_len=2, n_layers=2, decoding="masked", positions="learned")
+    require(config, "the separator's known sum", **plain, **pairs)
 
 
 @torch.no_grad()
@@ -99,19 +104,19 @@ def separator_of(model: TransformerBridge) -> KnownSeparator:
         ConfigError: for an architecture in which the vector is not the known sum.
     """
     config = config_of(model)
-    check_pairs(config)
+    check_known(config)
     lists = all_lists(config)
     held_out = torch.zeros(config.n_lists, dtype=torch.bool)
     held_out[split_lists(config).held_out @ torch.tensor([config.n_digits, 1])] = True
     seen = run_all(model, lists)
     place = config.sep_position
     return KnownSeparator(
-        config=config,
-        weights=_on_cpu(weights_of(model)),
-        lists=lists,
-        held_out=held_out if held_out.any() else ~held_out,
         vectors=seen.residuals[:, 1, place],
         attention=seen.patterns[:, 0, 0, place, : config.list_len],
+        config=config,
+        weights=Weights(*(weight.cpu() for weight in vars(weights_of(model)).values())),
+        lists=lists,
+        held_out=held_out if held_out.any() else ~held_out,
     )
 
 
@@ -129,19 +134,25 @@ def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -
     error = (vectors - separator.vectors).double().square()
     spread = (separator.vectors - separator.vectors.mean(0)).double().square()
     answers, rows = written(separator, vectors), separator.held_out
+    right = score(answers, separator.lists)
+    held_out = score(answers[rows], separator.lists[rows])
     return Quality(
         mse=error.mean().item(),
         explained=1 - (error.sum() / spread.sum()).item(),
-        all_lists=score(answers, separator.lists),
-        held_out=score(answers[rows], separator.lists[rows]),
+        per_token=right.per_token,
+        per_list=right.per_list,
+        held_out_per_token=held_out.per_token,
+        held_out_per_list=held_out.per_list,
     )
 
 
 def true_vectors(separator: KnownSeparator, order: bool = True) -> Float[Tensor, "list d_model"]:
     """The known sum; without `order`, the two graded digits alone, the order axis at its mean."""
-    content = separator.attention
-    position = content if order else content.mean(0).expand_as(content)
-    return compose(separator.config, separator.weights, separator.lists, content, position)
+    weights, config, attention = separator.weights, separator.config, separator.attention
+    constant = weights.token[config.sep_id] + weights.position[config.sep_position]
+    digits = separator.digit_weights @ separator.embeddings
+    places = attention if order else attention.mean(0).expand_as(attention)
+    return constant + digits + places @ weights.position[:2]
 
 
 def order_held(
@@ -153,10 +164,10 @@ def order_held(
 
 
 def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
-    """The vectors from their `rank` largest principal components."""
-    parts = principal_components(separator.vectors)
-    kept = parts.scores[:, :rank] @ parts.directions[:rank]
-    return (kept + separator.vectors.double().mean(0)).float()
+    """The vectors from their `rank` largest principal components, of all when there are fewer."""
+    vectors = separator.vectors.double().numpy()
+    parts = PCA(min(rank, *vectors.shape), svd_solver="full")
+    return torch.from_numpy(parts.inverse_transform(parts.fit_transform(vectors))).float()
 
 
 def from_code(
@@ -187,7 +198,3 @@ def refitted(
     design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
     found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
     return (design @ found).float()
-
-
-def _on_cpu(weights: Weights) -> Weights:
-    return Weights(*(getattr(weights, name).cpu() for name in weights.__dataclass_fields__))

@@ -3,7 +3,7 @@
 rows = swappable(separator)                                   # lists with two different digits
 scaled = swapped_by_scaling(separator, sae, rows, latent)     # every factor tried, per list
 added = swapped_by_adding(separator, start, rows, separator.order_axis)
-table = steering_table(separator, sae, rows)                  # every latent, beside the baseline
+table = steering_table(separator, sae, rows)                  # a row a live latent
 
 All edits start from the SAE's reconstruction, so the baseline is the model with that put in, not
 the model itself. Scaling a latent moves a vector along its decoder direction, and only on lists
@@ -13,14 +13,14 @@ where the latent is active; adding moves every list.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.order_axis import DOSES, written_along
+from listcomp_utils.circuit.order_axis import DOSES, read_out
 from listcomp_utils.features.sae import SAE
 from listcomp_utils.features.separator import KnownSeparator, written
 from listcomp_utils.generation import score
@@ -31,32 +31,11 @@ FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
 """The same for the other latents when several are scaled at once: every combination."""
 
+SLACK = 1e-3
+"""Logits within which rounding could decide what is written."""
 
-@dataclass(frozen=True)
-class SteeringRow:
-    """What one latent does, over the lists of a table."""
-
-    latent: int
-    active: float
-    """Share of the lists on which it is active."""
-    scaled: float
-    """Share that some factor swaps."""
-    scaled_of_active: float
-    """Share of the lists with it active that some factor swaps; nan without any."""
-    added: float
-    """Share that some amount of its direction swaps."""
-    without: float
-    """Outputs right (share) with it set to 0."""
-
-
-@dataclass(frozen=True)
-class SteeringTable:
-    """Every live latent, and the reconstruction without steering."""
-
-    rows: list[SteeringRow]
-    baseline_swapped: float
-    baseline_right: float
-    """Outputs right (share) with the reconstruction put in, before any edit."""
+AT_ONCE = 4_096
+"""Edited vectors read out at once: bounds the memory."""
 
 
 def swappable(
@@ -75,13 +54,23 @@ def swapped(
     rows: Int[Tensor, "row"],
     start: Float[Tensor, "row d_model"],
     direction: Float[Tensor, "#row d_model"],
-    doses: Iterable[float],
+    doses: Sequence[float],
 ) -> Bool[Tensor, "row"]:
     """Whether `start` plus some dose of a direction makes the model write each list reversed."""
-    goal = separator.lists[rows].flip(1)
+    goal, doses = separator.lists[rows].flip(1), torch.tensor(doses)
+    # The first output's logits are linear in the dose, so it writes the digit wanted between two
+    # doses only, where its lead over every other token is above 0. Only these are tried.
+    logits = read_out(separator.config, separator.weights, start).logits[:, 0]
+    slopes = (direction @ separator.weights.unembed).expand_as(logits)
+    lead, gain = (x.gather(1, goal[:, :1]) - x for x in (logits, slopes))
+    crossing = -(lead + SLACK) / gain
+    lowest = crossing.where(gain > 0, -torch.inf).amax(1, keepdim=True)
+    highest = crossing.where(gain < 0, torch.inf).amin(1, keepdim=True)
     found = torch.zeros(len(rows), dtype=torch.bool)
-    for answers in written_along(separator.config, separator.weights, start, direction, doses):
-        found |= (answers == goal).all(1)
+    for part in ((lowest <= doses) & (doses <= highest)).T.nonzero().split(AT_ONCE):
+        dose, row = part[~found[part[:, 1]]].T
+        edited = start[row] + doses[dose, None] * direction.expand_as(start)[row]
+        found[row[(written(separator, edited) == goal[row]).all(1)]] = True
     return found
 
 
@@ -90,7 +79,7 @@ def swapped_by_scaling(
     sae: SAE,
     rows: Int[Tensor, "row"],
     latents: int | Int[Tensor, "row choice"],
-    factors: Iterable[float] = FACTORS,
+    factors: Sequence[float] = FACTORS,
 ) -> Bool[Tensor, "row"]:
     """Whether scaling latents swaps each list, for some combination of factors.
 
@@ -99,20 +88,18 @@ def swapped_by_scaling(
     """
     values = sae.encode(separator.vectors[rows])
     start = sae.decode(values)
-    if isinstance(latents, int):
-        latents = torch.full((len(rows), 1), latents)
+    if not isinstance(latents, Tensor):
+        latents = torch.full((len(rows), 1), int(latents))
     activations = values.gather(1, latents)
-    # Nothing changes where all of them are off.
-    moved = (activations > 0).any(1)
-    still = torch.zeros_like(start[:1])
-    result = swapped(separator, rows, start, still, [0.0])
-    directions = activations[moved, :, None] * sae.decoder[latents[moved]]
+    moves = activations[:, :, None] * sae.decoder[latents]
+    result = swapped(separator, rows, start, torch.zeros_like(start[:1]), [0.0])
     inner = [factor - 1 for factor in factors]
     for outer in itertools.product(PAIR_FACTORS, repeat=latents.shape[1] - 1):
-        edited = start[moved] + torch.einsum(
-            "c,ncd->nd", torch.tensor(outer) - 1, directions[:, :-1]
-        )
-        result[moved] |= swapped(separator, rows[moved], edited, directions[:, -1], inner)
+        # Nothing changes where all of them are off.
+        left = ~result & (activations > 0).any(1)
+        change = torch.einsum("c,ncd->nd", torch.tensor(outer) - 1, moves[left, :-1])
+        edited = start[left] + change
+        result[left] = swapped(separator, rows[left], edited, moves[left, -1], inner)
     return result
 
 
@@ -121,7 +108,7 @@ def swapped_by_adding(
     start: Float[Tensor, "row d_model"],
     rows: Int[Tensor, "row"],
     direction: Float[Tensor, "d_model"],
-    amounts: Iterable[float] = DOSES,
+    amounts: Sequence[float] = DOSES,
 ) -> Bool[Tensor, "row"]:
     """Whether adding some amount of a direction, taken as long as P1 - P2, swaps each list."""
     step = direction * (separator.order_axis.norm() / direction.norm())
@@ -132,41 +119,42 @@ def steering_table(
     separator: KnownSeparator,
     sae: SAE,
     rows: Int[Tensor, "row"],
-    amounts: Iterable[float] = DOSES,
-) -> SteeringTable:
-    """Scale, add and remove every live latent in turn."""
-    amounts, values = tuple(amounts), sae.encode(separator.vectors[rows])
-    start, lists = sae.decode(values), separator.lists[rows]
+    amounts: Sequence[float] = DOSES,
+) -> pd.DataFrame:
+    """Scale, add and remove in turn every latent that is active on some of the lists `rows`.
+
+    A row a latent: `latent`; `active`, the share of the lists on which it is; `scaled`, the share
+    that some factor swaps; `scaled_of_active`, the same of the lists with it active; `added`, the
+    share that some amount of its direction swaps; `without`, outputs right (share) with it at 0.
+    """
+    values = sae.encode(separator.vectors[rows])
+    start = sae.decode(values)
+    unedited = written(separator, start)
+    unedited_swapped = (unedited == separator.lists[rows].flip(1)).all(1)
     table = []
     for latent in (values > 0).any(0).nonzero().flatten().tolist():
+        # Scaling and removing change only the lists on which the latent is active.
         on = values[:, latent] > 0
-        scaled = swapped_by_scaling(separator, sae, rows, latent)
-        added = swapped_by_adding(separator, start, rows, sae.decoder[latent], amounts)
-        without = start - values[:, latent, None] * sae.decoder[latent]
-        table.append(
-            SteeringRow(
-                latent=latent,
-                active=on.float().mean().item(),
-                scaled=scaled.float().mean().item(),
-                scaled_of_active=scaled[on].float().mean().item(),
-                added=added.float().mean().item(),
-                without=score(written(separator, without), lists).per_token,
-            )
+        moves = values[on, latent, None] * sae.decoder[latent]
+        scaled, without = unedited_swapped.clone(), unedited.clone()
+        scaled[on] |= swapped(
+            separator, rows[on], start[on], moves, [factor - 1 for factor in FACTORS]
         )
-    return SteeringTable(
-        rows=table,
-        baseline_swapped=swapped_by_adding(separator, start, rows, separator.order_axis, [0.0])
-        .float()
-        .mean()
-        .item(),
-        baseline_right=score(written(separator, start), lists).per_token,
-    )
+        without[on] = written(separator, start[on] - moves)
+        added = swapped_by_adding(separator, start, rows, sae.decoder[latent], amounts)
+        row = {
+            "latent": latent,
+            "active": share(on),
+            "scaled": share(scaled),
+            "scaled_of_active": share(scaled[on]),
+            "added": share(added),
+            "without": score(without, separator.lists[rows]).per_token,
+        }
+        table.append(row)
+    columns = ["latent", "active", "scaled", "scaled_of_active", "added", "without"]
+    return pd.DataFrame(table, columns=columns)
 
 
-def strongest(
-    values: Float[Tensor, "row latent"], among: list[int], count: int
-) -> Int[Tensor, "row count"]:
-    """The `count` most active latents of each row among some; raises ValueError for too few."""
-    if len(among) < count:
-        raise ValueError(f"{count} latents asked for among {len(among)}")
-    return torch.tensor(among)[values[:, among].topk(count, dim=1).indices]
+def share(lists: Bool[Tensor, "list"]) -> float:
+    """The share of some lists for which something is true; nan of none."""
+    return lists.double().mean().item()

@@ -1,1 +1,5 @@
-"""Figures from arrays and frames, under one theme; nothing here knows a model."""
+"""Figures from arrays and frames, under one theme; nothing here knows a model.
+
+from listcomp_utils.plots import heatmaps
+heatmaps.list_map(right, "Lists with equal digits fail", "share right").show()
+"""

@@ -1,7 +1,7 @@
-"""The figures of the study and of the order mechanism, each a function that returns one.
+"""The figures of the order mechanism, each a function that returns one.
 
-difference_bars(["P_o2", "-beta_s P_o1"], means, spreads, "What turns o1's logits into o2's")
-steering_curves(doses, {"P_1 - P_2": shares}, "Lists written reversed")
+difference_bars(["P_o2", "-beta_s P_o1"], means, spreads, start, "What turns o1 into o2")
+steering_curves(doses, {"P_1 - P_2": shares}, controls, "Lists written reversed")
 """
 
 from __future__ import annotations
@@ -10,21 +10,17 @@ import itertools
 from collections.abc import Sequence
 
 import numpy as np
+import pandas as pd
+import plotly.express as px
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
-from plotly.subplots import make_subplots
 
-from listcomp_utils.plots.curves import COLOURS, GREYS, label_axis, lines, themed
-
-RIGHT, WRONG = COLOURS[0], COLOURS[1]
+from listcomp_utils.plots.curves import lines, lying_bars
+from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG, label_axis, themed
 
 
 def difference_bars(
-    names: Sequence[str],
-    means: Sequence[float],
-    spreads: Sequence[float],
-    start: float,
-    title: str,
+    names: Sequence[str], means: Sequence[float], spreads: Sequence[float], start: float, title: str
 ) -> go.Figure:
     """What each term adds to the logit of d2 minus that of d1, top to bottom, and the running sum.
 
@@ -39,88 +35,70 @@ def difference_bars(
         orientation="h",
         width=0.6,
         name="this term",
-        marker=dict(color=[COLOURS[0] if value >= 0 else COLOURS[1] for value in means]),
-        error_x=dict(array=list(spreads)),
+        marker=dict(color=[RIGHT if value >= 0 else WRONG for value in means]),
+        error_x=dict(array=list(spreads), thickness=1.5, color=GREYS[1]),
     )
     figure.add_scatter(
         x=[start, *(start + np.cumsum(means))],
-        y=[-0.5, *rows],
+        y=[-0.7, *rows],
         mode="lines+markers",
         name="running sum, from o1's",
         line=dict(color=GREYS[0], width=1.5, dash="dot"),
-        marker=dict(size=5, color=GREYS[0]),
     )
     figure.add_vline(x=0, line=dict(color=GREYS[1], width=1))
-    themed(figure, title, width=880, height=150 + 44 * len(names))
     label_axis(figure.update_yaxes, names, reverse=True)
-    figure.update_yaxes(range=[len(names) - 0.5, -0.8])
+    figure.update_yaxes(range=[len(names) - 0.5, -1])
     figure.update_xaxes(title_text="logit of d2 minus logit of d1: towards d1 | towards d2")
-    figure.update_layout(margin=dict(l=140, r=200), legend=dict(x=1.01, y=1))
-    return figure
+    return themed(figure, title, height=160 + 44 * len(names))
 
 
 def score_points(
     scores: Float[np.ndarray, "list digit_position"], right: Bool[np.ndarray, "list"], title: str
 ) -> go.Figure:
     """SEP's attention scores for both digits of each list, by whether it is copied right."""
-    figure = go.Figure()
-    for name, chosen, colour in (("right", right, RIGHT), ("wrong", ~right, WRONG)):
-        figure.add_scatter(
-            x=np.round(scores[chosen, 0], 2).tolist(),
-            y=np.round(scores[chosen, 1], 2).tolist(),
-            mode="markers",
-            name=f"{name} ({int(chosen.sum()):,})",
-            marker=dict(size=3, color=colour),
-        )
-    low, high = float(scores.min()), float(scores.max())
-    figure.add_scatter(
-        x=[low, high],
-        y=[low, high],
-        mode="lines",
-        name="equal attention",
-        line=dict(color=GREYS[1], width=1, dash="dot"),
+    scores, right = np.asarray(scores, dtype=float).round(2), np.asarray(right)
+    names = f"right ({right.sum():,})", f"wrong ({(~right).sum():,})"
+    figure = px.scatter(
+        x=scores[:, 0],
+        y=scores[:, 1],
+        color=np.where(right, *names),
+        color_discrete_map=dict(zip(names, (RIGHT, WRONG), strict=True)),
+        category_orders=dict(color=names),
+        labels=dict(x="score of d1", y="score of d2", color=""),
+        template="listcomp",
     )
-    themed(figure, title, width=620, height=470)
-    figure.update_xaxes(title_text="score of d1")
-    figure.update_yaxes(title_text="score of d2")
-    figure.update_layout(margin=dict(r=170), legend=dict(x=1.01, y=1))
-    return figure
+    figure.update_traces(marker_size=4)
+    ends = [float(scores.min()), float(scores.max())]
+    line = dict(color=GREYS[1], width=1, dash="dot")
+    figure.add_scatter(x=ends, y=ends, mode="lines", name="equal attention", line=line)
+    return themed(figure, title, height=520, legend_itemsizing="constant")
 
 
 def accuracy_bins(
     edges: Sequence[float], shares: dict[str, Sequence[Sequence[float]]], title: str, x_title: str
 ) -> go.Figure:
     """Share of lists right in each bin: the mean of a series' models and their range."""
-    names = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)]
+    bins = [f"{low:g} to {high:g}" for low, high in itertools.pairwise(edges)]
     figure = go.Figure()
     for number, (name, models) in enumerate(shares.items()):
         table = np.array([list(row) for row in models], dtype=float)
-        shift = 0.12 * (number - (len(shares) - 1) / 2)
-        colour = COLOURS[number % len(COLOURS)]
-        places = [i + shift for i in range(len(names))]
-        for place, column in zip(places, table.T, strict=True):
-            figure.add_scatter(
-                x=[place, place],
-                y=[float(np.nanmin(column)), float(np.nanmax(column))],
-                mode="lines",
-                line=dict(color=colour, width=2),
-                showlegend=False,
-                hoverinfo="skip",
-            )
+        mean = np.nanmean(table, axis=0)
         figure.add_scatter(
-            x=places,
-            y=np.nanmean(table, axis=0).tolist(),
-            mode="lines+markers",
+            x=np.arange(len(bins)) + 0.12 * (number - (len(shares) - 1) / 2),
+            y=mean,
+            mode="markers",
             name=name,
-            line=dict(color=colour, width=1, dash="dot"),
-            marker=dict(size=8, color=colour),
+            marker=dict(size=8),
+            error_y=dict(
+                array=np.nanmax(table, axis=0) - mean,
+                arrayminus=mean - np.nanmin(table, axis=0),
+                visible=len(table) > 1,
+            ),
         )
-    width = 60 + 7 * max(map(len, shares))
-    themed(figure, title, width=640 + width, height=400)
-    label_axis(figure.update_xaxes, names, x_title)
+    label_axis(figure.update_xaxes, bins)
+    figure.update_xaxes(title_text=x_title)
     figure.update_yaxes(title_text="lists right", range=[-0.02, 1.04])
-    figure.update_layout(margin=dict(r=width), legend=dict(x=1.01, y=1))
-    return figure
+    return themed(figure, title, height=420)
 
 
 def steering_curves(
@@ -136,18 +114,18 @@ def steering_curves(
         title,
         x_title,
         "lists written (b, a)",
+        y_range=(-0.02, 1.02),
     )
-    figure.update_traces(mode="lines")
     for number, shares in enumerate(controls):
         figure.add_scatter(
             x=list(doses),
             y=list(shares),
-            mode="lines",
             name="random directions",
             showlegend=number == 0,
             line=dict(color=GREYS[1], width=1),
+            zorder=-1,
         )
-    return figure
+    return figure.update_traces(mode="lines").update_layout(showlegend=True)
 
 
 def attention_histograms(
@@ -155,60 +133,35 @@ def attention_histograms(
 ) -> go.Figure:
     """A histogram of each attention weight over lists, with its mean."""
     edges = np.linspace(0, 1, n_bins + 1)
-    figure = make_subplots(
-        -(-len(weights) // 2), 2, subplot_titles=list(weights), vertical_spacing=0.2
+    rows = -(-len(weights) // 2)
+    counts = {name: np.histogram(values, edges)[0] for name, values in weights.items()}
+    figure = px.bar(
+        pd.DataFrame(counts, index=(edges[1:] + edges[:-1]) / 2).melt(ignore_index=False),
+        y="value",
+        facet_col="variable",
+        facet_col_wrap=2,
+        facet_col_spacing=0.06,
+        facet_row_spacing=0.3 / rows,
+        labels=dict(index="attention weight", value="lists"),
+        template="listcomp",
     )
+    figure.for_each_annotation(lambda note: note.update(text=note.text.removeprefix("variable=")))
+    line = dict(color=WRONG, width=2, dash="dash")
     for number, values in enumerate(weights.values()):
-        row, column = number // 2 + 1, number % 2 + 1
-        counts, _ = np.histogram(values, edges)
-        figure.add_bar(
-            x=((edges[1:] + edges[:-1]) / 2).tolist(),
-            y=counts.tolist(),
-            width=0.95 / n_bins,
-            marker=dict(color=COLOURS[0]),
-            row=row,
-            col=column,
-        )
-        figure.add_scatter(
-            x=[float(values.mean())] * 2,
-            y=[0, int(counts.max())],
-            mode="lines",
-            line=dict(color=COLOURS[1], width=1.5, dash="dash"),
-            row=row,
-            col=column,
-        )
-        figure.update_xaxes(range=[0, 1], title_text="attention weight", row=row, col=column)
-        figure.update_yaxes(title_text="lists", row=row, col=column)
-    themed(figure, title, width=820, height=110 + 230 * (-(-len(weights) // 2)))
-    figure.update_layout(showlegend=False)
-    return figure
+        # plotly.express counts the rows of its panels from below.
+        row, column = rows - number // 2, number % 2 + 1
+        figure.add_vline(x=float(np.asarray(values).mean()), line=line, row=row, col=column)
+    figure.update_xaxes(showticklabels=True)
+    return themed(figure, title, height=130 + 210 * rows)
 
 
 def outcome_bars(
     names: Sequence[str], outcomes: dict[str, Sequence[float]], title: str, x_title: str
 ) -> go.Figure:
     """For each name the shares of several outcomes end to end, and the rest in grey."""
-    left = np.zeros(len(names))
-    rest = 1 - sum(np.asarray(values, dtype=float) for values in outcomes.values())
-    figure = go.Figure()
-    for number, (name, values) in enumerate({**outcomes, "something else": rest}.items()):
-        last = number == len(outcomes)
-        figure.add_bar(
-            x=[float(value) for value in values],
-            y=list(range(len(names))),
-            base=left.tolist(),
-            orientation="h",
-            width=0.7,
-            name=name,
-            marker=dict(color=GREYS[2] if last else COLOURS[number]),
-        )
-        left = left + np.asarray(values, dtype=float)
-    themed(figure, title, width=1000, height=140 + 28 * len(names))
-    label_axis(figure.update_yaxes, names, reverse=True)
-    figure.update_xaxes(title_text=x_title, range=[0, 1])
-    figure.update_layout(
-        barmode="overlay",
-        margin=dict(l=30 + 7 * max(map(len, names)), r=160),
-        legend=dict(x=1.01, y=1),
-    )
-    return figure
+    frame = pd.DataFrame(outcomes)
+    frame["something else"] = 1 - frame.sum(axis="columns")
+    colours = [*COLOURS[: len(outcomes)], GREYS[2]]
+    figure = lying_bars(frame, names, x_title, color_discrete_sequence=colours)
+    figure.update_xaxes(range=[0, 1])
+    return themed(figure, title, height=150 + 28 * len(names))

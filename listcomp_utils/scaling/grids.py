@@ -1,6 +1,8 @@
-"""The grids of 07_scaling as data, and what the study printed beside them.
+"""The grids of 07_scaling as data, what the study printed beside them, and making their tables.
 
-    cells = grid_cells(GRIDS["depth"])             # every training of a grid, seed by seed
+    cells = grid_cells(GRIDS["scaling_depth"])     # every training of a grid, seed by seed
+    make_table("scaling_depth", "artifacts")       # minutes to hours; goes on where it was stopped
+    table = read_table("scaling_depth")            # as it ships
 
 Each grid is over the study preset, its training settings included, but for what it says.
 """
@@ -9,16 +11,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any
 
 from listcomp_utils.config import check_names
-from listcomp_utils.sweeps.grid import Cell, config_cells
+from listcomp_utils.scaling.averaging import INNER_FRACTION, AveragedWeights
+from listcomp_utils.scaling.dynamics import Course
+from listcomp_utils.scaling.order_by_head import measure_order
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
+from listcomp_utils.sweeps.grid import config_cells
+from listcomp_utils.sweeps.table import write_table
+from listcomp_utils.sweeps.training import TrainCell
 
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
 
-ENOUGH = 0.95
-"""Share of lists right that counts as copying."""
+_TRAINING = TrainCell()
 
 
 @dataclass(frozen=True)
@@ -30,42 +38,48 @@ class Grid:
     """Values to combine with each other and with the seeds, over what the part's cells share
     beside the study preset."""
     seeds: Sequence[int] = range(5)
-    extra: Literal["", "order", "recipe"] = ""
-    """What is measured beside the usual figures: the order mechanism (see `order_measures`), or
-    accuracy on the lists that a recipe is judged by (see `recipes`)."""
+    work: TrainCell = _TRAINING
+    """What is measured of each training."""
 
 
-# A sixth of the preset's steps: break-through comes by step 1,250 (`make plateau`).
+# A sixth of the preset's steps: break-through comes by step 1,250 (table "plateau").
 _SHORT = dict(steps=2_500, eval_every=100)
 _DEPTH = dict(n_digits=30, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100)
-_BOTH = [False, True]
+_FLAG_VALUES = dict(bias=[False, True], learn_w_v=[False, True], learn_w_o=[False, True])
+
+STUDY_RECIPE = dict(
+    embed_scale=1.0,
+    batch_size=128,
+    lr=1e-3,
+    schedule="constant",
+    warmup_steps=0,
+    adam_beta2=0.999,
+    weight_decay=0.01,
+    steps=50_000,
+    eval_every=500,
+)
+"""How the study's authors trained: AdamW with PyTorch's defaults but the learning rate, and the
+library's initialisation. Source: Farrell et al., "Order by Scale" (2025), and its released code."""
 
 GRIDS: dict[str, Grid] = {
-    "table4": Grid(
+    "scaling_table4": Grid(
         "Which parts of the architecture decide whether training breaks through?",
         (
-            (
-                dict(bias=_BOTH, learn_w_v=_BOTH, learn_w_o=_BOTH),
-                dict(layer_norm=False, **_SHORT),
-            ),
+            (_FLAG_VALUES, dict(layer_norm=False, **_SHORT)),
             # LayerNorm takes the embeddings' size away again; with the library's own they learn
             # faster (seen on other seeds).
-            (
-                dict(bias=_BOTH, learn_w_v=_BOTH, learn_w_o=_BOTH),
-                dict(layer_norm=True, embed_scale=1.0, **_SHORT),
-            ),
+            (_FLAG_VALUES, dict(layer_norm=True, embed_scale=1.0, **_SHORT)),
             (dict(d_model=[8, 32, 128]), _SHORT),
         ),
     ),
-    "depth": Grid(
+    "scaling_depth": Grid(
         "How many layers does a list of a given length need?",
         (
-            (dict(n_layers=[2, 3, 4]), dict(list_len=2, **_DEPTH)),
-            (dict(n_layers=[2, 3, 4]), dict(list_len=3, **_DEPTH)),
-            (dict(n_layers=[2, 3, 4, 5]), dict(list_len=4, **_DEPTH)),
+            (dict(list_len=[2, 3], n_layers=[2, 3, 4]), _DEPTH),
+            (dict(list_len=[4], n_layers=[2, 3, 4, 5]), _DEPTH),
         ),
     ),
-    "digits": Grid(
+    "scaling_digits": Grid(
         "How wide must the residual stream be for how many digits?",
         (
             (
@@ -74,29 +88,29 @@ GRIDS: dict[str, Grid] = {
             ),
         ),
     ),
-    "heads": Grid(
+    "scaling_heads": Grid(
         "One head against several: does the order mechanism survive?",
         ((dict(n_heads=[1, 2, 4]), _SHORT),),
-        extra="order",
+        work=TrainCell(measure=measure_order),
     ),
-    "positions": Grid(
+    "scaling_positions": Grid(
         "Learned, rotary or no positions: does the order mechanism survive?",
         (
             (
                 dict(positions=["learned", "rotary", "none"], n_layers=[2, 3]),
-                dict(n_digits=50, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100),
+                {**_DEPTH, "n_digits": 50},
             ),
         ),
-        extra="order",
+        work=TrainCell(measure=measure_order),
     ),
-    "fraction": Grid(
+    "scaling_fraction": Grid(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",
         ((dict(train_fraction=[0.5, 0.8, 0.95, 1.0]), dict(eval_every=500)),),
     ),
-    "tuning": Grid(
+    "scaling_tuning": Grid(
         "Which recipe gets furthest under the study's constraints?",
         tuple(
-            ({name: values}, dict(train_fraction=0.7))
+            ({name: values}, dict(train_fraction=INNER_FRACTION))
             for name, values in (
                 ("embed_scale", [10.0, 15.0, 20.0]),
                 ("batch_size", [256]),
@@ -104,17 +118,30 @@ GRIDS: dict[str, Grid] = {
             )
         ),
         seeds=(100, 101),
-        extra="recipe",
+        work=TrainCell(observe=AveragedWeights),
     ),
     # Nothing in "tuning" is better than the preset by more than its seeds differ.
-    "best": Grid(
+    "scaling_best": Grid(
         "How far does the chosen recipe get on the held-out lists?",
         (({}, {}),),
         seeds=range(10),
-        extra="recipe",
+        work=TrainCell(observe=AveragedWeights),
+    ),
+    "plateau": Grid(
+        "Which recipe leaves the plateau, for how many seeds, and where does it end?",
+        (({}, {}), ({}, STUDY_RECIPE)),
+        seeds=range(20),
+    ),
+    "dynamics": Grid(
+        "What happens to the order mechanism while the model trains?",
+        (({}, dict(schedule="constant", steps=4_000, eval_every=50)), ({}, STUDY_RECIPE)),
+        seeds=range(3),
+        work=TrainCell(observe=Course),
     ),
 }
-"""By name."""
+"""By the name of the table."""
+
+TABLES = tuple(GRIDS)
 
 # Printed in Farrell et al., "Order by Scale" (2025), Table 4: mean validation accuracy per token of
 # three runs, two layers, d_model 64, by FLAGS; and FFFF by d_model. Its own CSV has .5995 for FFFF.
@@ -140,17 +167,32 @@ PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
 PRINTED_RUNS = 3
 """Runs behind each printed mean."""
 
-
-def check_grid(name: str) -> Grid:
-    """The grid of a name; raises ConfigError for another name."""
-    check_names([name], list(GRIDS), "grid")
-    return GRIDS[name]
+_NOT_SHIPPED = ("loss", "n_scored", "train_loss_floor", "best_step", "steps_done")
+_JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_token", "per_list")}
 
 
-def grid_cells(grid: Grid, **changes: Any) -> list[Cell]:
-    """The trainings of a grid, with some settings changed in all of them."""
-    cells = []
-    for values, shared in grid.parts:
-        base = {"preset": "study", "device": "cpu", **shared, **changes}
-        cells += config_cells({**values, "seed": grid.seeds}, base)
-    return cells
+def grid_cells(grid: Grid) -> list[dict[str, Any]]:
+    """The trainings of a grid: all fields of a Config, and the seed."""
+    base = {"preset": "study", "device": "cpu"}
+    return [
+        cell
+        for values, shared in grid.parts
+        for cell in config_cells({**values, "seed": grid.seeds}, {**base, **shared})
+    ]
+
+
+def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
+    """Train what is not recorded yet of a grid and write its table into the folder `out`.
+
+    Raises:
+        ConfigError: for an unknown name, and as `run_grid` and `write_table`.
+        RuntimeError: when a cell failed; it runs again the next time.
+    """
+    check_names([name], TABLES, "table")
+    grid = GRIDS[name]
+    how = dict(jobs=jobs, retry_failed=True, progress=progress)
+    frame = run_grid(grid_cells(grid), grid.work, sweep_folder(name), **how)
+    if "judged_on" in frame:
+        frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
+    frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
+    return write_table(frame, Path(out) / f"{name}.json", grid.question)

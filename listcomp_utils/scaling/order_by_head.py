@@ -1,8 +1,8 @@
 """Does the order mechanism survive? Its figures for several heads and for other positions.
 
-    figures = measure_order(result)                # of a TrainResult: two layers, lists of two
+    figures = order_figures(model)                 # two layers or more, lists of two
     figures["position_weights_reverse"]            # share of lists written the other way round
-    fair_share(config)                             # most lists that can be right without places
+    fair_share(100)                                # most lists that can be right without places
 
 With W_V = W_O = I, no LayerNorm and no bias, SEP holds after layer 0, head by head (each its own
 coordinates), a sum of the digits' embeddings and of their positions', with the same weights. Here
@@ -11,15 +11,13 @@ one of the two gets each other's weights, and the outputs read what comes of it.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import ConfigError, require
 from listcomp_utils.hooks import logits_with, replace_at, run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.task import lists_to_score
@@ -27,29 +25,6 @@ from listcomp_utils.training.loop import TrainResult
 
 MOST_LISTS = 10_000
 """Lists that are measured at most."""
-
-NEEDED = {
-    "list_len": 2,
-    "decoding": "masked",
-    "layer_norm": False,
-    "bias": False,
-    "learn_w_v": False,
-    "learn_w_o": False,
-}
-
-
-FIGURES = (
-    "attention_spread",
-    "alignment",
-    "order_distance",
-    "both_right",
-    "kept",
-    "position_weights_reverse",
-    "content_weights_reverse",
-    "both_weights_reverse",
-    "turned_over",
-)
-"""Names of what `measure_order` gives."""
 
 
 def fair_share(n_digits: int) -> tuple[float, float]:
@@ -68,67 +43,75 @@ def fair_share(n_digits: int) -> tuple[float, float]:
     return 1 - unequal / 4, 1 - unequal / 2
 
 
-def measure_order(trained: TrainResult) -> dict[str, Any]:
-    """Figures of the order mechanism of one training, over all lists (a, b) with a not b.
-
-    Raises:
-        ConfigError: for an architecture in which SEP's vector is another sum.
-    """
+def measure_order(trained: TrainResult) -> dict[str, float | None]:
+    """`order_figures` of a training's kept weights."""
     return order_figures(trained.model)
 
 
 @torch.no_grad()
-def order_figures(model: TransformerBridge) -> dict[str, Any]:
-    """As `measure_order`, of a model.
+def order_figures(model: TransformerBridge) -> dict[str, float | None]:
+    """Figures of the order mechanism of a model, over all lists (a, b) with a not b, or a sample.
 
     `attention_spread`: largest standard deviation over lists of SEP's attention to d1, of all
     heads. `alignment`: the largest absolute correlation over the digits of a head's score with
-    what its coordinates read of P_1 - P_2; None without learned positions. `order_distance`: how
-    far apart (a, b) and (b, a) are at SEP, relative to the spread of its vectors. `both_right`:
-    share of pairs {a, b} whose two lists are right. The rest are shares of lists written exactly
-    as (a, b) (`kept`) or (b, a), with weights exchanged at SEP.
+    what its coordinates read of P_1 - P_2; None without learned positions. `order_distance`: see
+    there. `both_right`: share of pairs {a, b} whose two lists are right. The rest are shares of
+    lists written exactly as (a, b) (`kept`) or (b, a): as the model is (`turned_over`), and with
+    the weights of the digits' positions, contents or both exchanged at SEP (`..._reverse`).
+
+    Raises:
+        ConfigError: for an architecture in which SEP's vector is another sum.
     """
     config = config_of(model)
-    wrong = {k: getattr(config, k) for k in NEEDED if getattr(config, k) != NEEDED[k]}
-    if wrong or config.n_layers < 2:
-        raise ConfigError(f"the order figures need {NEEDED} and two layers or more, got {wrong}")
+    frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
+    require(config, "the order mechanism", list_len=2, decoding="masked", **frozen)
+    if config.n_layers < 2:
+        raise ConfigError("the order mechanism needs n_layers 2 or more, got 1")
     lists = lists_to_score(config, MOST_LISTS)
-    lists = lists[lists[:, 0] != lists[:, 1]].unique(dim=0)
+    lists = lists[lists[:, 0] != lists[:, 1]]
     lists = torch.cat([lists, lists.flip(1)]).unique(dim=0)
     seen, sep = run_all(model, lists), config.sep_position
     weights = seen.patterns[:, 0, :, sep, :2]
     tokens, places = seen.contributions[:, 0], seen.contributions[:, 1]
-    base = tokens[:, sep] + places[:, sep]
 
-    def vectors(content: Tensor, position: Tensor) -> Tensor:
+    def vectors(content: Tensor, position: Tensor) -> Float[Tensor, "list d_model"]:
+        base = tokens[:, sep] + places[:, sep]
         return base + _mixed(content, tokens[:, :2]) + _mixed(position, places[:, :2])
 
-    def written(content: Tensor, position: Tensor) -> Tensor:
+    def written(content: Tensor, position: Tensor) -> Int[Tensor, "list output"]:
         hook = replace_at([sep], vectors(content, position)[:, None])
         logits = logits_with(model, lists, [(get_act_name("resid_pre", 1), hook)])
         return logits[:, config.prediction_positions].argmax(-1).cpu()
 
-    own, turned, swapped = vectors(weights, weights), lists.flip(1), weights.flip(-1)
-    plain = written(weights, weights)
+    def share(outputs: Tensor, wanted: Tensor) -> float:
+        return (outputs == wanted).all(1).double().mean().item()
+
+    swapped, reverse = weights.flip(-1), lists.flip(1)
+    # `unique` has sorted the lists, so that the reverse of each is found by its number.
+    number = torch.tensor([config.n_digits, 1])
+    partner = torch.searchsorted(lists @ number, reverse @ number)
+    held, plain = vectors(weights, weights), written(weights, weights)
     right = (plain == lists).all(1)
-    place = {tuple(row): number for number, row in enumerate(lists.tolist())}
-    partner = torch.tensor([place[tuple(row)] for row in turned.tolist()])
-    spread = _length(own - own.mean(0))
-
-    def share(rows: Tensor, wanted: Tensor) -> float:
-        return (rows == wanted).all(1).double().mean().item()
-
     return {
         "attention_spread": weights[..., 0].std(0, correction=0).max().item(),
-        "alignment": _alignment(config, model, tokens, places),
-        "order_distance": (_length(own - own[partner]) / spread).item(),
+        "alignment": _alignment(model) if config.positions == "learned" else None,
+        "order_distance": order_distance(held, held[partner]),
         "both_right": (right & right[partner]).double().mean().item(),
         "kept": share(plain, lists),
-        "position_weights_reverse": share(written(weights, swapped), turned),
-        "content_weights_reverse": share(written(swapped, weights), turned),
-        "both_weights_reverse": share(written(swapped, swapped), turned),
-        "turned_over": share(plain, turned),
+        "position_weights_reverse": share(written(weights, swapped), reverse),
+        "content_weights_reverse": share(written(swapped, weights), reverse),
+        "both_weights_reverse": share(written(swapped, swapped), reverse),
+        "turned_over": share(plain, reverse),
     }
+
+
+def order_distance(
+    vectors: Float[Tensor, "list d_model"], of_reverse: Float[Tensor, "list d_model"]
+) -> float:
+    """Root mean square distance of lists' vectors from those of their reverses, in units of the
+    spread (root mean square distance from their mean) of the vectors."""
+    apart, spread = vectors - of_reverse, vectors - vectors.mean(0)
+    return (apart.square().sum() / spread.square().sum()).sqrt().item()
 
 
 def _mixed(
@@ -140,25 +123,15 @@ def _mixed(
     return torch.einsum("lhp,lphd->lhd", weights, by_head).flatten(1)
 
 
-def _alignment(
-    config: Config, model: TransformerBridge, tokens: Tensor, places: Tensor
-) -> float | None:
-    if config.positions != "learned":
-        return None
-    attention, sep = model.blocks[0].attn, config.sep_position
-    query = torch.einsum("d,hde->he", tokens[0, sep] + places[0, sep], attention.W_Q.cpu())
-    digits = model.W_E[: config.n_digits].detach().cpu()
-    keys = torch.einsum("td,hde->the", digits, attention.W_K.cpu())
-    scores = torch.einsum("he,the->ht", query, keys)
-    difference = (places[0, 0] - places[0, 1]).unflatten(0, (config.n_heads, -1))
-    unembed = model.W_U.T[: config.n_digits].detach().cpu().unflatten(1, (config.n_heads, -1))
-    readout = torch.einsum("the,he->ht", unembed, difference)
-    found = [
-        abs(torch.corrcoef(torch.stack(pair))[0, 1].item())
-        for pair in zip(scores, readout, strict=True)
-    ]
-    return max(found)
-
-
-def _length(vectors: Float[Tensor, "list d_model"]) -> Tensor:
-    return vectors.square().sum(-1).mean().sqrt()
+def _alignment(model: TransformerBridge) -> float:
+    """Each digit's score at d1 against what the unembedding reads of P_1 - P_2, best head."""
+    config = config_of(model)
+    seen = run_all(model, torch.arange(config.n_digits)[:, None].expand(-1, 2))
+    query = seen.queries[0, 0, config.sep_position]
+    scores = torch.einsum("he,the->ht", query, seen.keys[:, 0, 0])
+    heads = (config.n_heads, -1)
+    difference = (seen.contributions[0, 1, 0] - seen.contributions[0, 1, 1]).unflatten(0, heads)
+    unembedding = model.W_U.T[: config.n_digits].cpu().unflatten(1, heads)
+    readout = torch.einsum("the,he->ht", unembedding, difference)
+    pairs = torch.stack([scores, readout], 1)
+    return max(abs(torch.corrcoef(pair)[0, 1].item()) for pair in pairs)

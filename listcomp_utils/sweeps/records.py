@@ -1,71 +1,85 @@
-"""The record of a sweep: one JSON line a run, kept whole through kill -9.
+"""The record of a sweep: one SQLite file, a row a finished cell, whole through kill -9.
 
-with open_records(folder) as records:                     # one process at a time
-    records.append(cell, {"status": "done", ...})
-for record in read_records(folder / RECORDS): ...         # any time, by anyone
+with open_records(folder) as records:                   # one process at a time
+    records.add("trainings", {"seed": 0}, outcome)
+    records.found[identity({"seed": 0})].figures
+read_records(folder)                                    # any time, by anyone
 
-The sweeping process alone writes, one line by one call in append mode, and syncs it to the disk
-before it counts as done: a kill leaves at most a torn last line, which the next opening drops.
+The sweeping process alone writes, one transaction a cell: a kill leaves the cell or nothing of it.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
+import sqlite3
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from filelock import FileLock, Timeout
+from pydantic import BaseModel, Json, ValidationError
 
-from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.grid import Cell
+from listcomp_utils.config import ConfigError
 
-RECORDS = "runs.jsonl"
+FILE = "cells.sqlite"
 """File of the records in the folder of a sweep."""
 
 
+class Record(BaseModel):
+    """One finished cell, as its columns in the file."""
+
+    work: str
+    """Name of what ran: one kind a folder."""
+    settings: Json[dict[str, Any]]
+    status: Literal["done", "failed"]
+    error: str | None
+    """Type and message of a failed cell's exception."""
+    seconds: float
+    finished: str
+    """Date and time, ISO 8601, UTC."""
+    figures: Json[dict[str, Any]]
+    versions: Json[dict[str, str]]
+
+
+_COLUMNS = tuple(Record.model_fields)
+
+
 class Records:
-    """The latest record of every cell that ran; made by `open_records`."""
+    """The records in a folder, by the identity of their settings; made by `open_records`."""
 
-    def __init__(self, path: Path) -> None:
-        _mend(path)
-        self._file = os.open(
-            path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644
-        )
-        self._path = path
-        self._latest = {cell_of(record).key: record for record in read_records(path)}
+    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
+        self._database, self._path = database, path
+        if _is_new(database):
+            database.execute(f"CREATE TABLE cells (identity PRIMARY KEY, {', '.join(_COLUMNS)})")
+        self.found = {identity(one.settings): one for one in _all_of(database, path)}
 
-    def get(self, cell: Cell) -> dict[str, Any] | None:
-        """The latest record of a cell, or None when it has not run."""
-        return self._latest.get(cell.key)
-
-    def all(self) -> list[dict[str, Any]]:
-        """The latest record of every cell, in the order in which cells were first recorded."""
-        return list(self._latest.values())
-
-    def append(self, cell: Cell, outcome: Mapping[str, Any]) -> dict[str, Any]:
-        """Write one run's record to the disk, and give it back; a later one of a cell counts.
+    def add(self, work: str, settings: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
+        """Write the outcome of a cell to the disk, in place of an earlier one.
 
         Raises:
-            OSError: when the disk is full; the file is then as it was.
+            ConfigError: when the disk is full; the file is then as it was.
         """
-        record = {"notebook": cell.notebook, "settings": dict(cell.settings), **outcome}
-        line = (json.dumps(record, sort_keys=True, allow_nan=False) + "\n").encode()
-        before = os.fstat(self._file).st_size
-        if os.write(self._file, line) != len(line):
-            os.ftruncate(self._file, before)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        os.fsync(self._file)
-        self._latest[cell.key] = record
-        return record
+        row = {"work": work, "settings": settings, **outcome}
+        row = {k: json.dumps(v) if isinstance(v, Mapping) else v for k, v in row.items()}
+        key, places = identity(settings), ", ".join(f":{name}" for name in ("key", *_COLUMNS))
+        with _errors_name(self._path), self._database as database:
+            database.execute(f"REPLACE INTO cells VALUES ({places})", {"key": key, **row})
+        self.found[key] = Record(**row)
 
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
+
+def identity(settings: Mapping[str, Any]) -> str:
+    """Settings as canonical JSON: the same for equal settings, as 1 and 1.0, in any order.
+
+    Raises:
+        TypeError, ValueError: for what is not plain JSON.
+    """
+
+    def number(text: str) -> int | float:
+        return int(float(text)) if float(text).is_integer() else float(text)
+
+    text = json.dumps(settings, allow_nan=False)
+    return json.dumps(json.loads(text, parse_float=number), sort_keys=True)
 
 
 @contextlib.contextmanager
@@ -73,78 +87,63 @@ def open_records(folder: Path) -> Iterator[Records]:
     """The records in a folder, for this process alone; the lock goes when the process does.
 
     Raises:
-        ConfigError: when another process holds them, the folder cannot be written, or a line
-            other than the last is damaged.
+        ConfigError: when another process holds them, the folder cannot be written, or the file is
+            damaged or not of a sweep.
     """
-    check_writable(folder)
-    # The system's own lock (flock, LockFileEx): it is gone with the process that held it.
-    lock = FileLock(folder / ".lock")
     try:
-        lock.acquire(blocking=False)
+        folder.mkdir(parents=True, exist_ok=True)
+        # The system's own lock (flock, LockFileEx): it is gone with the process that held it.
+        lock = FileLock(folder / ".lock").acquire(blocking=False)
     except Timeout:
         raise ConfigError(
             f"a sweep named {folder.name!r} is running already: wait for it, or choose another name"
         ) from None
-    try:
-        for leftover in folder.glob(".*.tmp"):
-            leftover.unlink()
-        records = Records(folder / RECORDS)
-        try:
-            yield records
-        finally:
-            records.close()
-    finally:
-        lock.release()
+    except OSError as error:
+        raise ConfigError(f"the folder {str(folder)!r} cannot be written: {error}") from None
+    with lock, _opened(folder / FILE) as database:
+        yield Records(database, folder / FILE)
 
 
-def read_records(path: Path) -> list[dict[str, Any]]:
-    """Every record in a file in the order of writing, without a torn last line; [] if no file.
+def read_records(folder: Path) -> list[Record]:
+    """Every record in a folder, also while a sweep runs there; [] when there are none.
 
     Raises:
-        ConfigError: naming a line that is damaged and not the last.
+        ConfigError: when the file is damaged or not of a sweep.
     """
-    records = []
-    lines = path.read_bytes().split(b"\n") if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        record = _parse(line)
-        if record is not None:
-            records.append(record)
-        elif number < len(lines):
-            raise ConfigError(
-                f"line {number} of {path.name} is damaged: remove it, and its cell runs again"
-            )
-    return records
+    if not (folder / FILE).exists():
+        return []
+    with _opened(folder / FILE) as database:
+        return _all_of(database, folder / FILE)
 
 
-def cell_of(record: Mapping[str, Any]) -> Cell:
-    """The cell of a record; fields that `Config` gained since have the values they then had."""
-    settings = record["settings"]
-    if record["notebook"] is None:
-        with contextlib.suppress(ConfigError):  # a field or value that is no more: kept as it is
-            settings = Config.from_dict(settings).to_dict()
-    return Cell(record["notebook"], settings)
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    with _errors_name(path), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+        yield database
 
 
-def _mend(path: Path) -> None:
-    """End the file with a whole line: drop a torn one, or finish one that lacks its end only."""
-    content = path.read_bytes() if path.exists() else b""
-    whole, torn = content.rfind(b"\n") + 1, content[content.rfind(b"\n") + 1 :]
-    if not torn:
-        return
-    with open(path, "r+b") as file:
-        if _parse(torn) is None:
-            file.truncate(whole)
-        else:
-            file.seek(0, os.SEEK_END)
-            file.write(b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _parse(line: bytes) -> dict[str, Any] | None:
+@contextlib.contextmanager
+def _errors_name(path: Path) -> Iterator[None]:
+    """Errors of SQLite as one that names the file."""
     try:
-        record = json.loads(line)
-    except ValueError:
-        return None
-    whole = isinstance(record, dict) and {"notebook", "settings", "status"} <= record.keys()
-    return record if whole else None
+        yield
+    except sqlite3.Error as error:
+        raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None
+
+
+def _is_new(database: sqlite3.Connection) -> bool:
+    return not database.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+def _all_of(database: sqlite3.Connection, path: Path) -> list[Record]:
+    if _is_new(database):  # a sweep that has just begun
+        return []
+    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
+    try:
+        return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise ConfigError(
+            f"{path} holds a cell of an unknown shape ({first['loc'][0]}: {first['msg']}): "
+            "move the file away, or choose another name"
+        ) from None

@@ -6,6 +6,8 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from listcomp_utils.config import Config
 from listcomp_utils.generation import Accuracy
 
@@ -51,16 +53,11 @@ class History:
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        """The history that `to_dict` wrote."""
-        rows = []
-        for row in values["evaluations"]:
-            scores = {
-                name: row[name]
-                and Accuracy(**{**row[name], "per_position": tuple(row[name]["per_position"])})
-                for name in ("train", "held_out")
-            }
-            rows.append(Evaluation(**{**row, **scores}))
-        return cls(**{**values, "evaluations": tuple(rows)})
+        """The history that `to_dict` wrote; raises ValueError when it is damaged."""
+        history = TypeAdapter(cls).validate_python(values)
+        if history.best_step not in [row.step for row in history.evaluations]:
+            raise ValueError(f"best_step {history.best_step} was never evaluated")
+        return history
 
 
 def breakthrough_step(history: History, config: Config) -> int | None:
@@ -69,8 +66,10 @@ def breakthrough_step(history: History, config: Config) -> int | None:
     ln 2 is what an output costs that is one of two digits in unknown order, the plateau on which
     training of the study preset waits.
     """
-    positions = {"all": config.seq_len - (config.decoding == "autoregressive")}
-    factor = positions.get(config.loss_on, config.list_len) / config.list_len
+    scored = config.list_len
+    if config.loss_on == "all":
+        scored = config.seq_len - (config.decoding == "autoregressive")
+    factor = scored / config.list_len
     for row in history.evaluations:
         if (row.train_loss - history.train_loss_floor) * factor < math.log(2) / 2:
             return row.step

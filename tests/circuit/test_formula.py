@@ -9,14 +9,17 @@ from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import (
     Circuit,
     Weights,
-    logit_terms,
+    edge_costs,
     logits,
     residuals,
     run,
     weights_of,
+    without_edge,
 )
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import loss
+from listcomp_utils.hooks import logits_with, replace, run_all
+from listcomp_utils.mask import build_mask, edges
 from listcomp_utils.model import add_hooks, make_native_model
 from listcomp_utils.task import all_lists, input_tokens, sample_lists, target_tokens
 
@@ -51,6 +54,56 @@ def test_equal_to_a_random_model(list_len, n_layers, decoding):
         held = residuals(weights, circuit.tokens, circuit.mixtures[:, layer + 1])
         assert (held - cache[f"blocks.{layer}.hook_resid_post"]).abs().max() < 1e-10
     assert circuit.patterns[:, 0].std(0).max() > 0.05 or list_len == 1
+
+
+def test_the_weights_are_the_same_with_hooks_and_without():
+    native = make_native_model(small(list_len=3))
+    before = weights_of(native, torch.float64)
+    after = weights_of(add_hooks(native), torch.float64)
+    for name in ("token", "position", "unembed", "query_key"):
+        assert torch.equal(getattr(before, name), getattr(after, name))
+
+
+@pytest.mark.parametrize("decoding", ["masked", "autoregressive"])
+@pytest.mark.parametrize("renormalise", [False, True])
+def test_a_removed_edge_is_removed_from_the_model(decoding, renormalise):
+    config = small(n_layers=3, decoding=decoding)
+    model, lists = random_model(config), all_lists(config)
+    weights = weights_of(model)
+    whole = logits(weights, run(config, weights, lists))
+    right = []
+    for edge in edges(build_mask(config)):
+        layer, query, key = edge
+
+        def remove(pattern, hook, query=query, key=key):
+            pattern = pattern.clone()
+            pattern[..., query, key] = 0
+            left = pattern[..., query, :].sum(-1, keepdim=True)
+            if renormalise:
+                pattern[..., query, :] /= left.masked_fill(left == 0, 1)
+            return pattern
+
+        expected = logits_with(model, lists, [(f"blocks.{layer}.attn.hook_pattern", remove)])
+        found = run(config, weights, lists, without_edge(edge, renormalise))
+        assert (logits(weights, found) - expected).abs().max() < 1e-10
+        assert found.patterns[:, layer, query, key].eq(0).all()
+        outputs = expected[:, config.prediction_positions].argmax(-1)
+        right.append((outputs == lists).double().mean().item())
+    costs = edge_costs(config, weights, lists, renormalise)
+    start = (whole[:, config.prediction_positions].argmax(-1) == lists).double().mean().item()
+    assert list(costs) == edges(build_mask(config)) and any(costs.values())
+    assert list(costs.values()) == pytest.approx([start - share for share in right], abs=1e-12)
+
+
+def test_an_edit_is_seen_by_later_layers():
+    config = small(n_layers=3)
+    model, lists = random_model(config), all_lists(config)
+    weights = weights_of(model)
+    mean = run_all(model, lists).patterns.mean(0)[0, 0]
+    expected = logits_with(model, lists, [("blocks.0.attn.hook_pattern", replace(mean))])
+    found = run(config, weights, lists, lambda layer, x: mean.expand_as(x) if layer == 0 else x)
+    assert (logits(weights, found) - expected).abs().max() < 1e-10
+    assert found.patterns[:, 1].std(0).max() > 1e-3
 
 
 def test_nearer_to_the_truth_than_the_shipped_model_in_float32():
@@ -106,18 +159,6 @@ def test_gradients_are_the_models():
     ):
         theirs = native_gradients[name].T if transposed else native_gradients[name]
         assert (ours.grad - theirs).abs().max() < 1e-12 and theirs.abs().max() > 0, name
-
-
-def test_terms_add_up_to_the_logits():
-    config = small(list_len=3)
-    weights = weights_of(random_model(config))
-    lists = all_lists(config)
-    circuit = run(config, weights, lists)
-    for place, position in enumerate(config.prediction_positions):
-        terms = logit_terms(weights, circuit, position, lists)
-        expected = logits(weights, circuit, [position])[:, 0].gather(1, lists)
-        assert terms.shape == (len(lists), 2, config.seq_len, config.list_len)
-        assert (terms.sum((1, 2)) - expected).abs().max() < 1e-10, place
 
 
 def test_many_models_at_once():

@@ -8,8 +8,10 @@ import torch
 from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
+    DOSES,
     margins,
     order_axis,
+    pairwise_margins,
     read_out,
     separator,
     steer,
@@ -18,8 +20,6 @@ from listcomp_utils.circuit.order_axis import (
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
-
-DOSES = [step / 50 for step in range(-50, 51)]
 
 
 @pytest.fixture(scope="module")
@@ -50,21 +50,22 @@ def test_swapping_everything_is_the_reversed_list(study):
     shares = swap_shares(config, weights, lists)
     unequal = lists[lists[:, 0] != lists[:, 1]]
     right = margins(config, weights, unequal).right.double().mean().item()
-    assert shares["nothing"].kept == pytest.approx(right)
-    assert shares["both, of the reversed list"].reversed == pytest.approx(right)
+    assert shares.loc["nothing", "kept"] == pytest.approx(right)
+    assert shares.loc["both, of the reversed list", "reversed"] == pytest.approx(right)
+    assert shares[["o1_right", "o2_right"]].loc["nothing"].min() >= right
     # Position weights order, content weights do not.
-    assert shares["position weights, exchanged"].reversed > 0.5
-    assert shares["content weights, exchanged"].reversed < 0.1
+    assert shares.loc["position weights, exchanged", "reversed"] > 0.5
+    assert shares.loc["content weights, exchanged", "reversed"] < 0.1
 
 
 def test_a_dose_of_nothing_changes_nothing(study):
     config, weights, lists = study
     axis = order_axis(config, weights)
     still = steer(config, weights, lists, axis.direction[None], [0.0])
-    nothing = swap_shares(config, weights, lists)["nothing"]
-    assert still.kept == (nothing.kept,) and still.reversed == (nothing.reversed,)
+    nothing = swap_shares(config, weights, lists).loc["nothing"]
+    assert still.kept == (nothing["kept"],) and still.reversed == (nothing["reversed"],)
     moved = steer(config, weights, lists, axis.direction[None], [-0.2, 0.2])
-    assert min(moved.kept) < 0.9 * nothing.kept
+    assert min(moved.kept) < 0.9 * nothing["kept"]
 
 
 def test_steering_equals_editing_the_vector(study):
@@ -77,6 +78,13 @@ def test_steering_equals_editing_the_vector(study):
     assert steer(config, weights, lists, direction, [0.3]).reversed == (expected,)
 
 
+def test_margins_count_by_hand():
+    lists = torch.tensor([[0, 1], [1, 0], [2, 2], [2, 1]])
+    written = 5.0 * torch.nn.functional.one_hot(lists, 3).double()
+    written[0, 1] = torch.tensor([9.0, 0, 0])
+    assert pairwise_margins(written, lists).tolist() == [[5, -9], [5, 5], [5, 5]]
+
+
 def test_figures_of_the_released_model(reference):
     config = Config.preset("study")
     model = load_model(reference("published_len2_n100_d64.pt"), config)
@@ -85,9 +93,9 @@ def test_figures_of_the_released_model(reference):
     assert axis.offset == pytest.approx(0.051, abs=5e-4)
     assert axis.scores.std().item() == pytest.approx(0.427, abs=5e-4)
     assert axis.correlation == pytest.approx(0.981, abs=5e-4)
-    shares = swap_shares(config, weights, lists)
-    assert shares["position weights, exchanged"].reversed == pytest.approx(0.765, abs=5e-4)
-    assert shares["content weights, exchanged"].reversed == pytest.approx(0.005, abs=5e-4)
+    reversed_by = swap_shares(config, weights, lists)["reversed"]
+    assert reversed_by["position weights, exchanged"] == pytest.approx(0.765, abs=5e-4)
+    assert reversed_by["content weights, exchanged"] == pytest.approx(0.005, abs=5e-4)
     steering = steer(config, weights, lists, axis.direction[None], DOSES)
     assert steering.reversed_somewhere == pytest.approx(0.930, abs=5e-4)
 

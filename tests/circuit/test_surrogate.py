@@ -7,13 +7,12 @@ import math
 import pytest
 import torch
 
+from listcomp_utils.circuit.order_axis import pairwise_margins
 from listcomp_utils.circuit.surrogate import (
     SPREAD,
     RankModel,
     compare,
     fit_surrogate,
-    pairwise_margins,
-    rank_correlation,
     read_off,
 )
 from listcomp_utils.config import Config, ConfigError
@@ -105,8 +104,6 @@ def test_given_ranks_are_where_the_fit_starts():
     fit = fit_surrogate(config, all_lists(config), steps=3, lr=1e-6, ranks=ranks)
     started = (ranks - ranks.mean()) / ranks.std() * SPREAD
     assert (fit.model.rank - started).abs().max() < 1e-4
-    assert rank_correlation(fit.model.rank, ranks) == pytest.approx(1)
-    assert rank_correlation(fit.model.rank, -ranks) == pytest.approx(-1)
 
 
 def test_scalars_are_read_off_margins_of_the_same_form():
@@ -114,10 +111,15 @@ def test_scalars_are_read_off_margins_of_the_same_form():
     ranks = torch.linspace(-1, 1, 12, dtype=torch.float64)
     truth = RankModel(ranks, SCALARS)
     with torch.no_grad():
-        recovered = read_off(ranks, lists, pairwise_margins(truth(lists), lists))
-        compared = compare(recovered(lists), truth(lists), lists)
-    assert min(compared.margin_variance) > 0.99
-    assert min(compared.margin_correlation) > 0.99
+        logits = truth(lists)
+    recovered = read_off(ranks, lists, pairwise_margins(logits, lists))
+    row = compare({"read off": recovered}, logits, ranks, lists).iloc[0]
+    assert (
+        row[[f"margin_{what}_o{o}" for what in ("variance", "correlation") for o in (1, 2)]]
+        .gt(1 - 1e-6)
+        .all()
+    )
+    assert row["rank_correlation"] == pytest.approx(1)
 
 
 def test_the_comparison_counts_by_hand():
@@ -125,15 +127,27 @@ def test_the_comparison_counts_by_hand():
     model = 5.0 * torch.nn.functional.one_hot(lists, 3).double()
     ours = model.clone()
     model[0, 1] = torch.tensor([9.0, 0, 0])
-    model[1, 1] = torch.tensor([0, 9.0, 0])
-    ours[1, 1] = torch.tensor([0, 9.0, 0])
-    compared = compare(ours, model, lists)
-    assert compared.per_output == ((1, 0.75), (1, 0.5))
-    assert compared.per_list == (0.75, 0.5)
-    assert compared.shared_errors == (0.5, 1)
-    assert compared.by_chance == (0.25, 0.5)
-    assert pairwise_margins(model, lists)[:, 1].tolist() == [-9, -9, 5, 5]
-    assert compare(2 * model, model, lists).margin_variance[1] == pytest.approx(1)
+    ours[1, 1] = ours[2, 1] = torch.tensor([0, 9.0, 0])
+    ours[0, 1] = torch.tensor([9.0, 0, 0])
+
+    def surrogate(logits):
+        fixed = RankModel(torch.tensor([0.0, 2.0, 1.0]))
+        fixed.forward = lambda lists: logits
+        return fixed
+
+    table = compare(
+        {"other": surrogate(ours), "double": surrogate(2 * model)},
+        model,
+        torch.tensor([1.0, 2.0, 0.0]),
+        lists,
+    )
+    assert table["surrogate"].to_list() == ["other", "double"]
+    assert table["lists_right"].to_list() == [0.25, 0.75]
+    assert table["errors_shared"].to_list() == [1, 1]
+    assert table["by_chance"].to_list() == [0.75, 0.25]
+    assert table["rank_correlation"].to_list() == pytest.approx([0.5, 0.5])
+    assert table["margin_variance_o2"][1] == pytest.approx(1)
+    assert table["margin_correlation_o2"].to_list() == pytest.approx([0.333, 1], abs=1)
 
 
 @pytest.mark.parametrize(
@@ -156,6 +170,5 @@ def test_wrong_settings_are_named(changes, named):
 def test_wrong_lists_and_unequal_counts_are_refused():
     with pytest.raises(ListError):
         fit_surrogate(config_of_twelve(), torch.tensor([[0, 12]]))
-    logits = torch.zeros(3, 2, 4)
     with pytest.raises(ConfigError, match="2 lists"):
-        compare(logits, logits, torch.tensor([[0, 1], [1, 2]]))
+        compare({}, torch.zeros(3, 2, 4), torch.zeros(4), torch.tensor([[0, 1], [1, 2]]))

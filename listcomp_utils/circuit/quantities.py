@@ -1,0 +1,177 @@
+"""Every quantity of the study and of the order mechanism, measured on one model by the formula.
+
+    measured = measure(model)                           # {name of a quantity: its value}
+    measured["accuracy"], measured["edge_zeroed.L1 o2<-SEP"], measured["right_by_difference"]
+
+Measured on the held-out lists unless the name says otherwise; accuracy is the share of outputs
+right unless it says per list. `published` holds what the study prints of them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from listcomp_utils.circuit.formula import (
+    Edit,
+    Weights,
+    edge_costs,
+    logits,
+    run,
+    weights_of,
+    without_edge,
+)
+from listcomp_utils.circuit.order_axis import (
+    DOSES,
+    check_pairs,
+    order_axis,
+    read_out,
+    separator,
+    steer,
+    steering_directions,
+    swap_shares,
+)
+from listcomp_utils.circuit.outputs import accuracy_by_difference, difference_terms, slot_classifier
+from listcomp_utils.config import Config
+from listcomp_utils.generation import score
+from listcomp_utils.mask import edge_label
+from listcomp_utils.model import config_of
+from listcomp_utils.task import all_lists, split_lists
+
+
+def measure(model: nn.Module) -> dict[str, Any]:
+    """The quantities of a model, which `published.LABELS` has words for.
+
+    Shares but for counts; `edge_zeroed.` and `edge_renormalised.` with an edge are changes of the
+    accuracy without it, `swap.` with an edit the share of lists that it reverses. Two are lists:
+    `steering_random`, one a direction, and `right_by_difference`, one of each of `outputs.BINS`.
+
+    Raises:
+        ConfigError: for a model that is not of the study's architecture with lists of two.
+    """
+    config = config_of(model)
+    check_pairs(config)
+    weights, lists = weights_of(model, torch.float64), all_lists(config)
+    held_out = split_lists(config).held_out
+    held_out = held_out if len(held_out) else lists
+    return {
+        "trained_parameters": trained_parameters(model),
+        **_accuracies(config, weights, held_out, lists),
+        **_patterns(config, weights, held_out),
+        **_edges(config, weights, held_out),
+        **_difference(config, weights, held_out),
+        **slot_classifier(config, weights, held_out, seed=0),
+        **_mechanism(config, weights, lists),
+    }
+
+
+def trained_parameters(model: nn.Module) -> int:
+    """How many numbers of a model training changes."""
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def _written(config: Config, weights: Weights, lists: Tensor, edit: Edit | None = None) -> Tensor:
+    """The outputs' tokens, (list, output)."""
+    return logits(weights, run(config, weights, lists, edit), config.output_positions).argmax(-1)
+
+
+def _share(part: Tensor, whole: Tensor) -> float:
+    return ((part & whole).sum() / whole.sum().clamp_min(1)).item()
+
+
+def _accuracies(config: Config, weights: Weights, held_out: Tensor, lists: Tensor) -> dict:
+    written = _written(config, weights, held_out)
+    own, everywhere = score(written, held_out), score(_written(config, weights, lists), lists)
+    wrong, other = written != held_out, written == held_out.flip(1)
+    return {
+        "accuracy": own.per_token,
+        "accuracy_o1": own.per_position[0],
+        "accuracy_o2": own.per_position[1],
+        "accuracy_per_list": own.per_list,
+        "accuracy_all_lists": everywhere.per_token,
+        "accuracy_per_list_all_lists": everywhere.per_list,
+        "o1_wrong": int(wrong[:, 0].sum()),
+        "o1_wrong_is_d2": _share(other[:, 0], wrong[:, 0]),
+        "o2_wrong": int(wrong[:, 1].sum()),
+        "o2_wrong_is_d1": _share(other[:, 1], wrong[:, 1]),
+    }
+
+
+def _patterns(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+    patterns = run(config, weights, lists).patterns
+    mean, sep, (first, second) = patterns.mean(0), config.sep_position, config.output_positions
+
+    def with_means(*layers: int) -> float:
+        def edit(layer: int, own: Tensor) -> Tensor:
+            return mean[layer].expand_as(own) if layer in layers else own
+
+        return score(_written(config, weights, lists, edit), lists).per_token
+
+    return {
+        "mean_patterns_layer_0": with_means(0),
+        "mean_patterns_layer_1": with_means(1),
+        "mean_patterns_both": with_means(0, 1),
+        "attention_sep_d1_mean": mean[0, sep, 0].item(),
+        "attention_sep_d2_mean": mean[0, sep, 1].item(),
+        "attention_sep_d1_std": patterns[:, 0, sep, 0].std().item(),
+        "attention_o2_sep_mean": mean[1, second, sep].item(),
+        "attention_o2_o1_mean": mean[1, second, first].item(),
+    }
+
+
+def _edges(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+    first, second = config.output_positions
+    figures = {}
+    for removal, renormalise in (("zeroed", False), ("renormalised", True)):
+        for edge, cost in edge_costs(config, weights, lists, renormalise).items():
+            figures[f"edge_{removal}.{edge_label(config, edge)}"] = 0.0 - cost
+        edit = without_edge((1, second, first), renormalise)
+        o2 = _written(config, weights, lists, edit)[:, 1]
+        wrong = o2 != lists[:, 1]
+        figures[f"moderation_{removal}_o2_wrong"] = wrong.double().mean().item()
+        figures[f"moderation_{removal}_is_d1"] = _share(o2 == lists[:, 0], wrong)
+    return figures
+
+
+def _difference(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
+
+    def right(goal: Tensor, alpha: tuple[float, float] | None = None) -> float:
+        """Share of lists where o1's logits and the terms make `goal` of o2."""
+        terms = difference_terms(config, weights, lists, alpha).values()
+        return ((outputs.logits[:, 0] + sum(terms)).argmax(-1) == goal).double().mean().item()
+
+    return {
+        "reconstructed_o2": right(outputs.written[:, 1]),
+        "o2_alpha_1_0": right(lists[:, 1], (1, 0)),
+        "o2_alpha_0_1": right(lists[:, 1], (0, 1)),
+    }
+
+
+def _mechanism(config: Config, weights: Weights, lists: Tensor) -> dict[str, Any]:
+    axis, held = order_axis(config, weights), separator(config, weights, lists)
+    beta, alpha = read_out(config, weights, held.vectors).moderation, held.attention
+    swaps = swap_shares(config, weights, lists)
+    steered = {
+        name: steer(config, weights, lists, direction, DOSES).reversed_somewhere
+        for name, direction in steering_directions(config, weights, lists, seed=0).items()
+    }
+    correlation = torch.corrcoef(torch.stack([beta, alpha[:, 0] - alpha[:, 1]]))[0, 1].item()
+    reversed_by, o2_right = swaps["reversed"].to_dict(), swaps["o2_right"].to_dict()
+    parts = ("position weights", "content weights")
+    return {
+        "order_offset": axis.offset,
+        "order_score_std": axis.scores.std().item(),
+        "order_correlation": axis.correlation,
+        "moderation_correlation": correlation,
+        "o2_moderation_reversed": o2_right["moderation, of the reversed list"],
+        "o2_moderation_mean": o2_right["moderation, mean over lists"],
+        "steering_order": steered["P_1 - P_2"],
+        "steering_digits": steered["E_a - E_b"],
+        "steering_constant": steered["S"],
+        "steering_random": [share for name, share in steered.items() if "random" in name],
+        **{f"swap.{edit}": x for edit, x in reversed_by.items() if edit.startswith(parts)},
+        "right_by_difference": accuracy_by_difference(config, weights, lists),
+    }

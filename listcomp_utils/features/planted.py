@@ -1,0 +1,68 @@
+"""When is the true dictionary found? SAEs on vectors whose dictionary is planted.
+
+vectors, digits, axis = planted_vectors(n_digits=50, d_model=32, share=0.5, seed=0)
+recover({"n_digits": 50, "d_model": 32, "share": 0.5, "steps": 2000, "seed": 0})["digits_found"]
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from listcomp_utils.features.latents import CLEAN
+from listcomp_utils.features.sae import SAEConfig, train_sae
+
+PLANTED = tuple(
+    {**planted, "steps": 2_000, "seed": seed}
+    for planted in (
+        *({"n_digits": n, "d_model": 64, "share": 1.0} for n in (10, 25, 50, 100)),
+        *({"n_digits": 100, "d_model": d, "share": 1.0} for d in (8, 16, 32)),
+        *({"n_digits": 100, "d_model": 64, "share": s} for s in (0.01, 0.03, 0.1)),
+    )
+    for seed in range(3)
+)
+"""Planted dictionaries: the digits, the width and the share of lists vary one at a time."""
+
+
+def planted_vectors(
+    n_digits: int, d_model: int, share: float, seed: int
+) -> tuple[Float[Tensor, "list d_model"], Float[Tensor, "digit d_model"], Float[Tensor, "d_model"]]:
+    """Vectors of a share of all lists like the study's separator, with their digits and order axis.
+
+    Digits are random directions, the order axis is half as long again; alpha1 is a logistic
+    function of the difference of two random numbers, one for each digit, as in the trained model.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    digits = torch.randn(n_digits, d_model, generator=generator) / d_model**0.5
+    axis = normalize(torch.randn(d_model, generator=generator), dim=0) * 1.5
+    liking = 0.45 * torch.randn(n_digits, generator=generator)
+    lists = torch.cartesian_prod(torch.arange(n_digits), torch.arange(n_digits))
+    lists = lists[torch.randperm(len(lists), generator=generator)[: int(share * len(lists))]]
+    first = torch.sigmoid(liking[lists[:, 0]] - liking[lists[:, 1]])[:, None]
+    both = first * digits[lists[:, 0]] + (1 - first) * digits[lists[:, 1]]
+    return both + (first - 0.5) * axis, digits, axis
+
+
+def recover(settings: Mapping[str, Any]) -> dict[str, float | bool]:
+    """Train an SAE (k = 3, twice as many latents as digits) on planted vectors and look.
+
+    `settings` are those of `planted_vectors` and `steps`. `digits_found` is the share of digits
+    with a latent within a cosine of 0.9, outside the order axis; `order_found` says whether one is
+    within it of the axis.
+    """
+    n_digits, seed = settings["n_digits"], settings["seed"]
+    size = settings["d_model"], settings["share"]
+    vectors, digits, axis = planted_vectors(n_digits, *size, seed)
+    config = SAEConfig(d_sae=2 * n_digits, k=3, steps=settings["steps"], seed=seed)
+    sae, _ = train_sae(vectors, config)
+    directions = sae.decoder[(sae.encode(vectors) > 0).any(0)]
+    unit = normalize(axis, dim=0)
+    apart = [rows - (rows @ unit)[:, None] * unit for rows in (digits - digits.mean(0), directions)]
+    found = (normalize(apart[0]) @ normalize(apart[1]).T).amax(1) >= CLEAN
+    order = (normalize(directions) @ unit).abs().max() >= CLEAN
+    return {"digits_found": found.double().mean().item(), "order_found": bool(order)}

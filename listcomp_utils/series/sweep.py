@@ -1,0 +1,172 @@
+"""The command `sweep`: trainings or runs of a notebook over a grid, and their tables printed.
+
+python -m listcomp_utils sweep -g list_len=2,3 -g seed=0..4 -p steps 400 --name lengths
+python -m listcomp_utils sweep --notebook 03 -g n_digits=5,10 -g seed=0..2
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from listcomp_utils.config import ConfigError, coerce, field_types
+from listcomp_utils.notebook.claims import recorded_claims
+from listcomp_utils.notebook.parameters import OPTION_TYPES, check_lowest, example_list, make_config
+from listcomp_utils.series.run import (
+    check_run_name,
+    declared_parameters,
+    execute_notebook,
+    select_notebooks,
+)
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
+from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
+from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
+from listcomp_utils.sweeps.training import TrainCell
+
+MOST_PRINTED = 60
+"""Rows of cells that are printed at most; the files hold all."""
+
+_MAIN = r"status|broke_through|breakthrough_step|per_token|per_list|loss|claims_.*|seconds|error"
+_OVER_SEEDS = r"seeds|failed|broke_through|share_broke_through|(per_token|per_list)(_sd)?"
+_PLAIN_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+@dataclass(frozen=True)
+class RunNotebook:
+    """Work for `run_grid`: executes the notebook that a cell names, with its other settings.
+
+    The figures are how many of its claims hold, each claim's value, and where the executed notebook
+    is kept. Raises RuntimeError, in the cell, when the notebook fails.
+    """
+
+    folder: Path
+    """Folder for the executed notebooks."""
+    name: str = "notebooks"
+    """What a sweep's folder holds: runs of other notebooks do not mix with these."""
+
+    def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """The figures of one run."""
+        import nbformat
+
+        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+        folder = self.folder / digest[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        parameters = dict(settings)
+        notebook = find_notebook(parameters.pop("notebook"))
+        output = folder / notebook.name
+        error = execute_notebook(notebook, output, parameters, progress=False)
+        if error:
+            raise RuntimeError(f"{error} (kept: {folder.name}/{output.name})")
+        claims = recorded_claims(nbformat.read(output, as_version=4))
+        checked = [claim["holds"] for claim in claims if claim["holds"] is not None]
+        return {
+            "claims_held": sum(checked),
+            "claims_checked": len(checked),
+            "kept": f"{folder.name}/{output.name}",
+            **{f"claim: {claim['name']}": claim["value"] for claim in claims},
+        }
+
+
+def find_notebook(start: str) -> Path:
+    """The one notebook whose name starts so; raises ConfigError for none or several."""
+    found = select_notebooks([start])
+    if len(found) != 1:
+        names = ", ".join(path.stem for path in found)
+        raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
+    return found[0]
+
+
+def notebook_cells(
+    grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any], notebook: str
+) -> list[Cell]:
+    """The runs of one notebook, named by the start of its name, over a grid of its parameters.
+
+    A cell has the whole name as `notebook`, and every parameter of the notebook.
+
+    Raises:
+        ConfigError: as `config_cells`, and when `notebook` starts no name or several.
+    """
+    path = find_notebook(notebook)
+    declared = declared_parameters(path)
+    own = {
+        name: OPTION_TYPES.get(name) or _PLAIN_TYPES.get(details["inferred_type_name"])
+        for name, details in declared.items()
+        if name not in field_types()
+    }
+    defaults = {name: ast.literal_eval(given["default"]) for name, given in declared.items()}
+
+    def complete(values: Mapping[str, Any]) -> Cell:
+        return {"notebook": path.stem, **_notebook_settings(own, {**defaults, **values})}
+
+    return combinations(grid, base, {"preset": str, **field_types(), **own}, complete)
+
+
+def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Cell:
+    """A notebook's own parameters, of the types `own`, and all fields of the config, checked."""
+    config = make_config(values)
+    options = {
+        name: values[name] if kind is None else coerce(name, values[name], kind | None)
+        for name, kind in own.items()
+    }
+    check_lowest({name: value for name, value in options.items() if value is not None})
+    if options.get("sample_list") is not None:
+        example_list(config, options["sample_list"])
+    return json.loads(json.dumps({**options, **config.to_dict()}))
+
+
+def sweep(
+    grid: Sequence[str],
+    base: Mapping[str, Any],
+    *,
+    name: str | None = None,
+    notebook: str | None = None,
+    keep_models: str | None = None,
+    **how: Any,
+) -> int:
+    """Run the sweep that the command line asks for; 1 when a cell of it has failed, else 0.
+
+    `how` are the keywords of `run_grid`: jobs, backend, scheduler, retry_failed.
+
+    Raises:
+        ConfigError: before anything runs, for a wrong grid, name, or way to run it.
+    """
+    values = parse_grid(grid)
+    name = name or "-".join([*([] if notebook is None else [notebook]), *values])
+    check_run_name(name)
+    folder = sweep_folder(name)
+    if notebook is None:
+        cells, work = config_cells(values, base), TrainCell(models=keep_models)
+    else:
+        cells = notebook_cells(values, base, notebook)
+        work = RunNotebook(folder.resolve() / "notebooks", f"notebook {cells[0]['notebook']}")
+    print(f"sweep {name}: {len(cells):,} cells; records: {folder}", flush=True)
+    frame = run_grid(cells, work, folder, **how)
+    _print_tables(frame, summary=notebook is None)
+    print(f"\ntable: {folder / 'table.csv'}")
+    failed = (frame["status"] == "failed").sum()
+    if failed:
+        print(f"{failed} of {len(frame)} cells failed; --retry-failed runs them again")
+    return 1 if failed else 0
+
+
+def _print_tables(frame: pd.DataFrame, summary: bool) -> None:
+    """The settings that vary with the main figures; of trainings, also over seeds."""
+    varied = varied_settings(frame)
+    tables = [frame.head(MOST_PRINTED).filter(regex=_whole([*varied, _MAIN]))]
+    if len(frame) > MOST_PRINTED:
+        print(f"the first {MOST_PRINTED} of {len(frame):,} cells; the file has all")
+    if summary:
+        tables.append(summarise_sweep(frame).filter(regex=_whole([*varied, _OVER_SEEDS])))
+    for table in tables:
+        print(f"\n{table.dropna(axis=1, how='all').to_string(index=False, na_rep='')}")
+
+
+def _whole(names: Sequence[str]) -> str:
+    return f"^({'|'.join(names)})$"

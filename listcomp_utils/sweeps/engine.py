@@ -1,0 +1,207 @@
+"""The engine: runs what is not recorded yet of a grid, records every finished cell, gives a frame.
+
+frame = run_grid([{"seed": 0}, {"seed": 1}], work, sweep_folder("mine"), jobs=2)
+frame["status"], frame.attrs["made"]
+read_cells(sweep_folder("mine"))                        # every cell recorded there, any time
+
+`work` gives the figures of a cell from its settings. A recorded cell never runs again; one that was
+cut off (Ctrl-C, kill -9, a crash) does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib
+import pandas as pd
+from tqdm import tqdm
+
+from listcomp_utils.config import ConfigError
+from listcomp_utils.files import HEADLESS_VARIABLE, runs_dir
+from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
+from listcomp_utils.sweeps.table import summarise_sweep, write_frame
+from listcomp_utils.sweeps.workers import (
+    OUTCOME,
+    Backend,
+    Cells,
+    Outcome,
+    Work,
+    open_workers,
+    outcomes,
+)
+
+Progress = Literal["auto", "bar", "lines", "none"]
+
+
+def sweep_folder(name: str) -> Path:
+    """The folder of the sweep of a name: artifacts/runs/sweeps/NAME in a clone."""
+    return runs_dir() / "sweeps" / name
+
+
+def run_grid(
+    cells: Iterable[Mapping[str, Any]],
+    work: Work,
+    folder: str | Path,
+    *,
+    jobs: int | None = None,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
+    retry_failed: bool = False,
+    progress: Progress = "auto",
+) -> pd.DataFrame:
+    """Run the cells that are not recorded in `folder` yet; a row for each cell, in their order.
+
+    A row has the settings, `status` ("done" or "failed"), `error`, `seconds` and the figures;
+    `attrs["made"]` says when the last cell finished, with which versions, and in how many seconds
+    all did, one after another. Cells with equal settings are one. A failed cell is recorded with
+    its error, stops no other, and runs again only with `retry_failed`. The tables in the folder
+    (table.csv, table.json and, where `seed` is a setting, summary.csv, summary.json over seeds)
+    hold every cell recorded there.
+
+    Args:
+        cells: settings of each cell, as plain JSON values: everything that decides its result.
+        work: gives a cell's figures; picklable. Its attribute `name`, else its own name, says which
+            kind of runs the folder holds.
+        jobs: processes on this machine, one thread each; None is one a core, 1 is this process.
+        backend: "dask" and "ray" run on the cluster at the address `scheduler`, whose workers must
+            have this package and `work`.
+
+    Raises:
+        ConfigError: before anything runs, for no cells, settings that are not plain JSON or named
+            like another column, a folder that another sweep uses, that cannot be written or that
+            holds another kind of run, a wrong `jobs`, or a cluster that is not there; and when the
+            disk is full.
+    """
+    folder = Path(folder)
+    jobs = joblib.cpu_count() if jobs is None else jobs
+    if jobs < 1:
+        raise ConfigError(f"jobs must be at least 1, got {jobs}")
+    given = _by_identity(cells)
+    kind = name_of(work)
+    with contextlib.ExitStack() as stack:
+        records = stack.enter_context(open_records(folder))
+        found = records.found
+        others = {record.work for record in found.values()} - {kind}
+        if others:
+            raise ConfigError(
+                f"{str(folder)!r} holds {', '.join(others)}, not {kind}: choose another name"
+            )
+        waiting = {
+            key: settings
+            for key, settings in given.items()
+            if key not in found or (retry_failed and found[key].status == "failed")
+        }
+        if waiting:
+            show = stack.enter_context(_reporter(given, len(waiting), progress))
+            run = stack.enter_context(open_workers(backend, scheduler, jobs))
+            results = stack.enter_context(contextlib.closing(outcomes(waiting, work, run)))
+            for key, outcome in results:
+                records.add(kind, waiting[key], outcome)
+                show(given[key], outcome)
+        every = [found[key] for key in dict.fromkeys([*given, *found])]
+        _write_tables(_frame(every), folder)
+    return _frame(every[: len(given)])
+
+
+def read_cells(folder: str | Path) -> pd.DataFrame:
+    """The rows of every cell recorded in a folder, as `run_grid` gives them; also while it runs.
+
+    Raises:
+        ConfigError: when the file of the records is damaged or not of a sweep.
+    """
+    return _frame(read_records(Path(folder)))
+
+
+def name_of(work: Callable[..., Any]) -> str:
+    """The attribute `name` of what runs, else the name of the function, else of its class."""
+    return getattr(work, "name", None) or getattr(work, "__qualname__", type(work).__qualname__)
+
+
+def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
+    given: dict[str, Mapping[str, Any]] = {}
+    for settings in cells:
+        taken = sorted(settings.keys() & set(OUTCOME))
+        if taken:
+            raise ConfigError(f"a setting must not have a column's name, got {', '.join(taken)}")
+        try:
+            given.setdefault(identity(settings), settings)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(f"settings must be plain JSON values: {error}") from None
+    if not given:
+        raise ConfigError("no cells to run")
+    return given
+
+
+def _frame(records: Sequence[Record]) -> pd.DataFrame:
+    settings = dict.fromkeys(name for one in records for name in one.settings)
+    figures = dict.fromkeys(name for one in records for name in one.figures)
+    rows = [
+        {**one.settings, **one.model_dump(include=set(OUTCOME)), **one.figures} for one in records
+    ]
+    frame = pd.DataFrame(rows, columns=[*settings, *OUTCOME, *figures])
+    if records:
+        last = max(records, key=lambda one: one.finished)
+        seconds = round(sum(one.seconds for one in records))
+        frame.attrs["made"] = dict(finished=last.finished, seconds=seconds, versions=last.versions)
+    return frame
+
+
+def _write_tables(frame: pd.DataFrame, folder: Path) -> None:
+    try:
+        write_frame(frame, folder / "table")
+        if "seed" in frame.columns:
+            write_frame(summarise_sweep(frame), folder / "summary")
+    except OSError as error:
+        raise ConfigError(
+            f"the tables in {str(folder)!r} cannot be written: {error}; all cells are recorded"
+        ) from None
+
+
+@contextlib.contextmanager
+def _reporter(
+    given: Cells, waiting: int, progress: Progress
+) -> Iterator[Callable[[Mapping[str, Any], Outcome], None]]:
+    """What shows a finished cell: a live bar, a line a cell with the time left, or nothing."""
+    in_jupyter = "ipykernel" in sys.modules  # which shows stderr in red
+    if progress == "auto":
+        watched = not os.environ.get(HEADLESS_VARIABLE)
+        progress = "bar" if watched and (sys.stderr.isatty() or in_jupyter) else "lines"
+    names = dict.fromkeys(name for settings in given.values() for name in settings)
+    varied = [n for n in names if len({repr(one.get(n)) for one in given.values()}) > 1]
+    total, done, failed = len(given), len(given) - waiting, 0
+    started, at_first = time.monotonic(), done
+    where = sys.stdout if in_jupyter else sys.stderr
+    hidden = progress != "bar"
+
+    def show(settings: Mapping[str, Any], outcome: Outcome) -> None:
+        nonlocal done, failed
+        done += 1
+        failed += outcome["status"] == "failed"
+        bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
+        bar.update()
+        if progress == "lines":
+            label = ", ".join(f"{name}={settings.get(name)}" for name in varied) or "cell"
+            left = (time.monotonic() - started) / (done - at_first) * (total - done)
+            left = tqdm.format_interval(left)
+            print(f"[{done}/{total}] {label}: {_said(outcome)} (about {left} left)", flush=True)
+
+    with tqdm(total=total, initial=done, unit="cell", file=where, disable=hidden) as bar:
+        yield show
+
+
+def _said(outcome: Outcome) -> str:
+    """The error's first line, or the first three figures that are numbers."""
+    if outcome["status"] == "failed":
+        return f"FAILED {outcome['error'].splitlines()[0]}"
+    numbers = [
+        f"{name.replace('_', ' ')} {value:.4g}"
+        for name, value in outcome["figures"].items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    ]
+    return ", ".join(numbers[:3]) or "done"

@@ -1,0 +1,44 @@
+"""Seeds trained and measured through the sweep engine, and the table that ships."""
+
+from __future__ import annotations
+
+import pytest
+
+from listcomp_utils.circuit.quantities import measure
+from listcomp_utils.circuit.seeds import SEEDS, make_table, measure_seeds, predictor_of
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.model import make_native_model
+from listcomp_utils.sweeps.table import read_table, write_table
+
+
+def test_a_table_of_two_seeds_is_made_resumed_and_read(tmp_path):
+    config = Config.preset(
+        "study", n_digits=10, d_model=32, steps=400, eval_every=100, train_fraction=0.5
+    )
+    frames = [measure_seeds(config, [0, 3], tmp_path, jobs=1, progress="none") for _ in range(2)]
+    assert frames[0].equals(frames[1])
+    assert frames[0]["seed"].to_list() == [0, 3]
+    names = set(measure(make_native_model(config)))
+    assert names | {"failures.recall", "failure_predictor"} <= set(frames[0].columns)
+    write_table(frames[0], tmp_path / "seeds.json", "Do two seeds agree?")
+    read = read_table("seeds", tmp_path)
+    assert read.attrs["shared"]["n_digits"] == 10 and read.attrs["varied"] == []
+    # Each seed's predictor was fitted on the other's lists.
+    assert predictor_of(read.iloc[0]) != predictor_of(read.iloc[1])
+    assert read["accuracy"].to_list() == pytest.approx(read["per_token"].to_list())
+
+
+def test_the_shipped_rows_are_of_eight_seeds_and_hold_their_predictors():
+    seeds = read_table("circuit_seeds")
+    assert seeds["seed"].to_list() == list(SEEDS)
+    shared = Config.preset("study").to_dict()
+    assert seeds.attrs["shared"] == {name: shared[name] for name in shared if name != "seed"}
+    for _, row in seeds.iterrows():
+        predictor = predictor_of(row)
+        assert predictor.slopes[1] < 0 < predictor.threshold < 1
+        assert row["failures.precision"] > 2 * row["failures.base_rate"]
+
+
+def test_an_unknown_table_is_refused(tmp_path):
+    with pytest.raises(ConfigError, match="circuit_seeds"):
+        make_table("circuit_sedes", tmp_path)

@@ -1,0 +1,78 @@
+"""Drawings: widths, colours and numbers of the flow; bars in order; points where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from listcomp_utils.plots import diagrams
+from listcomp_utils.plots.theme import COLOURS
+
+LABELS = ["d1", "SEP", "o1"]
+TOKENS = [["3", "SEP", "3"], ["3", "3", "3"]]
+
+
+def flow(*arrows: diagrams.Arrow):
+    return diagrams.attention_flow(arrows, TOKENS, LABELS, "Flow")
+
+
+def test_an_arrow_runs_from_key_to_query_as_wide_as_its_attention():
+    figure = flow(diagrams.Arrow(layer=0, query=1, key=0, weight=0.5, cost=0.46))
+    arrow = next(trace for trace in figure.data if trace.mode == "lines")
+    assert (arrow.x[0], arrow.x[-1]) == (0, 1) and 0 < arrow.y[0] < arrow.y[-1] < 1
+    assert arrow.line.width == 0.6 + 9 * 0.5
+    assert arrow.hovertext == "SEP<-d1: attention 0.50, accuracy without it -0.460"
+    assert [note.text for note in figure.layout.annotations] == ["-46"]
+
+
+def test_arrows_without_weight_and_cost_are_left_out_and_free_ones_have_no_number():
+    nothing = diagrams.Arrow(layer=0, query=2, key=1, weight=0.001, cost=0.0)
+    free = diagrams.Arrow(layer=0, query=1, key=1, weight=0.9, cost=0.0)
+    figure = flow(nothing, free)
+    drawn = [trace for trace in figure.data if trace.mode == "lines"]
+    assert len(drawn) == 1 and drawn[0].x[1] < 1, "an arrow to itself is bent beside the line"
+    assert not figure.layout.annotations
+
+
+def test_nodes_show_the_tokens_of_each_level():
+    figure = flow()
+    nodes = [trace for trace in figure.data if trace.mode == "markers+text"]
+    assert [list(level.text) for level in nodes] == TOKENS
+    assert figure.layout.yaxis.ticktext == ("embedding", "after layer 0")
+    assert figure.layout.xaxis.ticktext == tuple(LABELS)
+
+
+def test_ranked_bars_keep_order_groups_and_spreads():
+    figure = diagrams.ranked_bars(
+        ["a", "b", "b"], [0.1, 0.5, 0.9], [0, 0.2, 0], ["x", "y", "x"], "Bars", "accuracy", 0.95
+    )
+    x, y = figure.data
+    assert (x.name, list(x.x), list(x.y)) == ("x", [0.1, 0.9], [0, 2])
+    assert (y.name, list(y.x), list(y.y)) == ("y", [0.5], [1])
+    assert [x.marker.color, y.marker.color] == list(COLOURS[:2])
+    assert list(y.error_x.array) == [0.2] and np.isnan(np.array(x.error_x.array, float)).all()
+    assert figure.layout.yaxis.ticktext == ("a", "b", "b") and figure.layout.shapes[0].x0 == 0.95
+
+
+def test_points_have_a_column_for_places_and_a_row_for_colours():
+    places = {"layer 0": np.array([[0, 1], [2, 3]]), "layer 1": np.array([[4, 5], [6, 7]])}
+    colours = {"sum": [0, 18], "same": [1, 1], "d1": [9, 4]}
+    names = {"layer 0": ("PC1 (30%)", "PC2 (20%)"), "layer 1": ("PC1 (40%)", "PC2 (10%)")}
+    figure = diagrams.point_panels(places, colours, ["1 2", "3 4"], "Points", names, False)
+    titles = [note.text for note in figure.layout.annotations]
+    assert titles[:2] == ["layer 0, by sum", "layer 1, by sum"] and len(figure.data) == 6
+    assert list(figure.data[1].x) == [4, 6] and list(figure.data[1].y) == [5, 7]
+    assert [list(trace.marker.color) for trace in figure.data[::2]] == [[0, 1], [0, 0], [1, 0]]
+    assert {trace.mode for trace in figure.data} == {"markers"}
+    assert figure.layout.yaxis2.title.text == "PC2 (10%)"
+    with_text = diagrams.point_panels(places, {"d": [0, 1]}, ["1", "2"], "Points", names, True)
+    assert with_text.data[0].mode == "markers+text" and with_text.data[0].text == ("1", "2")
+
+
+def test_points_in_space_stand_at_their_places_with_named_axes():
+    places = np.arange(6).reshape(2, 3)
+    figure = diagrams.points_in_space(places, [1, 2], ["a", "b"], "Space", ("u", "v", "w"), "sum")
+    points = figure.data[0]
+    assert (list(points.x), list(points.y), list(points.z)) == ([0, 3], [1, 4], [2, 5])
+    assert list(points.marker.color) == [1, 2] and list(points.hovertext) == ["a", "b"]
+    assert [figure.layout.scene[f"{axis}axis"].title.text for axis in "xyz"] == ["u", "v", "w"]
+    assert figure.layout.coloraxis.colorbar.title.text == "sum"

@@ -1,0 +1,77 @@
+"""The figures of the order mechanism: signs in colours, sums that add up, shares on [0, 1]."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from listcomp_utils.plots import order
+from listcomp_utils.plots.theme import GREYS, RIGHT, WRONG
+
+
+def test_terms_are_coloured_by_sign_and_the_running_sum_adds_up():
+    figure = order.difference_bars(["P", "D"], [3.0, -1.0], [0.5, 0.25], -2.0, "Terms")
+    terms, total = figure.data
+    assert list(terms.x) == [3, -1] and list(terms.marker.color) == [RIGHT, WRONG]
+    assert list(terms.error_x.array) == [0.5, 0.25]
+    assert list(total.x) == [-2, 1, 0] and list(total.y)[1:] == [0, 1]
+    assert figure.layout.yaxis.ticktext == ("P", "D")
+
+
+def test_scores_are_split_by_right_and_wrong():
+    scores = np.array([[1.0, 0.0], [0.5, 0.501], [0.0, 1.0]])
+    figure = order.score_points(scores, np.array([True, False, True]), "Scores")
+    shown = {trace.name: trace for trace in figure.data}
+    assert set(shown) == {"right (2)", "wrong (1)", "equal attention"}
+    assert list(shown["right (2)"].x) == [1, 0] and list(shown["wrong (1)"].y) == [0.5]
+    assert shown["right (2)"].marker.color == RIGHT and shown["wrong (1)"].marker.color == WRONG
+    assert list(shown["equal attention"].x) == list(shown["equal attention"].y) == [0, 1]
+
+
+@pytest.mark.parametrize("first_right", [True, False])
+def test_right_is_blue_whichever_list_comes_first(first_right):
+    right = np.array([first_right, not first_right])
+    figure = order.score_points(np.eye(2), right, "Scores")
+    colours = {trace.name: trace.marker.color for trace in figure.data[:2]}
+    assert colours == {"right (1)": RIGHT, "wrong (1)": WRONG}
+
+
+def test_bins_show_mean_and_range_and_are_not_joined():
+    shares = {"this model": [[0.4, 1.0]], "seeds": [[0.2, 0.8], [0.4, np.nan]]}
+    figure = order.accuracy_bins([0, 0.1, 1], shares, "Bins", "difference")
+    one, seeds = figure.data
+    assert {one.mode, seeds.mode} == {"markers"} and not one.error_y.visible
+    np.testing.assert_allclose(seeds.y, [0.3, 0.8])
+    np.testing.assert_allclose(seeds.error_y.array, [0.1, 0], atol=1e-12)
+    np.testing.assert_allclose(seeds.error_y.arrayminus, [0.1, 0], atol=1e-12)
+    assert figure.layout.xaxis.ticktext == ("0 to 0.1", "0.1 to 1")
+    assert figure.layout.yaxis.range == (-0.02, 1.04)
+
+
+def test_steering_shows_controls_in_grey_named_once():
+    figure = order.steering_curves([0, 1], {"P": [0, 0.9]}, [[0, 0.1], [0, 0.2]], "Steering")
+    steered, *controls = figure.data
+    assert list(steered.y) == [0, 0.9] and [list(one.y) for one in controls] == [[0, 0.1], [0, 0.2]]
+    assert {one.line.color for one in controls} == {GREYS[1]}
+    assert [one.showlegend for one in controls] == [True, False] and figure.layout.showlegend
+    assert figure.layout.yaxis.range == (-0.02, 1.02)
+
+
+def test_histograms_count_each_weight_with_its_mean():
+    weights = {"a": np.array([0.1, 0.1, 0.9]), "b": np.array([0.6, 0.6, 0.6]), "c": np.zeros(3)}
+    figure = order.attention_histograms(weights, "Attention", n_bins=2)
+    assert [list(trace.y) for trace in figure.data] == [[2, 1], [0, 3], [3, 0]]
+    assert list(figure.data[0].x) == [0.25, 0.75]
+    means = {shape.xref: shape.x0 for shape in figure.layout.shapes}
+    for trace, values in zip(figure.data, weights.values(), strict=True):
+        assert means[trace.xaxis] == pytest.approx(values.mean())
+
+
+def test_outcomes_end_with_the_rest_in_grey():
+    outcomes = {"kept": [0.9, 0.1], "reversed": [0.1, 0.6]}
+    figure = order.outcome_bars(["nothing", "exchanged"], outcomes, "Outcomes", "share")
+    kept, turned, rest = figure.data
+    assert list(kept.x) == [0.9, 0.1] and list(turned.x) == [0.1, 0.6]
+    np.testing.assert_allclose(rest.x, [0, 0.3], atol=1e-12)
+    assert rest.name == "something else" and rest.marker.color == GREYS[2]
+    assert figure.layout.xaxis.range == (0, 1) and figure.layout.barmode == "relative"

@@ -1,0 +1,121 @@
+"""The grids of 07_scaling: what they ask, and that shipped tables are theirs and still come out."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pandas as pd
+import pytest
+
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.generation import accuracy
+from listcomp_utils.scaling.averaging import judging_lists
+from listcomp_utils.scaling.grids import (
+    FLAGS,
+    GRIDS,
+    PRINTED_FLAGS,
+    PRINTED_WIDTHS,
+    STUDY_RECIPE,
+    TABLES,
+    grid_cells,
+    make_table,
+)
+from listcomp_utils.scaling.tables import flag_letters
+from listcomp_utils.sweeps.table import read_table
+
+TINY = dict(n_digits=5, d_model=8, steps=4, eval_every=2, warmup_steps=1)
+
+
+@pytest.fixture
+def tiny(monkeypatch, runs):
+    """A grid of one seed that takes a second, each part of it as in the real one."""
+
+    def make(name, **changes):
+        grid = GRIDS[name]
+        parts = tuple(
+            ({k: v for k, v in values.items() if k not in TINY}, {**shared, **TINY, **changes})
+            for values, shared in grid.parts
+        )
+        monkeypatch.setitem(GRIDS, name, dataclasses.replace(grid, parts=parts, seeds=[3]))
+        return name
+
+    return make
+
+
+def test_the_grids_ask_what_the_study_left_open():
+    cells = pd.DataFrame(grid_cells(GRIDS["scaling_table4"]))
+    assert set(flag_letters(cells)) == set(PRINTED_FLAGS) and len(PRINTED_FLAGS) == 16
+    plain = cells[flag_letters(cells) == "F" * len(FLAGS)]
+    assert set(plain.d_model) == set(PRINTED_WIDTHS)
+    tuned_on = set(GRIDS["scaling_tuning"].seeds)
+    for name, grid in GRIDS.items():
+        cells = pd.DataFrame(grid_cells(grid))
+        assert not cells.duplicated().any() and set(cells.seed) == set(grid.seeds), name
+        assert name == "scaling_tuning" or not tuned_on & set(grid.seeds)
+
+
+def test_the_authors_recipe_differs_from_the_preset_in_training_only():
+    theirs, ours = Config.preset("study", **STUDY_RECIPE), Config.preset("study")
+    assert (theirs.lr, theirs.batch_size, theirs.schedule) == (1e-3, 128, "constant")
+    assert (theirs.adam_beta2, theirs.weight_decay, theirs.warmup_steps) == (0.999, 0.01, 0)
+    assert theirs.embed_scale == 1
+    for name in ("list_len", "n_digits", "d_model", "n_layers", "train_fraction", "split_seed"):
+        assert getattr(theirs, name) == getattr(ours, name)
+
+
+def test_a_table_is_made_once_and_has_the_columns_that_ship(tiny, tmp_path):
+    path = make_table(tiny("scaling_heads"), tmp_path, jobs=1, progress="none")
+    assert path == tmp_path / "scaling_heads.json"
+    table, shipped = read_table("scaling_heads", tmp_path), read_table("scaling_heads")
+    assert table.attrs["varied"] == ["n_heads"] and list(table.n_heads) == [1, 2, 4]
+    assert set(table) == set(shipped)
+    assert table.attrs["shared"]["steps"] == 4 and set(table.attrs) == set(shipped.attrs)
+    make_table("scaling_heads", tmp_path / "again", jobs=1, progress="none")
+    assert (tmp_path / "again" / path.name).read_text() == path.read_text(), "not trained twice"
+
+
+def test_a_recipe_s_table_has_accuracy_on_the_lists_it_is_judged_by(tiny, tmp_path):
+    make_table(tiny("scaling_best", n_digits=10), tmp_path, jobs=1, progress="none")
+    table = read_table("scaling_best", tmp_path)
+    assert set(table) == set(read_table("scaling_best"))
+    assert list(table.scored_on) == ["held-out"]
+
+
+def test_an_unknown_table_is_named(tmp_path):
+    with pytest.raises(ConfigError, match="'scaling_dept'; did you mean 'scaling_depth'"):
+        make_table("scaling_dept", tmp_path)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_shipped_tables_answer_their_grids(name):
+    table, cells = read_table(name), pd.DataFrame(grid_cells(GRIDS[name]))
+    varied = [*table.attrs["varied"], "seed"]
+    made, wanted = (frame[varied].sort_values(varied).values.tolist() for frame in (table, cells))
+    assert made == wanted
+    for setting, value in table.attrs["shared"].items():
+        assert cells[setting].unique().tolist() == [value], setting
+    assert {*varied, *table.attrs["shared"]} == set(cells)
+
+
+def test_a_shipped_cell_trained_again_ends_where_its_seeds_did():
+    seeds = read_table("scaling_digits").query("n_digits == 10 and d_model == 32 and broke_through")
+    cells = grid_cells(GRIDS["scaling_digits"])
+    cell = next(c for c in cells if (c["n_digits"], c["d_model"], c["seed"]) == (10, 32, 0))
+    figures = GRIDS["scaling_digits"].work(cell)
+    assert figures["broke_through"] and len(seeds) == 4
+    assert figures["scored_on"] == seeds.scored_on.iloc[0]
+    # Rounding of floats differs between machines and grows over training: seeds, not digits.
+    for name, within in {"per_token": 0.1, "train_per_token": 0.03, "train_loss": 0.05}.items():
+        assert seeds[name].min() - within <= figures[name] <= seeds[name].max() + within, name
+
+
+def test_the_shipped_model_is_the_seed_of_its_tables():
+    """The study preset's checkpoint is seed 0 of two tables: three ways to one accuracy."""
+    config = Config.preset("study", device="cpu")
+    right = accuracy(load_or_train(config).model, judging_lists(config))
+    best = read_table("scaling_best").query("seed == 0").iloc[0]
+    plateau = read_table("plateau").query("seed == 0 and embed_scale == 10").iloc[0]
+    for row in (best, plateau):
+        assert row.per_token == pytest.approx(right.per_token, abs=1e-9)
+        assert row.per_list == pytest.approx(right.per_list, abs=1e-9)
