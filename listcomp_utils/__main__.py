@@ -115,7 +115,7 @@ def sweep(
         bool, typer.Option("--retry-failed", help="Run failed cells again.")
     ] = False,
     keep_models: Annotated[
-        Path | None, typer.Option(help="Save the trained models in this folder.")
+        str | None, typer.Option(help="Save the trained models in this folder.")
     ] = None,
     parameters: Pairs = None,
     file: File = None,

@@ -6,7 +6,6 @@ python -m listcomp_utils sweep --notebook 03 -g n_digits=5,10 -g seed=0..2
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,15 +15,17 @@ from typing import Any
 
 import pandas as pd
 
-from listcomp_utils.config import ConfigError, coerce, field_types
+from listcomp_utils.config import ConfigError, field_types
 from listcomp_utils.notebook.claims import recorded_claims
-from listcomp_utils.notebook.parameters import OPTION_TYPES, check_lowest, example_list, make_config
-from listcomp_utils.series.run import (
+from listcomp_utils.notebook.parameters import Options
+from listcomp_utils.series.checks import (
+    check_parameters,
     check_run_name,
     declared_parameters,
-    execute_notebook,
     select_notebooks,
+    with_whole_paths,
 )
+from listcomp_utils.series.run import execute_notebook
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
 from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
@@ -35,7 +36,6 @@ MOST_PRINTED = 60
 
 _MAIN = r"status|broke_through|breakthrough_step|per_token|per_list|loss|claims_.*|seconds|error"
 _OVER_SEEDS = r"seeds|failed|broke_through|share_broke_through|(per_token|per_list)(_sd)?"
-_PLAIN_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 @dataclass(frozen=True)
@@ -94,31 +94,17 @@ def notebook_cells(
         ConfigError: as `config_cells`, and when `notebook` starts no name or several.
     """
     path = find_notebook(notebook)
-    declared = declared_parameters(path)
-    own = {
-        name: OPTION_TYPES.get(name) or _PLAIN_TYPES.get(details["inferred_type_name"])
-        for name, details in declared.items()
-        if name not in field_types()
-    }
-    defaults = {name: ast.literal_eval(given["default"]) for name, given in declared.items()}
+    own = [name for name in declared_parameters(path) if name in Options.model_fields]
+    kinds = {name: Options.model_fields[name].annotation for name in own}
 
     def complete(values: Mapping[str, Any]) -> Cell:
-        return {"notebook": path.stem, **_notebook_settings(own, {**defaults, **values})}
+        config, options = check_parameters(path, values)
+        settings = {"notebook": path.stem, **options.model_dump(include=set(own))}
+        return json.loads(json.dumps({**settings, **config.to_dict()}))
 
-    return combinations(grid, base, {"preset": str, **field_types(), **own}, complete)
-
-
-def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Cell:
-    """A notebook's own parameters, of the types `own`, and all fields of the config, checked."""
-    config = make_config(values)
-    options = {
-        name: values[name] if kind is None else coerce(name, values[name], kind | None)
-        for name, kind in own.items()
-    }
-    check_lowest({name: value for name, value in options.items() if value is not None})
-    if options.get("sample_list") is not None:
-        example_list(config, options["sample_list"])
-    return json.loads(json.dumps({**options, **config.to_dict()}))
+    return combinations(
+        grid, with_whole_paths(base), {"preset": str, **field_types(), **kinds}, complete
+    )
 
 
 def sweep(
