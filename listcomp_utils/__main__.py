@@ -7,7 +7,6 @@ python -m listcomp_utils train -p list_len 3 --out models
 from __future__ import annotations
 
 import importlib
-import inspect
 import itertools
 import json
 import sys
@@ -26,6 +25,9 @@ TABLE_ROOMS = (
 )
 """Modules with TABLES, the tables that ship in artifacts/, and `make_table`."""
 
+OF_A_CHECKPOINT = ("features_released",)
+"""Tables that measure a model from a file."""
+
 Pairs = Annotated[
     list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="A parameter, as list_len 3.")
 ]
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> int:
     wrong_call = typer.BadParameter.__base__
     try:
         words = _joined_pairs(sys.argv[1:] if arguments is None else arguments)
-        return command.main(args=words, prog_name="listcomp_utils", standalone_mode=False) or 0
+        status = command.main(args=words, prog_name="listcomp_utils", standalone_mode=False) or 0
     except wrong_call as error:
         print(f"error: {error.format_message()}", file=sys.stderr)
         return 2
@@ -54,8 +56,10 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"error: {error}; what was there before stays", file=sys.stderr)
         return 1
     except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    if status == 130:
         print("interrupted", file=sys.stderr)
-        return 130
+    return status
 
 
 @app.command()
@@ -111,7 +115,7 @@ def sweep(
         bool, typer.Option("--retry-failed", help="Run failed cells again.")
     ] = False,
     keep_models: Annotated[
-        Path | None, typer.Option(help="Save the trained models in this folder.")
+        str | None, typer.Option(help="Save the trained models in this folder.")
     ] = None,
     parameters: Pairs = None,
     file: File = None,
@@ -138,24 +142,29 @@ def tables(
     jobs: Jobs = None,
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("artifacts"),
     checkpoint: Annotated[
-        Path | None, typer.Option(help="Measure this model, where a table is of one.")
+        Path | None, typer.Option(help="The model that features_released measures.")
     ] = None,
 ) -> int:
     """Train and measure what the shipped tables hold: minutes to hours, resumed where stopped."""
     rooms = [importlib.import_module(room) for room in TABLE_ROOMS]
     makers = {table: room.make_table for room in rooms for table in room.TABLES}
     check_names(names or [], makers, "table")
+    wanted = names or [one for one in makers if (one in OF_A_CHECKPOINT) == bool(checkpoint)]
+    if bool(checkpoint) != any(one in OF_A_CHECKPOINT for one in wanted):
+        raise ConfigError(f"--checkpoint FILE belongs to the tables {', '.join(OF_A_CHECKPOINT)}")
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
-    if checkpoint is not None:
-        takers = [
-            one for one in makers if "checkpoint" in inspect.signature(makers[one]).parameters
-        ]
-        if not names or not set(names) <= set(takers):
-            raise ConfigError(f"--checkpoint is for the tables {', '.join(takers)}")
-    given: dict[str, Any] = {} if checkpoint is None else {"checkpoint": str(checkpoint)}
-    for name in names or makers:
-        print(f"saved {makers[name](name, out, jobs, **given)}", flush=True)
+    from listcomp_utils.checkpoints import CheckpointError
+
+    for name in wanted:
+        more = {"checkpoint": str(checkpoint)} if name in OF_A_CHECKPOINT else {}
+        try:
+            print(f"saved {makers[name](name, out, jobs, **more)}", flush=True)
+        except CheckpointError as error:
+            raise ConfigError(f"checkpoint: {error}") from None
+        except RuntimeError as error:
+            print(f"error: {name}: {error}", file=sys.stderr)
+            return 1
     return 0
 
 

@@ -7,6 +7,7 @@ check_run(notebooks, {"n_heads": "2", "draws": 5}, name="two-heads")
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,14 +55,15 @@ def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
     return [n for n in notebooks if not only or n.stem.startswith(tuple(only))]
 
 
-def declared_parameters(notebook: Path) -> dict[str, dict[str, str]]:
-    """What a notebook's parameters cell names, each with its `default`, type and `help`.
-
-    The default is source text, as papermill's `inspect_notebook` gives it.
-    """
-    import papermill
-
-    return papermill.inspect_notebook(str(notebook))
+def declared_parameters(notebook: Path) -> dict[str, Any]:
+    """What a notebook's parameters cell names, with its values there."""
+    # Read as JSON: nbformat takes two seconds to load, and a wrong call is to fail at once.
+    cells = json.loads(notebook.read_text())["cells"]
+    (cell,) = [c for c in cells if "parameters" in c["metadata"].get("tags", [])]
+    return {
+        statement.target.id: ast.literal_eval(statement.value)
+        for statement in ast.parse("".join(cell["source"])).body
+    }
 
 
 def taken_parameters(notebook: Path) -> set[str]:
@@ -79,8 +81,7 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> tuple[Con
     """
     declared = declared_parameters(notebook)
     check_names(parameters, [*CONFIG_NAMES, *declared], "parameter")
-    defaults = {name: ast.literal_eval(one["default"]) for name, one in declared.items()}
-    config, options = read_parameters({**defaults, **parameters})
+    config, options = read_parameters({**declared, **parameters})
     example_list(config, options.sample_list)
     folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
     if folder is not None:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -28,7 +28,9 @@ from listcomp_utils.series.checks import (
     taken_parameters,
     with_whole_paths,
 )
-from listcomp_utils.series.report import NotebookRun, write_report
+
+if TYPE_CHECKING:
+    from listcomp_utils.series.report import NotebookRun
 
 HEADLESS = {
     HEADLESS_VARIABLE: "1",
@@ -60,6 +62,8 @@ def run_series(
     """
     notebooks = select_notebooks(only)
     check_run(notebooks, parameters, name)
+    from listcomp_utils.series.report import write_report
+
     place = runs_dir() / name
     with _sigterm_as_ctrl_c(), _working_folder(name) as work:
         runs = _execute_all(notebooks, work, with_whole_paths(parameters))
@@ -90,15 +94,17 @@ async def _execute(
     import nbformat
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError, DeadKernelError
-    from papermill.iorw import load_notebook_node
-    from papermill.parameterize import parameterize_notebook
 
-    content = load_notebook_node(str(notebook))
+    content = nbformat.read(notebook, as_version=4)
     if parameters:
-        content = parameterize_notebook(content, dict(parameters))
-    content.metadata.pop("papermill", None)
+        from papermill.translators import PythonTranslator
+
+        tags = [cell.metadata.get("tags", []) for cell in content.cells]
+        (place,) = [number for number, names in enumerate(tags) if "parameters" in names]
+        injected = nbformat.v4.new_code_cell(PythonTranslator.codify(parameters))
+        injected.metadata.tags = ["injected-parameters"]
+        content.cells.insert(place + 1, injected)
     for cell in content.cells:
-        cell.metadata.pop("papermill", None)
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     client = NotebookClient(
@@ -131,6 +137,8 @@ def _execute_all(
     """
     import joblib
     import nbformat
+
+    from listcomp_utils.series.report import NotebookRun
 
     cells = sum(
         cell.cell_type == "code"
