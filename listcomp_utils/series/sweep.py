@@ -15,14 +15,13 @@ from typing import Any
 
 import pandas as pd
 
-from listcomp_utils.config import ConfigError, field_types
+from listcomp_utils.config import ConfigError
 from listcomp_utils.notebook.claims import recorded_claims
-from listcomp_utils.notebook.parameters import Options
 from listcomp_utils.series.checks import (
     check_parameters,
     check_run_name,
-    declared_parameters,
     select_notebooks,
+    taken_parameters,
     with_whole_paths,
 )
 from listcomp_utils.series.run import execute_notebook
@@ -61,7 +60,7 @@ class RunNotebook:
         parameters = dict(settings)
         notebook = find_notebook(parameters.pop("notebook"))
         output = folder / notebook.name
-        error = execute_notebook(notebook, output, parameters, progress=False)
+        error = execute_notebook(notebook, output, parameters)
         if error:
             raise RuntimeError(f"{error} (kept: {folder.name}/{output.name})")
         claims = recorded_claims(nbformat.read(output, as_version=4))
@@ -76,9 +75,9 @@ class RunNotebook:
 
 def find_notebook(start: str) -> Path:
     """The one notebook whose name starts so; raises ConfigError for none or several."""
-    found = select_notebooks([start])
+    found = [path for path in select_notebooks() if path.stem.startswith(start)]
     if len(found) != 1:
-        names = ", ".join(path.stem for path in found)
+        names = ", ".join(path.stem for path in found) or "none"
         raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
     return found[0]
 
@@ -88,23 +87,20 @@ def notebook_cells(
 ) -> list[Cell]:
     """The runs of one notebook, named by the start of its name, over a grid of its parameters.
 
-    A cell has the whole name as `notebook`, and every parameter of the notebook.
+    A cell has the whole name as `notebook`, every option of it and all fields of the config.
 
     Raises:
         ConfigError: as `config_cells`, and when `notebook` starts no name or several.
     """
     path = find_notebook(notebook)
-    own = [name for name in declared_parameters(path) if name in Options.model_fields]
-    kinds = {name: Options.model_fields[name].annotation for name in own}
+    known = taken_parameters(path)
 
     def complete(values: Mapping[str, Any]) -> Cell:
-        config, options = check_parameters(path, values)
-        settings = {"notebook": path.stem, **options.model_dump(include=set(own))}
-        return json.loads(json.dumps({**settings, **config.to_dict()}))
+        config, options = check_parameters(path, with_whole_paths(values))
+        own = {name: value for name, value in options.to_dict().items() if name in known}
+        return json.loads(json.dumps({"notebook": path.stem, **own, **config.to_dict()}))
 
-    return combinations(
-        grid, with_whole_paths(base), {"preset": str, **field_types(), **kinds}, complete
-    )
+    return combinations(grid, base, known, complete)
 
 
 def sweep(
@@ -113,7 +109,7 @@ def sweep(
     *,
     name: str | None = None,
     notebook: str | None = None,
-    keep_models: str | None = None,
+    keep_models: str | Path | None = None,
     **how: Any,
 ) -> int:
     """Run the sweep that the command line asks for; 1 when a cell of it has failed, else 0.

@@ -80,7 +80,7 @@ def test_outputs_are_figures_with_pictures_and_words(source):
             assert "image/png" in data and "text/html" not in data
             assert output.metadata["image/png"]["alt"].endswith(".")
             assert "bdata" not in json.dumps(data[PLOTLY_MIME])
-            assert data[PLOTLY_MIME]["layout"]["template"] == "none"
+            assert data[PLOTLY_MIME]["layout"]["template"]["layout"]["colorway"]
     assert (
         sum(
             output.get("metadata", {}).get("listcomp", {}).get("main", False)
