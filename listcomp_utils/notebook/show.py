@@ -43,7 +43,9 @@ def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = Tr
 
 def slim_json(figure: go.Figure) -> dict[str, Any]:
     """The figure's JSON with plain lists and rounded numbers, its theme inside."""
-    return _slim(figure.to_plotly_json())
+    # Of the whole figure, to_plotly_json would pack arrays as base64, which grows the rounded ones.
+    parts = {"data": [trace.to_plotly_json() for trace in figure.data]}
+    return _slim({**parts, "layout": figure.layout.to_plotly_json()})
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
