@@ -43,9 +43,11 @@ def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = Tr
 
 def slim_json(figure: go.Figure) -> dict[str, Any]:
     """The figure's JSON with plain lists and rounded numbers, its theme inside."""
-    # Of the whole figure, to_plotly_json would pack arrays as base64, which grows the rounded ones.
-    parts = {"data": [trace.to_plotly_json() for trace in figure.data]}
-    return _slim({**parts, "layout": figure.layout.to_plotly_json()})
+    # The figure's own method would pack arrays in base 64.
+    return {
+        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
+        "layout": _slim(figure.layout.to_plotly_json()),
+    }
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
@@ -82,11 +84,6 @@ def show_frame(
     page = style.format_index(axis="columns", escape="html").to_html()
     text = frame.to_string(index=False, na_rep="", float_format=f"{{:,.{digits}f}}".format)
     display({"text/html": page, "text/plain": text, **(beside or {})}, raw=True)
-
-
-def show_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Display rows as a table."""
-    show_frame(pd.DataFrame(rows, columns=list(headers)).astype(object))
 
 
 def _slim(value: Any) -> Any:
