@@ -121,6 +121,8 @@ async def _execute(
     except CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
     except DeadKernelError as failure:
+        if asyncio.current_task().cancelling():  # which nbclient takes for a dead kernel
+            raise asyncio.CancelledError from None
         return f"its kernel died: {failure}"
     finally:
         nbformat.write(content, output)
