@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
+SCALING := $(addprefix scaling_,best depth digits fraction heads positions table4 tuning)
 
 .PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features clean
 
@@ -14,6 +15,7 @@ run: $(READY)
 test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbmake --nbmake-timeout=300 $(ARGS)
 
 lab: $(READY)
@@ -22,7 +24,9 @@ lab: $(READY)
 sync: $(READY)
 	$(BIN)/python -m listcomp_utils sync
 
+# Pictures beside the figures are drawn by Chromium or Chrome, which must be there.
 refresh: $(READY)
+	$(BIN)/python -c 'import kaleido' 2>/dev/null || $(BIN)/python -m pip install -q '.[maintain]'
 	$(BIN)/python -m listcomp_utils refresh
 
 bench: $(READY)
@@ -34,26 +38,26 @@ checkpoints: $(READY)
 	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study -p n_layers 3 --out artifacts
 
-# Eight seeds of each preset, measured: the study's take about a minute each, once.
+# The tables that ship in artifacts/, which notebooks read: each resumes where it was stopped.
+# ARGS="--jobs 4" sets how many processes; `python -m listcomp_utils tables NAME` makes one.
+
+# Eight seeds of each preset, measured: the study's take about a minute each.
 seeds: $(READY)
-	$(BIN)/python -m listcomp_utils seeds seed
-	$(BIN)/python -m listcomp_utils seeds study
+	$(BIN)/python -m listcomp_utils tables seed_seeds study_seeds circuit_seeds $(ARGS)
 
 # The study preset's recipe against its authors' over 20 seeds, and the course of three of each:
-# about half an hour, once.
+# about half an hour.
 plateau: $(READY)
-	$(BIN)/python -m listcomp_utils plateau
-	$(BIN)/python -m listcomp_utils dynamics
+	$(BIN)/python -m listcomp_utils tables plateau dynamics $(ARGS)
 
-# The grids of 07_scaling: about an hour and a half of one core; resumes where it was stopped.
-# ARGS="--only depth" makes one of its tables.
+# The grids of 07_scaling: about an hour and a half of one core.
 scaling: $(READY)
-	$(BIN)/python -m listcomp_utils scaling $(ARGS)
+	$(BIN)/python -m listcomp_utils tables $(SCALING) $(ARGS)
 
-# The sparse autoencoders of 06_features, on the shipped study checkpoint, and their tables: about
-# eight minutes on two cores. ARGS="--checkpoint released.pt" measures the same on another model.
+# The sparse autoencoders of 06_features, on the shipped study checkpoint: about eight minutes on
+# two cores. `tables features_released --checkpoint released.pt` measures the same on another model.
 features: $(READY)
-	$(BIN)/python -m listcomp_utils features $(ARGS)
+	$(BIN)/python -m listcomp_utils tables features $(ARGS)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -13,6 +13,7 @@ import json
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -37,16 +38,24 @@ def start(runs: Path) -> subprocess.Popen:
     )
 
 
-def whole_lines(path: Path) -> bytes:
-    """The records that were wholly written."""
-    content = path.read_bytes() if path.exists() else b""
-    return content[: content.rfind(b"\n") + 1]
+def recorded(folder: Path) -> list[tuple]:
+    """Every row of the record in the order of writing, read as any tool would; [] before one."""
+    if not (folder / "cells.sqlite").exists():
+        return []
+    with sqlite3.connect(folder / "cells.sqlite", timeout=60) as database:
+        if not database.execute("SELECT * FROM sqlite_master").fetchall():
+            return []
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return database.execute("SELECT settings, * FROM cells ORDER BY rowid").fetchall()
 
 
-def wait_for_growth(path: Path, lines: int, process: subprocess.Popen) -> None:
-    """Wait until a run more is recorded, so that the kill falls among running cells."""
-    while whole_lines(path).count(b"\n") <= lines and process.poll() is None:
-        time.sleep(0.01)
+def kill(process: subprocess.Popen, alone: bool) -> list[psutil.Process]:
+    """Kill the sweep's parent process or all its processes; those still there after 5 s."""
+    family = psutil.Process(process.pid).children(recursive=True)
+    (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(family, timeout=5)
+    return [one for one in alive if one.status() != psutil.STATUS_ZOMBIE]
 
 
 def main() -> int:
@@ -56,44 +65,40 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="of the moments of the kills")
     options = parser.parse_args()
     moments = random.Random(options.seed)
-    with tempfile.TemporaryDirectory() as folder:
-        runs = Path(folder)
-        records = runs / "sweeps" / "killed" / "runs.jsonl"
-        kept = b""
+    with tempfile.TemporaryDirectory() as runs:
+        folder = Path(runs) / "sweeps" / "killed"
+        kept: list[tuple] = []
         for number in range(1, options.kills + 1):
-            process = start(runs)
-            if number > 1:  # the first kill may fall before the first run
-                wait_for_growth(records, kept.count(b"\n"), process)
+            process = start(Path(runs))
+            # So that kills fall among running cells; the first may fall before any.
+            while number > 1 and len(recorded(folder)) <= len(kept) and process.poll() is None:
+                time.sleep(0.01)
             time.sleep(moments.uniform(0, 1.5))
-            family = psutil.Process(process.pid).children(recursive=True)
             alone = number % 2 == 1
-            (os.kill if alone else os.killpg)(process.pid, signal.SIGKILL)
-            process.wait()
-            _, alive = psutil.wait_procs(family, timeout=5)
-            after = whole_lines(records)
+            alive = kill(process, alone)
+            after = recorded(folder)
+            untouched = after[: len(kept)] == kept
             print(
                 f"kill {number:2d} ({'parent alone' if alone else 'all'}): "
-                f"{len(after.splitlines()):2d} of {CELLS} recorded, {len(alive)} processes left "
-                f"over, earlier records untouched: {after.startswith(kept)}",
+                f"{len(after):2d} of {CELLS} recorded, {len(alive)} processes left over, "
+                f"earlier records untouched: {untouched}",
                 flush=True,
             )
-            if alive or not after.startswith(kept):
+            if alive or not untouched:
                 return 1
             kept = after
-        process = start(runs)
+        process = start(Path(runs))
         errors = process.communicate()[1]
         if process.returncode:
             print(errors)
             return 1
-        final = records.read_bytes()
-        cells = [
-            json.dumps(json.loads(line)["settings"], sort_keys=True) for line in final.splitlines()
-        ]
-        table = json.loads((records.parent / "table.json").read_text())
+        final = recorded(folder)
+        cells = {settings for settings, *_ in final}
+        table = json.loads((folder / "table.json").read_text())
         checks = {
-            "nothing lost": final.startswith(kept),
-            "nothing twice": len(cells) == len(set(cells)),
-            "table complete": len(table) == len(cells) == CELLS,
+            "nothing lost": final[: len(kept)] == kept,
+            "nothing twice": len(cells) == len(final),
+            "table complete": len(table) == len(final) == CELLS,
             "all done": all(row["status"] == "done" for row in table),
         }
     for what, holds in checks.items():

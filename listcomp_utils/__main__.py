@@ -1,116 +1,97 @@
-"""The command line: `python -m listcomp_utils run | train | seeds | sweep | plateau | ...`."""
+"""The command line: `python -m listcomp_utils run | train | sweep | tables | parameters | ...`.
+
+python -m listcomp_utils run -p preset study -p n_heads 2 --only 02
+python -m listcomp_utils train -p list_len 3 --out models
+"""
 
 from __future__ import annotations
 
-import argparse
+import importlib
+import itertools
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-import yaml
+import typer
 
-from listcomp_utils.config import ConfigError, check_names, field_types
-from listcomp_utils.series.table_commands import add_table_commands
+from listcomp_utils.config import ConfigError, check_names
+
+TABLE_ROOMS = (
+    "listcomp_utils.ablation.seeds",
+    "listcomp_utils.circuit.seeds",
+    "listcomp_utils.scaling.grids",
+    "listcomp_utils.features.grid",
+)
+"""Modules with TABLES, the tables that ship in artifacts/, and `make_table`."""
+
+OF_A_CHECKPOINT = ("features_released",)
+"""Tables that measure a model from a file."""
+
+Pairs = Annotated[
+    list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="A parameter, as list_len 3.")
+]
+File = Annotated[Path | None, typer.Option("-f", help="Parameters from a YAML file.")]
+Jobs = Annotated[int | None, typer.Option(help="Processes, one thread each [one a core].")]
+
+app = typer.Typer(
+    add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command; the exit status: 0, 1 for a failed run, 2 for a wrong call."""
-    options = _parser().parse_args(arguments)
+    """Run one command; the exit status: 0, 1 for a failed run, 2 for a wrong call, 130 Ctrl-C."""
+    command = typer.main.get_command(app)
+    wrong_call = typer.BadParameter.__base__
     try:
-        return options.command(options)
+        words = _joined_pairs(sys.argv[1:] if arguments is None else arguments)
+        status = command.main(args=words, prog_name="listcomp_utils", standalone_mode=False) or 0
+    except wrong_call as error:
+        print(f"error: {error.format_message()}", file=sys.stderr)
+        return 2
     except ConfigError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
+    except OSError as error:
+        print(f"error: {error}; what was there before stays", file=sys.stderr)
+        return 1
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    if status == 130:
         print("interrupted", file=sys.stderr)
-        return 130
+    return status
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m listcomp_utils", description=__doc__)
-    commands = parser.add_subparsers(required=True)
-
-    run = commands.add_parser("run", help="execute the notebooks and write an HTML report")
-    run.add_argument("--name", default="latest", help="folder under artifacts/runs (latest)")
-    run.add_argument("--only", nargs="+", default=[], metavar="01", help="notebooks to run")
-    run.set_defaults(command=_run)
-
-    train = commands.add_parser("train", help="train one model and save it with its history")
-    train.add_argument("--out", default=None, help="folder (artifacts/runs/checkpoints)")
-    train.set_defaults(command=_train)
-
-    add_table_commands(commands)
-
-    sweep = commands.add_parser("sweep", help="train or run a notebook over a grid of parameters")
-    sweep.add_argument(
-        "-g",
-        dest="grid",
-        action="append",
-        default=[],
-        metavar="name=values",
-        help="values to try, as -g list_len=2,3 -g seed=0..4",
-    )
-    sweep.add_argument("--name", help="folder under artifacts/runs/sweeps (the grid's names)")
-    sweep.add_argument("--notebook", metavar="03", help="run this notebook instead of training")
-    sweep.add_argument("--jobs", type=int, help="processes, one thread each (one a core)")
-    sweep.add_argument("--retry-failed", action="store_true", help="run failed cells again")
-    sweep.add_argument("--keep-models", metavar="FOLDER", help="save the trained models there")
-    sweep.add_argument("--backend", choices=["loky", "dask", "ray"], default="loky")
-    sweep.add_argument("--scheduler", metavar="ADDRESS", help="of the dask or ray cluster")
-    sweep.set_defaults(command=_sweep)
-
-    for command in (run, train, sweep):
-        command.add_argument(
-            "-p",
-            dest="parameters",
-            nargs=2,
-            action="append",
-            default=[],
-            metavar=("name", "value"),
-            help="a parameter, as -p list_len 3",
-        )
-        command.add_argument("-f", dest="file", type=Path, help="parameters from a YAML file")
-
-    sync = commands.add_parser("sync", help="bring each .ipynb in line with its .py")
-    sync.set_defaults(command=_sync)
-    refresh = commands.add_parser(
-        "refresh", help="run the series and commit its outputs to the pairs"
-    )
-    refresh.set_defaults(command=_refresh)
-    return parser
-
-
-def _parameters(options: argparse.Namespace) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if options.file is not None:
-        try:
-            loaded = yaml.safe_load(options.file.read_text())
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConfigError(f"-f {options.file} cannot be read: {error}") from None
-        if not isinstance(loaded, dict):
-            raise ConfigError(f"-f {options.file} must hold 'name: value' lines")
-        values.update(loaded)
-    values.update({name: value for name, value in options.parameters})
-    return values
-
-
-def _run(options: argparse.Namespace) -> int:
+@app.command()
+def run(
+    notebooks: Annotated[list[str] | None, typer.Argument(help="As --only.")] = None,
+    name: Annotated[str, typer.Option(help="Folder under artifacts/runs.")] = "latest",
+    only: Annotated[list[str] | None, typer.Option(metavar="01", help="Notebooks to run.")] = None,
+    parameters: Pairs = None,
+    file: File = None,
+) -> int:
+    """Execute the notebooks and write an HTML report."""
     from listcomp_utils.series.run import run_series
 
-    return run_series(_parameters(options), options.name, options.only)
+    return run_series(_given(parameters, file), name, [*(only or []), *(notebooks or [])])
 
 
-def _train(options: argparse.Namespace) -> int:
-    from listcomp_utils.notebook.parameters import make_config
+@app.command()
+def train(
+    out: Annotated[Path | None, typer.Option(help="Folder [artifacts/runs/checkpoints].")] = None,
+    parameters: Pairs = None,
+    file: File = None,
+) -> int:
+    """Train one model and save it with its history."""
+    from listcomp_utils.notebook.parameters import CONFIG_NAMES, make_config
 
-    values = _parameters(options)
-    check_names(values, ["preset", *field_types()], "parameter")
+    values = _given(parameters, file)
+    check_names(values, CONFIG_NAMES, "parameter")
     config = make_config(values)
     from listcomp_utils.checkpoints import load_or_train
     from listcomp_utils.files import write_atomically
 
-    trained = load_or_train(config, options.out, retrain=True)
+    trained = load_or_train(config, out, retrain=True)
     history = json.dumps(trained.history.to_dict(), indent=1)
     write_atomically(trained.path.with_suffix(".history.json"), f"{history}\n".encode())
     best = trained.history.best
@@ -119,47 +100,126 @@ def _train(options: argparse.Namespace) -> int:
     return 1 if trained.history.interrupted else 0
 
 
-def _sweep(options: argparse.Namespace) -> int:
-    from listcomp_utils.series.sweep import sweep
+@app.command()
+def sweep(
+    grid: Annotated[
+        list[str] | None,
+        typer.Option("-g", metavar="NAME=VALUES", help="Values to try: -g seed=0..4."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Folder under artifacts/runs/sweeps.")] = None,
+    notebook: Annotated[str | None, typer.Option(help="Run this one; else train.")] = None,
+    jobs: Jobs = None,
+    backend: Annotated[str, typer.Option(help="loky, dask or ray.")] = "loky",
+    scheduler: Annotated[str | None, typer.Option(help="Address of the cluster's.")] = None,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Run failed cells again.")
+    ] = False,
+    keep_models: Annotated[
+        str | None, typer.Option(help="Save the trained models in this folder.")
+    ] = None,
+    parameters: Pairs = None,
+    file: File = None,
+) -> int:
+    """Train, or run a notebook, over a grid of parameters."""
+    from listcomp_utils.series.sweep import sweep as run_sweep
 
-    names = ("name", "notebook", "jobs", "backend", "scheduler", "retry_failed", "keep_models")
-    return sweep(
-        options.grid, _parameters(options), **{name: getattr(options, name) for name in names}
+    return run_sweep(
+        grid or [],
+        _given(parameters, file),
+        name=name,
+        notebook=notebook,
+        jobs=jobs,
+        backend=backend,
+        scheduler=scheduler,
+        retry_failed=retry_failed,
+        keep_models=keep_models,
     )
 
 
-def _sync(options: argparse.Namespace) -> int:
-    from listcomp_utils.series.pairs import (
-        notebook_sources,
-        repository_address,
-        stamp_address,
-        sync,
-    )
-    from listcomp_utils.series.run import series_dir
+@app.command()
+def tables(
+    names: Annotated[list[str] | None, typer.Argument(help="Tables to make [all].")] = None,
+    jobs: Jobs = None,
+    out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("artifacts"),
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="The model that features_released measures.")
+    ] = None,
+) -> int:
+    """Train and measure what the shipped tables hold: minutes to hours, resumed where stopped."""
+    rooms = [importlib.import_module(room) for room in TABLE_ROOMS]
+    makers = {table: room.make_table for room in rooms for table in room.TABLES}
+    check_names(names or [], makers, "table")
+    wanted = names or [one for one in makers if (one in OF_A_CHECKPOINT) == bool(checkpoint)]
+    if bool(checkpoint) != any(one in OF_A_CHECKPOINT for one in wanted):
+        raise ConfigError(f"--checkpoint FILE belongs to the tables {', '.join(OF_A_CHECKPOINT)}")
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"jobs must be at least 1, got {jobs}")
+    from listcomp_utils.checkpoints import CheckpointError
 
-    address = repository_address(series_dir().parent)
-    for source in notebook_sources(series_dir()):
-        changed = stamp_address(source, address)
-        changed = sync(source) or changed
-        print(f"{source.stem}: {'updated' if changed else 'in step'}")
+    for name in wanted:
+        more = {"checkpoint": str(checkpoint)} if name in OF_A_CHECKPOINT else {}
+        try:
+            print(f"saved {makers[name](name, out, jobs, **more)}", flush=True)
+        except CheckpointError as error:
+            raise ConfigError(f"checkpoint: {error}") from None
+        except RuntimeError as error:
+            print(f"error: {name}: {error}", file=sys.stderr)
+            return 1
     return 0
 
 
-def _refresh(options: argparse.Namespace) -> int:
-    from listcomp_utils.files import runs_dir
-    from listcomp_utils.series.pairs import copy_outputs, notebook_sources
-    from listcomp_utils.series.readme import PICTURE_FROM, write_picture, write_results
-    from listcomp_utils.series.run import run_series, series_dir
+@app.command()
+def sync() -> int:
+    """Bring each .ipynb in line with its .py."""
+    from listcomp_utils.series.pairs import sync_series
 
-    _sync(options)
-    status = run_series({}, name="refresh")
-    if status == 0:
-        for source in notebook_sources(series_dir()):
-            copy_outputs(runs_dir() / "refresh" / f"{source.stem}.ipynb", source)
-        root, run = series_dir().parent, runs_dir() / "refresh"
-        write_results(root / "README.md", run / "claims.json")
-        write_picture(root / "artifacts" / "readme.png", run / f"{PICTURE_FROM}.ipynb")
-    return status
+    return sync_series()
+
+
+@app.command()
+def refresh() -> int:
+    """Run the series and commit its outputs, with pictures, to the pairs and the README."""
+    from listcomp_utils.series.refresh import refresh as refresh_series
+
+    return refresh_series()
+
+
+@app.command()
+def parameters() -> int:
+    """List what -p takes: every field of the config and every option of a notebook."""
+    from listcomp_utils.series.checks import parameter_table
+
+    print(parameter_table().to_string(index=False, justify="left"))
+    return 0
+
+
+def _joined_pairs(arguments: list[str]) -> list[str]:
+    """`-p NAME VALUE` as `-p NAME=VALUE`: typer repeats options of one word only."""
+    joined, words = [], iter(arguments)
+    for word in words:
+        joined.append(word)
+        if word == "-p":
+            pair = [*itertools.islice(words, 2)]
+            if len(pair) < 2:
+                raise ConfigError("-p takes a name and a value, as -p list_len 3")
+            joined.append("=".join(pair))
+    return joined
+
+
+def _given(pairs: list[str] | None, file: Path | None) -> dict[str, Any]:
+    """The parameters of a file, then those of the command line."""
+    values: dict[str, Any] = {}
+    if file is not None:
+        import yaml
+
+        try:
+            loaded = yaml.safe_load(file.read_text())
+        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+            raise ConfigError(f"-f {file} cannot be read: {' '.join(str(error).split())}") from None
+        if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
+            raise ConfigError(f"-f {file} must hold 'name: value' lines, got {loaded!r}")
+        values |= loaded
+    return values | dict(pair.split("=", 1) for pair in pairs or [])
 
 
 if __name__ == "__main__":

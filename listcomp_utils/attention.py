@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import einops
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import Activations, turned
-from listcomp_utils.model import config_of, device_of
+from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
 
 def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
@@ -47,20 +48,19 @@ def score_terms(
     Each list's own LayerNorm scale is applied, so the sum is exact with LayerNorm too.
     """
     config = config_of(model)
-    attention = model.blocks[layer].attn
+    block, attention = model.blocks[layer], model.blocks[layer].attn
     names = (*contribution_names(config)[: layer + 2], "bias")
-    gain, shift = _norm_parameters(model.blocks[layer], config)
-    parts = _normalised_parts(seen.contributions[:, : layer + 2], gain, config)
+    parts = F.pad(seen.contributions[:, : layer + 2], (0, 0, 0, 0, 0, 1))
+    parts = _normalised(block.ln1, config, parts)
 
     def projected(weight: Tensor, bias: Tensor) -> Float[Tensor, "list part sequence head d_head"]:
         pattern = "list part pos d_model, head d_model d -> list part pos head d"
         out = einops.einsum(parts, weight.cpu(), pattern)
-        constant = einops.einsum(shift, weight.cpu(), "d_model, head d_model d -> head d")
-        constant = (constant + bias.cpu()).expand(*out[:, :1].shape)
-        return torch.cat([out, constant], dim=1)
+        out[:, -1] += bias.cpu().reshape(config.n_heads, -1)
+        return turned(model, out)
 
-    queries = turned(model, projected(attention.W_Q, attention.b_Q.reshape(config.n_heads, -1)))
-    keys = turned(model, projected(attention.W_K, attention.b_K.reshape(config.n_heads, -1)))
+    queries = projected(attention.W_Q, attention.b_Q)
+    keys = projected(attention.W_K, attention.b_K)
     pattern = "list query head d, list key head d -> list head query key"
     return {
         (one, other): einops.einsum(queries[:, i], keys[:, j], pattern) / config.d_head**0.5
@@ -85,12 +85,13 @@ def weight_tables(
     if config.positions == "rotary":
         raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
     attention = model.blocks[layer].attn
-    gain, _ = _norm_parameters(model.blocks[layer], config)
-    product = attention.W_Q[head] @ attention.W_K[head].T / config.d_head**0.5
-    tokens, positions = ((_centre(w, config) * gain.to(w)) for w in (model.W_E, model.W_pos))
-    sides = {"token": tokens, "position": positions}
+    product = (attention.W_Q[head] @ attention.W_K[head].T).cpu() / config.d_head**0.5
+    sides = {"token": model.W_E.cpu(), "position": model.W_pos.cpu()}
+    if config.layer_norm:
+        gain = model.blocks[layer].ln1.weight.cpu()
+        sides = {name: (w - w.mean(-1, keepdim=True)) * gain for name, w in sides.items()}
     return {
-        f"{one} by {other}": (sides[one] @ product @ sides[other].T).cpu()
+        f"{one} by {other}": sides[one] @ product @ sides[other].T
         for one in sides
         for other in sides
     }
@@ -118,58 +119,37 @@ def logit_attribution(
     outputs, with each list's own final LayerNorm scale; the paths add up to the logits exactly.
     """
     config = config_of(model)
-    gain, shift = _norm_parameters(model, config)
-    paths, names = [seen.contributions[:, 0], seen.contributions[:, 1]], ["token", "position"]
-    constants = torch.zeros_like(paths[0])
-    for layer, block in enumerate(model.blocks):
-        pattern = "list head query key, list key head d, head d d_model -> list key query d_model"
-        weight = block.attn.W_O.cpu()
-        moved = einops.einsum(seen.patterns[:, layer], seen.values[:, layer], weight, pattern)
-        for key, label in enumerate(config.labels):
-            paths.append(moved[:, key])
-            names.append(f"L{layer} from {label}")
-        constants = constants + block.attn.b_O.cpu()
-    paths.append(constants)
-    names.append("biases")
-    residual = seen.contributions.sum(1)
-    scale = _scale(residual, config)
-    unembedding = model.W_U.cpu()
-    digits = unembedding[:, : config.n_digits]
-    right = seen.tokens[:, : config.list_len]
-    direction = unembedding.T[right] - digits.mean(1)
     places = list(config.prediction_positions)
-    stacked = torch.stack(paths, dim=1)[:, :, places] / scale[:, None, places]
-    linear = _centre(stacked, config) * gain
-    out = einops.einsum(linear, direction, "list path place d, list place d -> list path place")
-    bias = model.b_U.cpu()
-    constant = einops.einsum(shift, direction, "d, list place d -> list place")
-    out[:, -1] += constant + bias[right] - bias[: config.n_digits].mean()
-    return tuple(names), out
+    sources = [
+        f"L{layer} from {label}" for layer in range(config.n_layers) for label in config.labels
+    ]
+    pattern = (
+        "list layer head query key, list layer key head d, layer head d d_model "
+        "-> list layer key query d_model"
+    )
+    w_o = torch.stack([block.attn.W_O for block in model.blocks]).cpu()
+    moved = einops.einsum(seen.patterns[..., places, :], seen.values, w_o, pattern)
+    embedded = seen.contributions[:, :2, places]
+    biases = sum(block.attn.b_O for block in model.blocks).cpu().expand_as(embedded[:, :1])
+    paths = torch.cat([embedded, moved.flatten(1, 2), biases], dim=1)
+
+    right = seen.tokens[:, : config.list_len]
+    unembedding, bias = model.W_U.cpu(), model.b_U.cpu()
+    direction = unembedding.T[right] - unembedding[:, : config.n_digits].mean(1)
+    paths = _normalised(model.ln_final, config, paths)
+    out = einops.einsum(paths, direction, "list path place d, list place d -> list path place")
+    out[:, -1] += bias[right] - bias[: config.n_digits].mean()
+    return ("token", "position", *sources, "biases"), out
 
 
-def _normalised_parts(contributions: Tensor, gain: Tensor, config: Config) -> Tensor:
-    """Each contribution after LayerNorm's linear part, at the scale of their sum."""
-    scale = _scale(contributions.sum(1), config)
-    return _centre(contributions, config) / scale[:, None] * gain
-
-
-def _scale(residual: Tensor, config: Config) -> Tensor:
+def _normalised(
+    norm: nn.Module, config: Config, parts: Float[Tensor, "list part sequence d_model"]
+) -> Float[Tensor, "list part sequence d_model"]:
+    """LayerNorm of the sum of `parts`, split into what each makes of it; its shift in the last."""
     if not config.layer_norm:
-        return torch.ones_like(residual[..., :1])
-    return (residual.var(-1, unbiased=False, keepdim=True) + LAYER_NORM_EPSILON).sqrt()
-
-
-LAYER_NORM_EPSILON = 1e-5
-"""TransformerLens' default, which this project's models use."""
-
-
-def _centre(vectors: Tensor, config: Config) -> Tensor:
-    return vectors - vectors.mean(-1, keepdim=True) if config.layer_norm else vectors
-
-
-def _norm_parameters(owner: object, config: Config) -> tuple[Tensor, Tensor]:
-    """Gain and shift of a block's or the final LayerNorm; ones and zeros without it."""
-    if not config.layer_norm:
-        return torch.ones(config.d_model), torch.zeros(config.d_model)
-    norm = getattr(owner, "ln1", None) or owner.ln_final
-    return norm.weight.detach().cpu(), norm.bias.detach().cpu()
+        return parts
+    variance = parts.sum(1, keepdim=True).var(-1, unbiased=False, keepdim=True)
+    centred = parts - parts.mean(-1, keepdim=True)
+    out = centred / (variance + LAYER_NORM_EPSILON).sqrt() * norm.weight.cpu()
+    out[:, -1] += norm.bias.cpu()
+    return out

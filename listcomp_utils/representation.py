@@ -1,18 +1,20 @@
-"""What a vector holds of the list: principal components, linear probes, distances.
+"""What a vector holds of the list: principal components, linear probes, distances, waves.
 
 vectors = run_all(model, lists).residuals[:, 1, config.sep_position]    # SEP after layer 0
 principal_components(vectors).explained[:3]
-probe(vectors, lists[:, 0], seed=0).score                               # d1, on held-out lists
-reversal(vectors, lists).explained[0]                                   # (a, b) against (b, a)
+probe_table({"SEP": vectors}, {"d1": lists[:, 0]}, seed=0)   # d1's score on held-out lists
+reversal(vectors, lists).components.explained[0]             # (a, b) against (b, a)
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
@@ -22,10 +24,13 @@ from torch import Tensor
 HELD_OUT = 0.3
 """Share of the lists that a probe is scored on and not fitted to."""
 
+FEWEST_PROBED = 10
+"""A probe needs at least this many vectors."""
+
 
 @dataclass(frozen=True)
 class Components:
-    """Principal components of centred vectors, largest first."""
+    """Principal components of centred vectors, largest first: as many as vectors or dimensions."""
 
     scores: Float[Tensor, "vector component"]
     directions: Float[Tensor, "component d_model"]
@@ -34,20 +39,22 @@ class Components:
 
     @property
     def effective_dimension(self) -> float:
-        """Participation ratio, 1 / sum of squared shares: n for n equally large components."""
-        return 1.0 / float((self.explained**2).sum())
+        """Participation ratio, 1 / sum of squared shares: n for n equally large components.
 
+        0 where all vectors are the same.
+        """
+        concentration = float((self.explained**2).sum())
+        return 1.0 / concentration if concentration else 0.0
 
-@dataclass(frozen=True)
-class Probe:
-    """A linear probe on held-out vectors, beside the same probe fitted to shuffled labels."""
+    def coordinates(self, count: int) -> pd.DataFrame:
+        """Scores along the first `count` components, a column each, named as `PC1 (42%)`.
 
-    score: float
-    """Accuracy for classes, R² for numbers."""
-    shuffled: float
-    """The same with labels shuffled before fitting: what the probe scores without any signal."""
-    kind: str
-    n_held_out: int
+        Components that are not there, as the second of one dimension, hold 0% and are 0.
+        """
+        missing = max(0, count - len(self.explained))
+        scores = np.pad(self.scores[:, :count].numpy(), ((0, 0), (0, missing)))
+        shares = np.pad(self.explained[:count].numpy(), (0, missing))
+        return pd.DataFrame(scores, columns=[f"PC{i + 1} ({s:.0%})" for i, s in enumerate(shares)])
 
 
 @dataclass(frozen=True)
@@ -58,60 +65,69 @@ class Reversal:
     """Mean length of the difference."""
     distance_to_others: float
     """Mean length of the difference between random pairs of lists."""
-    explained: Float[Tensor, "component"]
-    """Share of the squared differences (not centred) along each of their principal directions."""
-    directions: Float[Tensor, "component d_model"]
+    components: Components
+    """Principal components of the differences, which are not centred."""
 
 
-def principal_components(vectors: Float[Tensor, "vector d_model"]) -> Components:
+def principal_components(
+    vectors: Float[Tensor, "vector d_model"], centred: bool = True
+) -> Components:
     """Principal components by singular value decomposition, in float64.
 
-    Signs are fixed: the largest entry of each direction is positive.
+    Signs are fixed: the largest entry of each direction is positive. Without `centred` the mean is
+    left in, and shares are of the squared length.
     """
-    centred = vectors.double() - vectors.double().mean(0)
-    _, values, directions = torch.linalg.svd(centred, full_matrices=False)
+    vectors = vectors.double()
+    if centred:
+        vectors = vectors - vectors.mean(0)
+    _, lengths, directions = torch.linalg.svd(vectors, full_matrices=False)
     largest = directions.abs().argmax(1, keepdim=True)
     directions = directions * directions.gather(1, largest).sign()
-    total = (values**2).sum().clamp_min(1e-300)
-    return Components(centred @ directions.T, directions, values**2 / total)
+    shares = lengths**2 / (lengths**2).sum().clamp_min(1e-300)
+    return Components(vectors @ directions.T, directions, shares)
 
 
-def cosine_similarities(
-    rows: Float[Tensor, "row d_model"], columns: Float[Tensor, "column d_model"]
-) -> Float[Tensor, "row column"]:
-    """Cosine between every row and every column vector."""
-    unit = torch.nn.functional.normalize
-    return unit(rows.double(), dim=-1) @ unit(columns.double(), dim=-1).T
-
-
-def probe(
-    vectors: Float[Tensor, "list d_model"],
-    labels: Int[Tensor, "list"] | Float[Tensor, "list"],
+def probe_table(
+    vectors: Mapping[str, Float[Tensor, "list d_model"]],
+    targets: Mapping[str, Shaped[Tensor, "list"]],
     seed: int,
-    numeric: bool = False,
-) -> Probe:
-    """Fit a linear probe to some lists and score it on others, with a shuffled-label control.
+) -> pd.DataFrame:
+    """Linear probes for each target at each place, scored on lists they were not fitted to.
 
-    Classes by logistic regression (accuracy), numbers by ridge regression (R²), both on
-    standardised vectors. Source: scikit-learn.
+    Whole-number targets are classes, found by logistic regression (accuracy); others are numbers,
+    found by ridge regression (R²); both on standardised vectors. `seed` decides which lists are
+    held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score of the same
+    probe with the labels shuffled first: what it finds without any signal) and held_out (how many
+    lists it is scored on). Source: scikit-learn.
 
     Raises:
-        ValueError: when there are fewer than two different labels, or too few lists to hold out.
+        ValueError: when a target has fewer than two different labels, or there are fewer than
+            `FEWEST_PROBED` vectors.
     """
-    features, targets = vectors.double().numpy(), np.asarray(labels)
-    if len(np.unique(targets)) < 2:
+    return pd.DataFrame(
+        {"place": place, "target": target, **_probe(at_place, labels, seed)}
+        for place, at_place in vectors.items()
+        for target, labels in targets.items()
+    )
+
+
+def _probe(vectors: Tensor, labels: Tensor, seed: int) -> dict[str, str | float]:
+    features, goal = vectors.double().numpy(), labels.numpy()
+    if len(goal) < FEWEST_PROBED:
+        raise ValueError(f"a probe needs at least {FEWEST_PROBED} vectors, got {len(goal)}")
+    if len(np.unique(goal)) < 2:
         raise ValueError("a probe needs at least two different labels")
-    if len(targets) < 10:
-        raise ValueError(f"a probe needs at least 10 vectors, got {len(targets)}")
-    shuffled = np.random.default_rng(seed).permutation(targets)
+    numeric = labels.is_floating_point()
+    regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
+    model = make_pipeline(StandardScaler(), regression)
     scores = []
-    for goal in (targets, shuffled):
-        parts = train_test_split(features, goal, test_size=HELD_OUT, random_state=seed)
-        fit_to, score_on, fit_labels, score_labels = parts
-        model = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
-        fitted = make_pipeline(StandardScaler(), model).fit(fit_to, fit_labels)
-        scores.append(float(fitted.score(score_on, score_labels)))
-    return Probe(scores[0], scores[1], "R²" if numeric else "accuracy", len(score_labels))
+    for given in (goal, np.random.default_rng(seed).permutation(goal)):
+        fit_to, held_out, fit_labels, held_out_labels = train_test_split(
+            features, given, test_size=HELD_OUT, random_state=seed
+        )
+        scores.append(model.fit(fit_to, fit_labels).score(held_out, held_out_labels))
+    kind = "R²" if numeric else "accuracy"
+    return {"kind": kind, "score": scores[0], "shuffled": scores[1], "held_out": len(held_out)}
 
 
 def reversal(
@@ -132,15 +148,13 @@ def reversal(
         raise ValueError("no list here differs from its reverse")
     one, other = torch.tensor(pairs).T
     differences = (vectors[one] - vectors[other]).double()
-    _, values, directions = torch.linalg.svd(differences, full_matrices=False)
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(vectors), generator=generator)
     others = (vectors - vectors[shuffled]).double().norm(dim=1)
     return Reversal(
         distance=differences.norm(dim=1).mean().item(),
         distance_to_others=others[others > 0].mean().item(),
-        explained=values**2 / (values**2).sum().clamp_min(1e-300),
-        directions=directions,
+        components=principal_components(differences, centred=False),
     )
 
 

@@ -30,43 +30,23 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"eval_every": 10, "steps": 20}} tags=["parameters"]
+# Parameters: change a value here, or add any other field of Config
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-decoding: str = None  # "autoregressive" or "masked"
-loss_on: str = None  # "all" positions or "outputs" only
 n_layers: int = None  # attention layers
 n_heads: int = None  # heads a layer; must divide d_model
 d_model: int = None  # width of the residual stream
 layer_norm: bool = None  # LayerNorm before each layer and the unembedding
-bias: bool = None  # biases of q, k, v, o and the unembedding
-learn_w_v: bool = None  # train W_V; false freezes it to the identity
-learn_w_o: bool = None  # train W_O; false freezes it to the identity
-embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
-positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
-batch_size: int = None  # lists a step
-lr: float = None  # peak learning rate
-schedule: str = None  # "cosine" or "constant", after the warm-up
-warmup_steps: int = None  # steps of linear warm-up
-adam_beta2: float = None  # AdamW's second-moment decay
-weight_decay: float = None  # AdamW's weight decay
-train_fraction: float = None  # share of all lists to train on
-split_seed: int = None  # which lists are held out
 seed: int = None  # weights and order of the batches
-eval_every: int = None  # steps between evaluations
 device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = True  # train now; false loads a saved model of this very config when there is one
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
 
 # %%
-from listcomp_utils.notebook.parameters import (
-    artifacts_folder,
-    is_established,
-    parameter_rows,
-    read_parameters,
-)
+from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
 config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
@@ -74,6 +54,7 @@ established = is_established(config)
 print(config.slug)
 
 # %%
+import pandas as pd
 import torch
 
 from listcomp_utils.checkpoints import load_or_train
@@ -82,7 +63,7 @@ from listcomp_utils.generation import accuracy, generate, mean_loss
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model, parameter_table, resolve_device
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves as figures
 from listcomp_utils.plots import heatmaps
 from listcomp_utils.task import (
@@ -161,17 +142,14 @@ print(f"open edges from an output to a digit: {int(outputs_to_digits.sum())}")
 # changing them. Frozen weights must be the same after training as before, which the claims check.
 
 # %%
-show_table(["setting", "value"], parameter_rows(config))
+show_frame(pd.DataFrame(config.to_dict().items(), columns=["setting", "value"]))
 
 # %%
 fresh = make_model(config)
 table = parameter_table(fresh)
-show_table(
-    ["weight", "shape", "numbers", "in training"],
-    [[row.name, " × ".join(map(str, row.shape)), f"{row.size:,}", row.note] for row in table],
-)
-n_trained = sum(row.size for row in table if row.trained)
-print(f"{n_trained:,} numbers are trained, {sum(r.size for r in table) - n_trained:,} are frozen")
+show_frame(table)
+n_trained = table.loc[table["trained"], "numbers"].sum()
+print(f"{n_trained:,} numbers are trained, {table['numbers'].sum() - n_trained:,} are frozen")
 
 # %% [markdown]
 # ## Training
@@ -240,13 +218,17 @@ if len(split.held_out):
         parts["training lists"] = split.train
     parts["held-out lists"] = split.held_out
 scores = {name: accuracy(model, lists) for name, lists in parts.items()}
-show_table(
-    ["lists", "how many", "per token", "per list", *(f"o{i + 1}" for i in range(config.list_len))],
-    [
-        [name, f"{s.n_lists:,}", f"{s.per_token:.4f}", f"{s.per_list:.4f}"]
-        + [f"{share:.4f}" for share in s.per_position]
-        for name, s in scores.items()
-    ],
+show_frame(
+    pd.DataFrame(
+        {
+            "lists": name,
+            "how many": score.n_lists,
+            "per token": score.per_token,
+            "per list": score.per_list,
+            **{f"o{i}": share for i, share in enumerate(score.per_position, start=1)},
+        }
+        for name, score in scores.items()
+    )
 )
 everywhere = next(iter(scores.values()))
 
@@ -292,7 +274,7 @@ show(
         (2 - (copies == scored[picked]).int()).numpy(),
         "Copies",
     ),
-    alt="Eight lists and the model's copies of them; right outputs are green and wrong ones are red.",
+    alt="Eight lists and the model's copies of them; right outputs are blue and wrong ones are orange.",
 )
 
 # %% [markdown]
@@ -341,16 +323,22 @@ if len(wrong):
     )
 
 # %%
-show_table(
-    ["", "this run", "other preset"],
-    [
-        ["lists", f"{config.n_lists:,}", f"{other_config.n_lists:,}"],
-        ["decoding", config.decoding, other_config.decoding],
-        ["width", config.d_model, other_config.d_model],
-        ["LayerNorm", config.layer_norm, other_config.layer_norm],
-        ["per token, scored lists", f"{everywhere.per_token:.4f}", f"{other_score.per_token:.4f}"],
-        ["per list, scored lists", f"{everywhere.per_list:.4f}", f"{other_score.per_list:.4f}"],
-    ],
+show_frame(
+    pd.DataFrame(
+        {
+            "": name,
+            "lists": one.n_lists,
+            "decoding": one.decoding,
+            "width": one.d_model,
+            "LayerNorm": one.layer_norm,
+            "per token, scored lists": score.per_token,
+            "per list, scored lists": score.per_list,
+        }
+        for name, one, score in (
+            ("this run", config, everywhere),
+            ("other preset", other_config, other_score),
+        )
+    )
 )
 
 # %% [markdown]
@@ -371,7 +359,10 @@ with torch.no_grad():
     )
 before, after = fresh.state_dict(), model.state_dict()
 moved = max(
-    ((before[row.name] - after[row.name]).abs().max().item() for row in table if not row.trained),
+    (
+        (before[name] - after[name]).abs().max().item()
+        for name in table["weight"][~table["trained"]]
+    ),
     default=0.0,
 )
 final_loss = mean_loss(model, scored)
@@ -386,7 +377,7 @@ claims = [
     at_least("outputs right, all or the sample", everywhere.per_token, 0.90, applies=established),
     at_most("loss on every scored position (nats)", final_loss, 0.590, applies=is_seed),
     shown("floor of that loss (nats)", final_floor),
-    shown("numbers trained", n_trained),
+    shown("numbers trained", int(n_trained)),
 ]
 if other_config == Config.preset("study"):
     claims += [

@@ -29,31 +29,15 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"eval_every": 20, "steps": 40}} tags=["parameters"]
+# Parameters: change a value here, or add any other field of Config
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-decoding: str = None  # "autoregressive" or "masked"
-loss_on: str = None  # "all" positions or "outputs" only
 n_layers: int = None  # attention layers
 n_heads: int = None  # heads a layer; must divide d_model
 d_model: int = None  # width of the residual stream
-layer_norm: bool = None  # LayerNorm before each layer and the unembedding
-bias: bool = None  # biases of q, k, v, o and the unembedding
-learn_w_v: bool = None  # train W_V; false freezes it to the identity
-learn_w_o: bool = None  # train W_O; false freezes it to the identity
-embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
-positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
-batch_size: int = None  # lists a step
-lr: float = None  # peak learning rate
-schedule: str = None  # "cosine" or "constant", after the warm-up
-warmup_steps: int = None  # steps of linear warm-up
-adam_beta2: float = None  # AdamW's second-moment decay
-weight_decay: float = None  # AdamW's weight decay
-train_fraction: float = None  # share of all lists to train on
-split_seed: int = None  # which lists are held out
 seed: int = None  # weights and order of the batches
-eval_every: int = None  # steps between evaluations
 device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
@@ -78,6 +62,7 @@ print(config.slug, "list", *example)
 
 # %%
 import numpy as np
+import pandas as pd
 import torch
 
 from listcomp_utils.ablation.edges import edge_table
@@ -94,7 +79,7 @@ from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label, edges
 from listcomp_utils.model import resolve_device
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.notebook.show import show, show_attention_heads, show_table
+from listcomp_utils.notebook.show import show, show_attention_heads, show_frame
 from listcomp_utils.plots import curves as figures
 from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.task import lists_to_score
@@ -160,13 +145,9 @@ free = {
     for edge, weight in weights.items()
     if edge in feeding and int(allowed[edge[0], edge[1]].sum()) > 1
 }
-show_table(
-    ["edge", "mean", "std over lists", "least", "most"],
-    [
-        [edge_label(config, edge), *(f"{v:.3f}" for v in (w.mean(), w.std(), w.min(), w.max()))]
-        for edge, w in weights.items()
-    ],
-)
+by_edge = pd.DataFrame({edge_label(config, edge): w.numpy() for edge, w in weights.items()})
+spread = by_edge.agg(["mean", "std", "min", "max"]).T
+show_frame(spread.rename_axis("edge").reset_index(), digits=3)
 
 # %%
 bins = np.linspace(0, 1, 41)
@@ -233,28 +214,26 @@ elif chosen:
 
 # %%
 raw = scores(seen)
-errors, spreads, columns = [], {}, []
+errors, spreads = [], []
 for layer in range(config.n_layers):
     terms = score_terms(model, seen, layer)
     errors.append((sum(terms.values()) - raw[:, layer]).abs().max().item())
-    for key in range(config.list_len):
-        if not allowed[layer, config.sep_position, key]:
-            continue
-        columns.append(edge_label(config, (layer, config.sep_position, key)))
-        for pair, values in terms.items():
-            name = f"{pair[0]} × {pair[1]}"
-            spread = values[:, :, config.sep_position, key].std(0).mean().item()
-            spreads.setdefault(name, {})[columns[-1]] = spread
-names_of_terms = sorted(spreads, key=lambda name: -max(spreads[name].values()))[:10]
-table = [[spreads[name].get(column, 0.0) for column in columns] for name in names_of_terms]
+    for key in config.digit_positions:
+        if allowed[layer, config.sep_position, key]:
+            edge = edge_label(config, (layer, config.sep_position, key))
+            spreads += [
+                {
+                    "query part × key part": f"{query_part} × {key_part}",
+                    "edge": edge,
+                    "std": term[:, :, config.sep_position, key].std(0).mean().item(),
+                }
+                for (query_part, key_part), term in terms.items()
+            ]
 print(f"largest difference between the sum of the terms and the scores: {max(errors):.1e}")
-show_table(
-    ["query part × key part", *columns],
-    [
-        [name, *(f"{value:.3f}" for value in row)]
-        for name, row in zip(names_of_terms, table, strict=True)
-    ],
-)
+spreads = pd.DataFrame(spreads)
+spreads = spreads.pivot(index="query part × key part", columns="edge", values="std").fillna(0.0)
+largest = spreads.max(axis=1).sort_values(ascending=False, kind="stable").index[:10]
+show_frame(spreads.loc[largest].reset_index(), digits=3)
 
 # %% [markdown]
 # The same without any list: layer 0's weight tables, tokens and positions against each other. With
@@ -306,21 +285,13 @@ else:
 
 # %%
 lens = logit_lens(model, seen)
-lens_probability = lens.softmax(-1)
 predicting = list(config.prediction_positions)
-right_by_layer = np.array(
-    [
-        [
-            lens_probability[:, level, place].gather(-1, lists[:, [output]]).mean().item()
-            for output, place in enumerate(predicting)
-        ]
-        for level in range(config.n_layers + 1)
-    ]
-)
+at_predicting = lens[:, :, predicting].softmax(-1)
+right_by_layer = at_predicting.take_along_dim(lists[:, None, :, None], dim=-1)[..., 0].mean(0)
 levels = ["embedding", *(f"after layer {layer}" for layer in range(config.n_layers))]
 show(
     heatmaps.heatmap_panels(
-        {"probability of the right digit": right_by_layer},
+        {"probability of the right digit": right_by_layer.numpy()},
         levels,
         [f"{config.labels[p]} for o{o + 1}" for o, p in enumerate(predicting)],
         f"Before the last layer the right digit has at most {right_by_layer[:-1].max():.3f}",
@@ -339,15 +310,15 @@ show(
 
 # %%
 path_names, attribution = logit_attribution(model, seen)
-means = attribution.mean(0)
-large = [i for i in range(len(path_names)) if means[i].abs().max() > 0.02 * means.abs().max()]
-series = {f"o{o + 1}": [means[i, o].item() for i in large] for o in range(config.list_len)}
-top = [path_names[int(means[:, output].argmax())] for output in range(config.list_len)]
+outputs = [f"o{o + 1}" for o in range(config.list_len)]
+means = pd.DataFrame(attribution.mean(0).numpy(), index=path_names, columns=outputs)
+sizes = means.abs().max(axis=1)
+large = means[sizes > 0.02 * sizes.max()]
 show(
     figures.grouped_bars(
-        [path_names[i] for i in large],
-        series,
-        "Written by: " + ", ".join(f"o{o + 1}: {name}" for o, name in enumerate(top)),
+        list(large.index),
+        large.to_dict("list"),
+        "Written by: " + ", ".join(f"{o}: {path}" for o, path in means.idxmax().items()),
         "logit of the right digit",
         value_range=None,
     ),
@@ -362,16 +333,18 @@ show(
 # edge is removed (zeroed, the rest of the row left as it is). Circles hold what the logit lens reads there.
 
 # %%
-without = edge_table(model, lists, "zero")
+without = edge_table(model, lists, ["zero"])
 close_lens = logit_lens(model, close_up)[0].argmax(-1).tolist()
 node_tokens = [[names.get(token, str(token)) for token in row] for row in close_lens]
 arrows = [
     diagrams.Arrow(
-        *edge,
-        weight=close_up.patterns[0, edge[0], :, edge[1], edge[2]].mean().item(),
-        cost=baseline.per_token - score.per_token,
+        row.layer,
+        row.query,
+        row.key,
+        weight=close_up.patterns[0, row.layer, :, row.query, row.key].mean().item(),
+        cost=-row.change,
     )
-    for edge, score in without.items()
+    for row in without.itertuples()
 ]
 costly = [arrow for arrow in arrows if arrow.cost >= 0.005]
 show(
@@ -391,9 +364,8 @@ outputs, digits = config.output_positions, config.digit_positions
 leak = seen.patterns[..., outputs, :][..., digits].abs().max().item()
 lens_error = (lens[:, -1] - seen.logits).abs().max().item()
 at_places = seen.logits[:, predicting]
-above_mean = at_places.gather(-1, lists[..., None])[..., 0] - at_places[
-    ..., : config.n_digits
-].mean(-1)
+right_logit = at_places.take_along_dim(lists[..., None], dim=-1)[..., 0]
+above_mean = right_logit - at_places[..., : config.n_digits].mean(-1)
 attribution_error = (attribution.sum(1) - above_mean).abs().max().item()
 into_sep = [edge for edge in free if edge[1] == config.sep_position and edge[2] < config.list_len]
 sep_spread = max((free[edge].std().item() for edge in into_sep), default=0.0)

@@ -87,7 +87,7 @@ print(f"device: {resolve_device(config.device)}")
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
 model = trained.model
 # A long list has hundreds of parts, each removed in turn: fewer lists then.
-most = 10_000 if config.list_len <= 5 else 1_000
+most = 10_000 if config.list_len <= 5 else 500
 held_out = split_lists(config).held_out[:most]
 lists = held_out if len(held_out) else lists_to_score(config, most)
 baseline = score_with(model, lists)
@@ -201,12 +201,13 @@ show(
 # %%
 fitting = EdgeSearch.most_tokens // (2 ** len(feeding) * config.seq_len)
 exhaustive = fitting >= min(100, len(lists))
-search_lists = lists[: min(1000, fitting) if exhaustive else 1000 if len(feeding) <= 50 else 200]
+search_lists = lists[: min(1000, fitting) if exhaustive else 1000 if len(feeding) <= 50 else 100]
+most_tokens = EdgeSearch.most_tokens if exhaustive else 10_000_000
 full = score_with(model, search_lists)
-level = full.per_list - (0.0 if full.per_list == 1.0 else 0.01)
+level = 1.0 if full.per_list == 1.0 else max(full.per_list - 0.01, 1 / len(search_lists))
 frontiers, circuits, greedy_gap = {}, {}, {}
 for removal in REMOVALS:
-    search = EdgeSearch(model, search_lists, removal, mean_patterns)
+    search = EdgeSearch(model, search_lists, removal, mean_patterns, most_tokens)
     by_greed = circuits[removal] = search.greedy()
     frontiers[f"{removal}, greedy"] = by_greed.frontier()
     if exhaustive:
@@ -246,7 +247,7 @@ show_frame(
             "smallest_circuits": "; ".join(in_words(c) for c in found.smallest(level)[:3]),
             "edges": len(found.smallest(level)[0]) if found.smallest(level) else None,
             "minimal_circuits": len(found.minimal(level)),
-            "common_core": in_words(found.core(level)),
+            "common_core": in_words(found.core(level)) if found.minimal(level) else "",
         }
         for removal, found in circuits.items()
     ),
@@ -258,22 +259,19 @@ show_frame(
 #
 # *Hypothesis:* every trained seed has the same core of edges that no exact circuit can miss. The search goes by
 # size and stops at the first exact circuit, so it finds all the smallest ones. Seeds are trained here when
-# that takes at most 1,000 steps, else only those already trained are compared.
+# that takes at most 1,000 steps each and two minutes in all, else only those already trained are compared.
 
 # %%
-quick = config.steps <= 1000
 seed_models = {config.seed: trained}
 if shipped_model:
-    for number in range(options.n_seeds):
+    quick = config.steps <= 1000 and options.n_seeds * trained.history.seconds <= 120
+    for number in set(range(options.n_seeds)) - {config.seed}:
         other = config.replace(seed=number)
-        if number not in seed_models:
-            found = (
-                load_or_train(other, folder, progress="none")
-                if quick
-                else find_trained(other, folder)
-            )
-            if found is not None:
-                seed_models[number] = found
+        found = (
+            load_or_train(other, folder, progress="none") if quick else find_trained(other, folder)
+        )
+        if found is not None:
+            seed_models[number] = found
 exact_seeds, kept_by_seed, sizes = [], [], []
 for number, found in sorted(seed_models.items()):
     if score_with(found.model, search_lists).per_list < 1.0 or not exhaustive:

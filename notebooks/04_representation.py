@@ -29,31 +29,15 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"eval_every": 20, "permutations": 50, "steps": 40}} tags=["parameters"]
+# Parameters: change a value here, or add any other field of Config
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-decoding: str = None  # "autoregressive" or "masked"
-loss_on: str = None  # "all" positions or "outputs" only
 n_layers: int = None  # attention layers
 n_heads: int = None  # heads a layer; must divide d_model
 d_model: int = None  # width of the residual stream
-layer_norm: bool = None  # LayerNorm before each layer and the unembedding
-bias: bool = None  # biases of q, k, v, o and the unembedding
-learn_w_v: bool = None  # train W_V; false freezes it to the identity
-learn_w_o: bool = None  # train W_O; false freezes it to the identity
-embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
-positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
-batch_size: int = None  # lists a step
-lr: float = None  # peak learning rate
-schedule: str = None  # "cosine" or "constant", after the warm-up
-warmup_steps: int = None  # steps of linear warm-up
-adam_beta2: float = None  # AdamW's second-moment decay
-weight_decay: float = None  # AdamW's weight decay
-train_fraction: float = None  # share of all lists to train on
-split_seed: int = None  # which lists are held out
 seed: int = None  # weights and order of the batches
-eval_every: int = None  # steps between evaluations
 device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
@@ -71,20 +55,22 @@ established = is_established(config) and options.checkpoint is None
 print(config.slug)
 
 # %%
+import pandas as pd
 import torch
+from sklearn.metrics.pairwise import cosine_similarity
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import resolve_device
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves as figures
 from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.representation import (
-    cosine_similarities,
+    FEWEST_PROBED,
     fourier_spectrum,
     principal_components,
-    probe,
+    probe_table,
     reversal,
 )
 from listcomp_utils.task import lists_to_score
@@ -92,7 +78,8 @@ from listcomp_utils.task import lists_to_score
 print(f"device: {resolve_device(config.device)}")
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
 model = trained.model
-lists = lists_to_score(config, most=10_000).unique(dim=0)
+lists = lists_to_score(config, most=10_000)
+lists = torch.cat([lists, lists.flip(1)]).unique(dim=0)  # each with its reverse
 seen = run_all(model, lists)
 print(f"{trained.path.name}: {len(lists):,} distinct lists of {config.n_lists:,}")
 
@@ -109,13 +96,12 @@ alphabet = {
     "embedding": principal_components(embedding),
     "unembedding": principal_components(unembedding),
 }
-n_components = min(config.d_model, config.n_digits)
 show(
     figures.lines(
         {
             name: (
-                list(range(1, n_components + 1)),
-                parts.explained.cumsum(0)[:n_components].tolist(),
+                list(range(1, len(parts.explained) + 1)),
+                parts.explained.cumsum(0).tolist(),
             )
             for name, parts in alphabet.items()
         },
@@ -131,16 +117,16 @@ show(
 step = max(1, config.n_digits // 10)
 digit_labels = [str(d) if d % step == 0 else "" for d in range(config.n_digits)]
 cosines = {
-    "embedding with itself": cosine_similarities(embedding, embedding),
-    "unembedding with itself": cosine_similarities(unembedding, unembedding),
-    "embedding with unembedding": cosine_similarities(embedding, unembedding),
+    "embedding with itself": cosine_similarity(embedding),
+    "unembedding with itself": cosine_similarity(unembedding),
+    "embedding with unembedding": cosine_similarity(embedding, unembedding),
 }
 alignment = cosines["embedding with unembedding"]
-same_digit = alignment.diagonal().mean().item()
-other_digits = ((alignment.sum() - alignment.trace()) / (alignment.numel() - len(alignment))).item()
+same_digit = float(alignment.diagonal().mean())
+other_digits = (alignment.sum() - alignment.trace()) / (alignment.size - len(alignment))
 show(
     heatmaps.heatmap_panels(
-        {name: values.numpy() for name, values in cosines.items()},
+        cosines,
         digit_labels,
         digit_labels,
         f"A digit's embedding and unembedding: cosine {same_digit:+.2f}, other digits {other_digits:+.2f}",
@@ -154,16 +140,14 @@ show(
 
 # %%
 numbers = list(range(config.n_digits))
+planes = {name: parts.coordinates(2) for name, parts in alphabet.items()}
 show(
     diagrams.point_panels(
-        {name: parts.scores[:, :2].numpy() for name, parts in alphabet.items()},
+        {name: plane.to_numpy() for name, plane in planes.items()},
         {"digit": numbers},
         [str(number) for number in numbers],
         "The digits in their first two components",
-        {
-            name: tuple(f"PC{i + 1} ({parts.explained[i]:.0%})" for i in range(2))
-            for name, parts in alphabet.items()
-        },
+        {name: tuple(plane) for name, plane in planes.items()},
         show_text=config.n_digits <= 100,
     ),
     alt="Digits in the first two principal components of the embedding and of the unembedding.",
@@ -198,16 +182,14 @@ def drawn(values):
     return [values[i] for i in shown_lists.tolist()]
 
 
+planes = {name: parts.coordinates(2) for name, parts in components.items()}
 show(
     diagrams.point_panels(
-        {name: parts.scores[shown_lists, :2].numpy() for name, parts in components.items()},
+        {name: plane.to_numpy()[shown_lists] for name, plane in planes.items()},
         {name: drawn(values) for name, values in colours.items()},
         drawn(texts),
         "The separator's vector in two components",
-        {
-            name: tuple(f"PC{i + 1} ({parts.explained[i]:.0%})" for i in range(2))
-            for name, parts in components.items()
-        },
+        {name: tuple(plane) for name, plane in planes.items()},
         show_text=False,
     ),
     alt="The separator's vectors of all lists in two principal components, after layer 0 and after the "
@@ -217,29 +199,31 @@ show(
 
 # %%
 for name, parts in components.items():
-    if parts.scores.shape[1] < 3:
+    if len(parts.explained) < 3:
+        print(f"SEP {name} has {len(parts.explained)} components: no picture in three")
         continue
+    space = parts.coordinates(3)
     show(
         diagrams.points_in_space(
-            parts.scores[shown_lists, :3].numpy(),
+            space.to_numpy()[shown_lists],
             drawn(colours["sum"]),
             drawn(texts),
             f"SEP {name}: three components hold {parts.explained[:3].sum():.0%} of the variance",
-            tuple(f"PC{i + 1} ({parts.explained[i]:.0%})" for i in range(3)),
+            tuple(space),
             "sum",
         ),
         alt=f"The separator's vectors {name} in three principal components, coloured by sum.",
     )
-show_table(
-    ["SEP", "first three shares of variance", "effective dimension"],
-    [
-        [
-            name,
-            ", ".join(f"{v:.3f}" for v in parts.explained[:3]),
-            f"{parts.effective_dimension:.1f}",
-        ]
+show_frame(
+    pd.DataFrame(
+        {
+            "SEP": name,
+            **{f"variance on PC{i}": s for i, s in enumerate(parts.explained[:3].tolist(), 1)},
+            "effective dimension": parts.effective_dimension,
+        }
         for name, parts in components.items()
-    ],
+    ),
+    digits=3,
 )
 
 # %% [markdown]
@@ -251,43 +235,25 @@ show_table(
 # evidence, a high one is strong.
 
 # %%
+probed = torch.arange(len(lists))
 if len(lists) > options.probe_lists:
     probed = torch.randperm(len(lists), generator=torch.Generator().manual_seed(1))
     probed = probed[: options.probe_lists]
-else:
-    probed = torch.arange(len(lists))
-targets = {f"d{i + 1}": (lists[:, i], False) for i in range(config.list_len)}
+targets = {f"d{i + 1}": lists[probed, i] for i in range(config.list_len)}
 if config.list_len > 1:
-    targets["d1 < d2"] = ((lists[:, 0] < lists[:, 1]).int(), False)
-targets["sum"] = (lists.sum(1).double(), True)
-probes = {
-    (place, name): probe(vectors[probed], labels[probed], seed=0, numeric=numeric)
-    for place, vectors in separator.items()
-    for name, (labels, numeric) in targets.items()
-    if len(probed) >= 10
-}
-show_table(
-    ["SEP", "probe for", "score", "held out", "shuffled labels"],
-    [
-        [
-            place,
-            f"{name} ({result.kind})",
-            f"{result.score:.3f}",
-            f"{result.n_held_out:,}",
-            f"{result.shuffled:.3f}",
-        ]
-        for (place, name), result in probes.items()
-    ],
-)
-if probes:
+    targets["d1 < d2"] = (lists[probed, 0] < lists[probed, 1]).int()
+targets["sum"] = lists[probed].sum(1).double()
+can_probe = len(probed) >= FEWEST_PROBED
+if can_probe:
+    at_separator = {place: vectors[probed] for place, vectors in separator.items()}
+    probes = probe_table(at_separator, targets, seed=0)
+    show_frame(probes, digits=3)
     show(
         figures.grouped_bars(
             list(targets),
             {
-                f"{place}{suffix}": [
-                    max(0.0, getattr(probes[place, name], which)) for name in targets
-                ]
-                for place in separator
+                f"{place}{suffix}": rows[which].clip(lower=0).tolist()
+                for place, rows in probes.groupby("place", sort=False)
                 for suffix, which in (("", "score"), (", shuffled", "shuffled"))
             },
             "What linear probes find at SEP on held-out lists",
@@ -296,6 +262,8 @@ if probes:
         alt="Scores of linear probes at the separator after layer 0 and after the last layer, beside "
         "shuffled-label controls.",
     )
+else:
+    print(f"{len(probed)} lists are too few: a probe needs {FEWEST_PROBED}")
 
 # %% [markdown]
 # ## A list and its reverse
@@ -304,40 +272,32 @@ if probes:
 # many directions? If the digits' sum were all that SEP held, the distance would be 0.
 
 # %%
-reversals = {}
+reversals, along = {}, {}
 if config.list_len > 1:
-    for name, vectors in separator.items():
-        reversals[name] = reversal(vectors, lists)
-    positions = seen.contributions[0, 1]
-    axis = torch.nn.functional.normalize(
-        (positions[0] - positions[config.list_len - 1]).double(), dim=0
-    )
-    along = {name: (r.directions[0] @ axis).abs().item() for name, r in reversals.items()}
-    show_table(
-        [
-            "SEP",
-            "distance to its reverse",
-            "distance to others",
-            "share along one direction",
-            "cosine of it with the position difference",
-        ],
-        [
-            [
-                name,
-                f"{r.distance:.3f}",
-                f"{r.distance_to_others:.3f}",
-                f"{r.explained[0]:.4f}",
-                f"{along[name]:.4f}",
-            ]
+    reversals = {name: reversal(vectors, lists) for name, vectors in separator.items()}
+    if config.positions == "learned":
+        positions = seen.contributions[0, 1].double()
+        axis = positions[0] - positions[config.list_len - 1]
+        along = {
+            name: torch.cosine_similarity(r.components.directions[0], axis, dim=0).abs().item()
             for name, r in reversals.items()
-        ],
+        }
+    show_frame(
+        pd.DataFrame(
+            {
+                "SEP": name,
+                "distance to its reverse": r.distance,
+                "distance to others": r.distance_to_others,
+                "share along one direction": r.components.explained[0].item(),
+                "cosine of it with the position difference": along.get(name),
+            }
+            for name, r in reversals.items()
+        )
     )
+    shares = {name: r.components.explained[:10].cumsum(0) for name, r in reversals.items()}
     show(
         figures.lines(
-            {
-                name: (list(range(1, 11)), r.explained[:10].cumsum(0).tolist())
-                for name, r in reversals.items()
-            },
+            {name: (list(range(1, len(s) + 1)), s.tolist()) for name, s in shares.items()},
             "How many directions tell a list from its reverse",
             "directions",
             "share of the squared difference",
@@ -382,21 +342,24 @@ print("waves found: " + (", ".join(waves) or "none") + f" ({options.permutations
 
 # %%
 read_at = "after layer 0"
-total = {name: float(parts.explained.sum()) for name, parts in components.items()}
+total = components[read_at].explained.sum().item()
+dimension = components[read_at].effective_dimension  # 0 where SEP is the same for every list
 best_other = 1 / config.n_digits + 0.3
 claims = [
-    equals("shares of variance, sum", total[read_at], 1.0, within=1e-9),
-    shown("effective dimension of SEP after layer 0", components[read_at].effective_dimension),
+    equals("shares of variance, sum", total, 1.0, applies=dimension > 0, within=1e-9),
+    shown("effective dimension of SEP after layer 0", dimension),
     shown("embedding with its unembedding, mean cosine", same_digit),
 ]
-if probes:
-    chance = max(r.shuffled for r in probes.values() if r.kind == "accuracy")
+if can_probe:
+    chance = float(probes.loc[probes["kind"] == "accuracy", "shuffled"].max())
     claims.append(shown("largest accuracy of a probe fitted to shuffled labels", chance))
-    for name in targets:
-        result = probes[read_at, name]
-        claims.append(shown(f"SEP after layer 0, probe for {name} ({result.kind})", result.score))
+    found = probes[probes["place"] == read_at]
+    claims += [
+        shown(f"SEP after layer 0, probe for {row.target} ({row.kind})", row.score)
+        for row in found.itertuples()
+    ]
     if config.list_len == 2:
-        first, second = (probes[read_at, f"d{i}"].score for i in (1, 2))
+        first, second = found["score"].tolist()[:2]
         if preset == "seed":
             claims += [
                 at_least("second digit found after layer 0", second, 0.9, applies=established),
@@ -407,18 +370,19 @@ if probes:
             claims.append(
                 at_least("less well found digit after layer 0", lower, 0.5, applies=established)
             )
-if reversals:
-    share, cosine = reversals[read_at].explained[0].item(), along[read_at]
-    name, axis_name = (
-        "reversal along one direction, share",
-        "its cosine with the position difference",
-    )
+
+
+def study_claim(name, value, bound):
+    """Expected of the study's model, only shown for the seed's."""
     if preset == "seed":
-        claims += [shown(name, share), shown(axis_name, cosine)]
-    else:
-        claims += [
-            at_least(name, share, 0.95, applies=established),
-            at_least(axis_name, cosine, 0.99, applies=established),
-        ]
+        return shown(name, value)
+    return at_least(name, value, bound, applies=established)
+
+
+if reversals:
+    share = reversals[read_at].components.explained[0].item()
+    claims.append(study_claim("reversal along one direction, share", share, 0.95))
+if along:
+    claims.append(study_claim("its cosine with the position difference", along[read_at], 0.99))
 claims += [shown(f"waves in the {name}, p-value", s.p_value) for name, s in spectra.items()]
 check_claims("04_representation", claims)

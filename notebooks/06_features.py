@@ -97,7 +97,7 @@ from listcomp_utils.features.latents import (
     matched_cosines,
 )
 from listcomp_utils.features.separator import (
-    from_code,
+    cluster_means,
     order_held,
     principal_part,
     quality,
@@ -196,9 +196,9 @@ ks = sorted(grid.k.unique().tolist())
 over_seeds = grid.groupby("k")
 
 codes = {
-    "digits in the list (on-off)": (2, from_code(separator, "digits")),
-    "digits at places (on-off)": (2, from_code(separator, "places")),
-    f"{d_sae} clusters of lists (on-off)": (1, from_code(separator, "pairs", d_sae)),
+    "digits in the list (on-off)": (2, refitted(separator, separator.digits_at.sum(1))),
+    "digits at places (on-off)": (2, refitted(separator, separator.digits_at.flatten(1))),
+    f"{d_sae} clusters of lists (on-off)": (1, cluster_means(separator, d_sae)),
     "two graded digits, no order": (2, true_vectors(separator, order=False)),
 }
 ranks = {f"principal components, rank {k}": (k, principal_part(separator, k)) for k in ks}
@@ -560,7 +560,7 @@ decoded = [
         "digit latents binary": m.sae.decode(binary(m.latents, m.digits)),
         "all binary": m.sae.decode(binary(m.latents)),
         "which are on, best readout": refitted(separator, (m.latents > 0).float()),
-        "digits at places, by hand": from_code(separator, "places"),
+        "digits at places, by hand": codes["digits at places (on-off)"][1],
     }
     for m in matches
 ]

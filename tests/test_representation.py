@@ -9,10 +9,9 @@ import torch
 
 from listcomp_utils.config import Config
 from listcomp_utils.representation import (
-    cosine_similarities,
     fourier_spectrum,
     principal_components,
-    probe,
+    probe_table,
     reversal,
 )
 from listcomp_utils.task import all_lists
@@ -34,20 +33,43 @@ def test_components_recover_the_vectors_and_their_dimension(noise):
     assert (parts.directions.gather(1, parts.directions.abs().argmax(1, True)) > 0).all()
 
 
+def test_components_that_are_not_there_hold_nothing(noise):
+    narrow = principal_components(noise[:, :1]).coordinates(3)
+    assert list(narrow) == ["PC1 (100%)", "PC2 (0%)", "PC3 (0%)"]
+    assert narrow.iloc[:, 0].std() == pytest.approx(noise[:, 0].std().item())
+    assert (narrow.iloc[:, 1:] == 0).all(axis=None)
+    wide = principal_components(noise)
+    torch.testing.assert_close(torch.tensor(wide.coordinates(2).to_numpy()), wide.scores[:, :2])
+    assert principal_components(torch.ones(5, 3)).effective_dimension == 0
+
+
 def test_probes_find_labels_that_are_there_and_only_those(noise):
     labels = torch.randint(4, (400,), generator=torch.Generator().manual_seed(1))
     marked = noise.clone()
     marked[:, :4] += 6 * torch.nn.functional.one_hot(labels, 4)
-    found, missing = probe(marked, labels, seed=0), probe(noise, labels, seed=0)
+    table = probe_table({"marked": marked, "noise": noise}, {"label": labels}, seed=0)
+    assert table.columns.tolist() == ["place", "target", "kind", "score", "shuffled", "held_out"]
+    found, missing = table.itertuples()
     assert found.score > 0.95 and found.shuffled < 0.45
-    assert missing.score < 0.45 and found.n_held_out == 120
+    assert missing.score < 0.45 and (table["held_out"] == 120).all()
     number = noise @ torch.arange(8.0)
-    assert probe(noise, number, seed=0, numeric=True).score > 0.99
-    assert probe(noise, number, seed=0, numeric=True).shuffled < 0.2
+    (linear,) = probe_table({"noise": noise}, {"number": number}, seed=0).itertuples()
+    assert linear.kind == "R²" and linear.score > 0.99 and linear.shuffled < 0.2
+
+
+def test_probes_are_fitted_to_lists_from_everywhere(noise):
+    """Lists come in order: a split without shuffling holds out digits that were never fitted."""
+    labels = torch.arange(400) // 40
+    marked = torch.cat([noise, 6 * torch.nn.functional.one_hot(labels, 10)], dim=1)
+    (found,) = probe_table({"marked": marked}, {"label": labels}, seed=0).itertuples()
+    assert found.score > 0.95
+
+
+def test_probes_need_lists_and_labels(noise):
     with pytest.raises(ValueError, match="two different labels"):
-        probe(noise, torch.zeros(400), seed=0)
-    with pytest.raises(ValueError, match="at least 10 vectors"):
-        probe(noise[:5], torch.arange(5), seed=0)
+        probe_table({"noise": noise}, {"label": torch.zeros(400)}, seed=0)
+    with pytest.raises(ValueError, match="at least 10 vectors, got 5"):
+        probe_table({"noise": noise[:5]}, {"label": torch.arange(5)}, seed=0)
 
 
 def test_reversal_finds_the_axis_that_order_lies_along():
@@ -57,19 +79,12 @@ def test_reversal_finds_the_axis_that_order_lies_along():
     order = torch.sign((lists[:, 1] - lists[:, 0]).float())
     vectors = content[lists].sum(1) + order[:, None] * axis
     found = reversal(vectors, lists)
-    assert found.explained[0].item() == pytest.approx(1)
+    assert found.components.explained[0].item() == pytest.approx(1)
     assert found.distance == pytest.approx(2, abs=1e-5)
-    assert abs(found.directions[0] @ axis.double()).item() == pytest.approx(1)
+    assert abs(found.components.directions[0] @ axis.double()).item() == pytest.approx(1)
     assert found.distance_to_others > found.distance
     with pytest.raises(ValueError, match="differs from its reverse"):
         reversal(vectors[:1], lists[:1])
-
-
-def test_cosines():
-    rows = torch.tensor([[1.0, 0.0], [0.0, 2.0]])
-    assert cosine_similarities(
-        rows, torch.tensor([[3.0, 3.0]])
-    ).flatten().tolist() == pytest.approx([math.sqrt(0.5)] * 2)
 
 
 @pytest.mark.parametrize("n_digits", [20, 21])

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.checkpoints import CheckpointError, load_or_train
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.latents import (
     CLEAN,
@@ -32,7 +32,7 @@ from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.sae_files import load_or_train_sae, model_digest, sae_name, save_sae
 from listcomp_utils.features.separator import KnownSeparator, quality, separator_of
 from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.engine import run_grid, sweep_folder
+from listcomp_utils.sweeps.engine import Progress, run_grid, sweep_folder
 from listcomp_utils.sweeps.table import read_table, write_table
 
 TABLES = ("features", "features_released")
@@ -150,17 +150,20 @@ def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def make_table(
-    name: str, out: str | Path, jobs: int, progress: str = "auto", checkpoint: str | None = None
+    name: str,
+    out: str | Path,
+    jobs: int | None,
+    progress: Progress = "auto",
+    checkpoint: str | None = None,
 ) -> Path:
-    """Train and score all SAEs of a table, resuming, and write it to `out`/NAME.json.
+    """Train and score the SAEs of a table that are not yet recorded; write it to `out`/NAME.json.
 
     Beside it go NAME_stability.json and, for "features", features_recovery.json (planted
     dictionaries, which do not depend on the model) and the SAEs that ship. Nothing is deleted.
 
     Raises:
         ConfigError: for an unknown table, a folder that cannot be written, or a `checkpoint` that
-            is missing or not needed.
-        CheckpointError: when the checkpoint cannot be read.
+            is missing, not needed or cannot be read.
         RuntimeError: when an SAE failed.
     """
     if name not in TABLES:
@@ -170,7 +173,10 @@ def make_table(
         raise ConfigError(f"table {name} {needed} checkpoint, got checkpoint {checkpoint!r}")
     out, folder = Path(out), sweep_folder(name)
     check_writable(out)
-    separator, kept = study_separator(checkpoint), folder / "saes"
+    try:
+        separator, kept = study_separator(checkpoint), folder / "saes"
+    except CheckpointError as error:
+        raise ConfigError(f"checkpoint: {error}") from None
     questions = {
         name: ("How many active latents does it take?", SAECell(checkpoint, kept)),
         f"{name}_stability": ("Does every seed find the same?", StabilityCell(checkpoint, kept)),
@@ -178,7 +184,8 @@ def make_table(
     }
     for table, cells in table_cells(name, model_digest(separator)).items():
         question, work = questions[table]
-        frame = run_grid(cells, work, folder / table, jobs=jobs, progress=progress)
+        options = dict(jobs=jobs, progress=progress, retry_failed=True)
+        frame = run_grid(cells, work, folder / table, **options)
         write_table(frame, out / f"{table}.json", question)
     for config in SHIPPED if name == TABLES[0] else ():
         save_sae(load_or_train_sae(separator, config, kept), out / sae_name(separator, config))

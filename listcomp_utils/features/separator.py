@@ -1,9 +1,9 @@
 """The separator's vector after layer 0: what it is made of, and what the outputs make of it.
 
 separator = separator_of(model)                     # the vector of every list
-quality(separator, vectors).held_out.per_token      # with other vectors in its place
+quality(separator, vectors).held_out_per_token      # with other vectors in its place
 true_vectors(separator)                             # the known sum, equal to separator.vectors
-from_code(separator, "places")                      # the best reconstruction from an on-off code
+refitted(separator, separator.digits_at.flatten(1)) # the best sum from an on-off code of places
 
 In the study's architecture the vector is a sum whose every term is known: E[SEP] + P3 +
 alpha1 (E[d1] + P1) + alpha2 (E[d2] + P2), with alpha1 + alpha2 = 1. Apart from a constant that is
@@ -13,7 +13,6 @@ alpha1 E[d1] + alpha2 E[d2] + (alpha1 - alpha2) / 2 (P1 - P2): two graded digits
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -25,13 +24,11 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.circuit.formula import Weights, weights_of
 from listcomp_utils.circuit.order_axis import read_out
-from listcomp_utils.config import Config, ConfigError, require
+from listcomp_utils.config import Config, require
 from listcomp_utils.generation import score
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists, split_lists
-
-Code = Literal["digits", "places", "pairs"]
 
 
 @dataclass(frozen=True)
@@ -170,31 +167,23 @@ def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list 
     return torch.from_numpy(parts.inverse_transform(parts.fit_transform(vectors))).float()
 
 
-def from_code(
-    separator: KnownSeparator, code: Code, count: int = 0, seed: int = 0
+def cluster_means(
+    separator: KnownSeparator, count: int, seed: int = 0
 ) -> Float[Tensor, "list d_model"]:
-    """The vectors' best reconstruction from an on-off code.
-
-    "digits" has one unit for each digit (2 active), "places" one for each digit at each place
-    (2 active), both fitted by least squares; "pairs" has `count` clusters of lists (1 active).
-
-    Raises:
-        ConfigError: for an unknown code.
-    """
-    if code not in get_args(Code):
-        raise ConfigError(f"code must be one of {get_args(Code)}, got {code!r}")
-    if code == "pairs":
-        clusters = KMeans(min(count, len(separator.lists)), random_state=seed, n_init=1)
-        labels = clusters.fit_predict(separator.vectors.numpy())
-        return torch.from_numpy(clusters.cluster_centers_[labels]).float()
-    units = separator.digits_at.sum(1) if code == "digits" else separator.digits_at.flatten(1)
-    return refitted(separator, units)
+    """Each list's vector replaced by the mean of its cluster, of `count` found by k-means."""
+    clusters = KMeans(min(count, len(separator.lists)), random_state=seed, n_init=1)
+    labels = clusters.fit_predict(separator.vectors.numpy())
+    return torch.from_numpy(clusters.cluster_centers_[labels]).float()
 
 
 def refitted(
     separator: KnownSeparator, units: Float[Tensor, "list unit"] | Int[Tensor, "list unit"]
 ) -> Float[Tensor, "list d_model"]:
-    """The vectors' least-squares reconstruction from any code of the lists and a constant."""
+    """The vectors' least-squares reconstruction from any code of the lists and a constant.
+
+    `digits_at.sum(1)` has a unit for each digit, `digits_at.flatten(1)` one for each digit at each
+    place, two of them on in each list.
+    """
     design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
     found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
     return (design @ found).float()

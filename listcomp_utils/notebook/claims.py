@@ -15,6 +15,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 CLAIMS_MIME = "application/vnd.listcomp.claims+json"
+VERDICTS = {True: "yes", False: "no", None: "shown"}
+"""How a table says whether a claim holds."""
 
 
 @dataclass(frozen=True)
@@ -58,17 +60,16 @@ def shown(name: str, value: Any) -> Claim:
 
 def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
     """Display the claims, record them in the notebook, and raise ClaimError when one fails."""
-    from IPython.display import display
+    import pandas as pd
 
-    from listcomp_utils.notebook.show import markdown_table
+    from listcomp_utils.notebook.show import show_frame
 
-    rows = [
-        [claim.name, format_value(claim.value), claim.expected or "shown", _verdict(claim)]
-        for claim in claims
-    ]
-    table = markdown_table(["claim", "value", "expected", "holds"], rows)
+    table = pd.DataFrame(
+        [[c.name, format_value(c.value), c.expected or "shown", VERDICTS[c.holds]] for c in claims],
+        columns=["claim", "value", "expected", "holds"],
+    )
     record = {"notebook": notebook, "claims": [asdict(claim) for claim in claims]}
-    display({CLAIMS_MIME: record, "text/markdown": table, "text/plain": table}, raw=True)
+    show_frame(table, beside={CLAIMS_MIME: record})
     failed = [claim for claim in claims if claim.holds is False]
     if failed:
         raise ClaimError(
@@ -90,7 +91,3 @@ def format_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
-
-
-def _verdict(claim: Claim) -> str:
-    return {True: "yes", False: "**no**", None: "shown"}[claim.holds]

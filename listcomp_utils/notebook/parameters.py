@@ -1,89 +1,108 @@
 """The parameters of a notebook: read once, checked, before anything heavy is imported.
 
-config, options = read_parameters(globals(), retrain=bool, artifacts_dir=str | None)
+config, options = read_parameters(globals())
+
+`config` holds the model and its training; `options` what a notebook takes beside it. A parameters
+cell shows the few that a reader changes, and every other field of `Config` works by its name too.
 """
 
 from __future__ import annotations
 
 import ast
-import dataclasses
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Annotated, Any, Self
 
-from listcomp_utils.config import Config, ConfigError, check_names, coerce, field_types
+from pydantic import ConfigDict, Field, model_validator
 
-INJECTED_HEADER = "# Parameters"
-"""First line of the cell that papermill puts in."""
+from listcomp_utils.config import (
+    Config,
+    ConfigError,
+    Settings,
+    check_names,
+    coerce,
+    field_types,
+)
 
-OPTION_TYPES: dict[str, Any] = {
-    "retrain": bool,
-    "drive_dir": str | None,
-    "artifacts_dir": str | None,
-    "checkpoint": str | None,
-    "sample_list": tuple[int, ...] | None,
-}
-"""Parameters that notebooks have beside `preset` and the fields of `Config`."""
+PARAMETERS_CELL = ("# Parameters: ", "preset: str = ")
+"""How the cell that holds a notebook's parameters starts."""
 
-
-LOWEST = {
-    "draws": 1,
-    "n_seeds": 1,
-    "probe_lists": 10,
-    "permutations": 1,
-    "k": 1,
-    "d_sae": 5,
-    "sae_steps": 1,
-    "steer_lists": 10,
-    "random_directions": 1,
-    "surrogate_seeds": 1,
-    "surrogate_steps": 1,
-    "live_layers": 1,
-    "live_seeds": 1,
-    "live_steps": 1,
-}
-"""Least values of notebooks' own whole-number parameters."""
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
+Lists = Annotated[int, Field(ge=10, le=1_000_000)]
 
 
-def read_parameters(
-    namespace: Mapping[str, Any], **extra_types: Any
-) -> tuple[Config, SimpleNamespace]:
-    """The config and the other parameters of a notebook, from its `globals()`.
+class Options(Settings):
+    """What notebooks take beside `preset` and the fields of `Config`; each takes some of these."""
 
-    Config fields that are None keep the preset's value. Text such as "false" or "[3, 4]" is read
-    as what it means. `extra_types` names the notebook's own parameters beside `OPTION_TYPES`.
+    model_config = ConfigDict(frozen=False)
+
+    retrain: bool = Field(False, description="train again even when this very model is saved")
+    drive_dir: str | None = Field(None, description="on Colab: keep models in this Drive folder")
+    artifacts_dir: str | None = Field(None, description="keep models in this folder")
+    checkpoint: str | None = Field(
+        None, description="analyse this .safetensors or classic .pt instead of training"
+    )
+    sample_list: tuple[int, ...] | None = Field(
+        None, description="the list to look at closely, as [8, 3]"
+    )
+    draws: Count = Field(None, description="draws of each random intervention")
+    n_seeds: Count = Field(None, description="random seeds to compare, from 0")
+    probe_lists: Lists = Field(None, description="lists that probes use, at most")
+    permutations: Count = Field(None, description="random orders of the digits")
+    k: Count = Field(None, description="mean number of active latents of an autoencoder")
+    d_sae: Annotated[int, Field(ge=5, le=65_536)] = Field(
+        None, description="latents of an autoencoder; at least k"
+    )
+    sae_steps: Count = Field(None, description="optimiser steps of an autoencoder")
+    steer_lists: Lists = Field(None, description="lists that every latent is steered on, at most")
+    sae_file: str | None = Field(None, description="look at this autoencoder instead of training")
+    random_directions: Count = Field(None, description="random controls for steering")
+    surrogate_seeds: Count = Field(None, description="random starts of the hand-written model")
+    surrogate_steps: Count = Field(None, description="steps of its fit")
+    live_layers: Count = Field(None, description="a live grid's layers: 1 to this many")
+    live_seeds: Count = Field(None, description="a live grid's random seeds, from 0")
+    live_steps: Count = Field(None, description="a live grid's optimiser steps")
+
+    @model_validator(mode="after")
+    def _latents_suffice(self) -> Self:
+        if self.k is not None and self.d_sae is not None and self.k > self.d_sae:
+            raise ConfigError(f"k must be at most d_sae {self.d_sae}, got {self.k}")
+        return self
+
+
+CONFIG_NAMES = ("preset", *Config.model_fields)
+"""Parameters that every notebook takes."""
+
+
+def read_parameters(namespace: Mapping[str, Any], **_: Any) -> tuple[Config, Options]:
+    """The config and the options of a notebook, from its `globals()`, or from a plain dict.
+
+    In a notebook that is its parameters cell and what is assigned right after it, by papermill, by
+    nbmake or by a reader; other variables are no parameters. Config fields that
+    are None keep the preset's value. Text such as "false" or "[3, 4]" is read as what it means.
 
     Raises:
-        ConfigError: naming the parameter, for an unknown name that papermill put in, a value of
-            the wrong type or one out of range.
+        ConfigError: naming the parameter, for an unknown one, an option that this notebook does
+            not have, a value of the wrong type or one out of range.
     """
-    option_types = {**OPTION_TYPES, **extra_types}
-    check_names(_injected_names(namespace), ["preset", *field_types(), *option_types], "parameter")
-    values = {name: namespace[name] for name in ["preset", *field_types()] if name in namespace}
-    options = {
-        name: coerce(name, namespace[name], kind)
-        for name, kind in option_types.items()
-        if name in namespace
-    }
-    check_lowest(options)
-    return make_config(values), SimpleNamespace(**options)
-
-
-def check_lowest(options: Mapping[str, Any]) -> None:
-    """Raise ConfigError for a whole number of a notebook's own that is below its least value."""
-    for name, lowest in LOWEST.items():
-        if options.get(name, lowest) < lowest:
-            raise ConfigError(f"{name} must be at least {lowest}, got {options[name]}")
+    history = namespace.get("In")
+    if history is None:
+        given, known = dict(namespace), [*CONFIG_NAMES, *Options.model_fields]
+    else:
+        given, own = _from_history(history, namespace)
+        known = [*CONFIG_NAMES, *(name for name in Options.model_fields if name in own)]
+    check_names(given, known, "parameter")
+    options = {name: value for name, value in given.items() if name not in CONFIG_NAMES}
+    return make_config({k: v for k, v in given.items() if k in CONFIG_NAMES}), Options(**options)
 
 
 def make_config(values: Mapping[str, Any]) -> Config:
     """A config from `preset` and fields given as text or values; None keeps the preset's value."""
     fields = {
-        name: coerce(name, values[name], kind | None)
-        for name, kind in field_types().items()
-        if name in values
+        name: coerce(name, value, field_types()[name] | None)
+        for name, value in values.items()
+        if name != "preset"
     }
     preset = coerce("preset", values.get("preset", "seed"), str)
     return Config.preset(preset, **{k: v for k, v in fields.items() if v is not None})
@@ -134,15 +153,51 @@ def artifacts_folder(artifacts_dir: str | None, drive_dir: str | None) -> Path |
 
 def parameter_rows(config: Config) -> list[tuple[str, Any]]:
     """Every field of a config with its value, to print."""
-    return [(field.name, getattr(config, field.name)) for field in dataclasses.fields(config)]
+    return list(config.to_dict().items())
 
 
-def _injected_names(namespace: Mapping[str, Any]) -> list[str]:
-    """Names assigned by papermill's cell, from the kernel's input history."""
-    names = []
-    for source in namespace.get("In", []):
-        if source.startswith(INJECTED_HEADER):
-            for statement in ast.parse(source).body:
-                if isinstance(statement, ast.Assign):
-                    names += [t.id for t in statement.targets if isinstance(t, ast.Name)]
-    return names
+def _from_history(
+    history: list[str], namespace: Mapping[str, Any]
+) -> tuple[dict[str, Any], set[str]]:
+    """What a kernel's inputs say about parameters, and the names in the parameters cell itself.
+
+    The values are the written ones: a `for seed in ...` further down has changed the variable when
+    a reader runs the cells a second time.
+    """
+    starts = [i for i, source in enumerate(history) if source.startswith(PARAMETERS_CELL)]
+    if not starts:
+        raise ConfigError(f"run the parameters cell first; it starts with {PARAMETERS_CELL[0]!r}")
+    own, _ = _assignments(history[starts[-1]])
+    given = dict(own)
+    for source in history[starts[-1] + 1 :]:
+        added, nothing_else = _assignments(source)
+        if not nothing_else:
+            break
+        given |= added
+    values = {}
+    for name, value in given.items():
+        try:
+            values[name] = ast.literal_eval(value)
+        except ValueError:
+            values[name] = namespace[name]
+    return values, set(own)
+
+
+def _assignments(source: str) -> tuple[dict[str, ast.expr], bool]:
+    """The names that a cell gives values to, and whether it does nothing else."""
+    try:
+        statements = ast.parse(source).body
+    except SyntaxError:
+        return {}, False
+    found: dict[str, ast.expr] = {}
+    nothing_else = True
+    for statement in statements:
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
+            ):
+                found[name] = value
+            case _:
+                nothing_else = False
+    return found, nothing_else

@@ -1,21 +1,24 @@
-"""Showing figures, tables and claims in a notebook, small enough to commit and readable offline."""
+"""Showing figures and tables in a notebook, small enough to commit and readable offline.
+
+show(figure, alt="Bars: every output reads the separator.", main=True)
+show_frame(edges, digits=3)
+"""
 
 from __future__ import annotations
 
-import base64
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from IPython.display import HTML, Markdown, display
+from IPython.display import HTML, display
+from pandas.io.formats.style import Styler
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
-from listcomp_utils.plots.static_images import draw_png
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 METADATA_KEY = "listcomp"
@@ -24,31 +27,23 @@ DIGITS = 4
 
 
 def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = True) -> None:
-    """Display a figure, interactive where the front end can and as a picture everywhere.
+    """Display a figure, interactive wherever the front end can draw plotly's JSON.
 
     `alt` says in words what the figure shows; `main` marks the one that stands for the notebook in
-    the report. Without `interactive` there is a picture only, for a figure whose many numbers would
-    swell the notebook.
+    the report. A figure that is not `interactive` is so in a run and its report, but is committed
+    as a picture alone: for one whose many numbers would swell the notebook.
     """
     if "google.colab" in sys.modules:
         figure.show(renderer="colab")
         return
-    data = {
-        "image/png": base64.b64encode(draw_png(figure)).decode(),
-        "text/plain": f"Figure: {alt}",
-    }
-    if interactive:
-        data[PLOTLY_MIME] = slim_json(figure)
-    metadata = {"image/png": {"alt": alt}, METADATA_KEY: {"alt": alt, "main": main}}
-    display(data, raw=True, metadata=metadata)
+    data = {PLOTLY_MIME: slim_json(figure), "text/plain": f"Figure: {alt}"}
+    note = {"alt": alt, "main": main, "interactive": interactive}
+    display(data, raw=True, metadata={METADATA_KEY: note})
 
 
 def slim_json(figure: go.Figure) -> dict[str, Any]:
-    """The figure's JSON with plain lists, rounded numbers and no theme inside."""
-    return {
-        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
-        "layout": _slim({**figure.layout.to_plotly_json(), "template": "none"}),
-    }
+    """The figure's JSON with plain lists and rounded numbers, its theme inside."""
+    return _slim(figure.to_plotly_json())
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
@@ -72,28 +67,24 @@ def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[s
     display({"text/plain": note}, raw=True, metadata={METADATA_KEY: {"page": f"{name}.html"}})
 
 
-def show_frame(frame: pd.DataFrame, digits: int = 4) -> None:
+def show_frame(
+    frame: pd.DataFrame, digits: int = 4, beside: Mapping[str, Any] | None = None
+) -> None:
     """Display a frame as a table: numbers with `digits` decimals, missing values blank, no index.
 
     Styled HTML without random ids, and plain text beside it, so that committed outputs stay as
-    they are.
+    they are. `beside` adds other MIME types to the output.
     """
-    style = frame.style.format(precision=digits, na_rep="", thousands=",").hide(axis="index")
+    style = Styler(frame, uuid="frame", cell_ids=False).hide(axis="index")
+    style.format(precision=digits, na_rep="", thousands=",", escape="html")
+    page = style.format_index(axis="columns", escape="html").to_html()
     text = frame.to_string(index=False, na_rep="", float_format=f"{{:,.{digits}f}}".format)
-    html = style.set_uuid("frame").to_html()
-    display({"text/html": html, "text/plain": text}, raw=True)
+    display({"text/html": page, "text/plain": text, **(beside or {})}, raw=True)
 
 
 def show_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Display a table as Markdown."""
-    display(Markdown(markdown_table(headers, rows)))
-
-
-def markdown_table(headers: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table; bars inside cells are escaped."""
-    lines = [headers, ["---"] * len(headers), *rows]
-    cells = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    """Display rows as a table."""
+    show_frame(pd.DataFrame(rows, columns=list(headers)).astype(object))
 
 
 def _slim(value: Any) -> Any:

@@ -1,8 +1,11 @@
-"""Keeping each notebook's two files, `.py` (the source) and `.ipynb` (with outputs), the same."""
+"""Keeping each notebook's two files, `.py` (the source) and `.ipynb` (with outputs), the same.
+
+sync(Path("notebooks/01_train.py"))           # True when the .ipynb changed
+differences(Path("notebooks/01_train.py"))    # [] when both say the same
+"""
 
 from __future__ import annotations
 
-import os
 import re
 import tomllib
 from pathlib import Path
@@ -12,6 +15,9 @@ import nbformat
 from jupytext.combine import combine_inputs_with_outputs
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
+from listcomp_utils.files import write_atomically
+from listcomp_utils.series.checks import series_dir
+
 _PLAIN = r'(?:-?[\d.eE+-]+|null|"[^"\\\n]{0,24}")'
 _PLAIN_LISTS = re.compile(rf"\[\s+(?:{_PLAIN},?\s+)+\]")
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
@@ -20,6 +26,15 @@ KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": 
 def notebook_sources(folder: Path) -> list[Path]:
     """The `.py` halves of the series, in order."""
     return sorted(folder.glob("[0-9][0-9]_*.py"))
+
+
+def sync_series() -> int:
+    """Bring every pair in line, with the project's address in it, and say which changed; 0."""
+    address = repository_address(series_dir().parent)
+    for source in notebook_sources(series_dir()):
+        changed = [stamp_address(source, address), sync(source)]
+        print(f"{source.stem}: {'updated' if any(changed) else 'in step'}")
+    return 0
 
 
 def sync(source: Path) -> bool:
@@ -128,7 +143,5 @@ def _write(notebook: nbformat.NotebookNode, target: Path) -> bool:
     text = _PLAIN_LISTS.sub(_on_one_line, nbformat.writes(notebook)) + "\n"
     if target.exists() and target.read_text() == text:
         return False
-    temporary = target.with_suffix(".ipynb.tmp")
-    temporary.write_text(text)
-    os.replace(temporary, target)
+    write_atomically(target, text.encode())
     return True

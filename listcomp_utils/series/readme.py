@@ -1,4 +1,7 @@
-"""The README's figures and its picture, taken from a run: nothing there is typed by hand."""
+"""The README's figures and its picture, taken from a run: nothing there is typed by hand.
+
+write_results(Path("README.md"), run / "claims.json")
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import nbformat
 
 from listcomp_utils.files import write_atomically
 from listcomp_utils.notebook.claims import format_value
-from listcomp_utils.notebook.show import METADATA_KEY, markdown_table
+from listcomp_utils.notebook.show import METADATA_KEY
 
 PICTURE_FROM = "02_attention"
 START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
@@ -22,7 +25,7 @@ def results_tables(claims_file: Path) -> str:
     parts = []
     for notebook, claims in record["claims"].items():
         rows = [[c["name"], format_value(c["value"]), c["expected"] or "shown"] for c in claims]
-        table = markdown_table(["figure", "value", "expected"], rows)
+        table = _markdown_table([["figure", "value", "expected"], ["---"] * 3, *rows])
         head = f"<details><summary>{notebook}: {len(claims)} figures</summary>"
         parts.append(f"{head}\n\n{table}\n\n</details>")
     return "\n".join(parts)
@@ -47,3 +50,9 @@ def write_picture(path: Path, executed: Path) -> None:
                 write_atomically(path, base64.b64decode(output["data"]["image/png"]))
                 return
     raise ValueError(f"{executed.name} shows no main figure")
+
+
+def _markdown_table(rows: list[list[str]]) -> str:
+    """Rows as Markdown; bars inside a cell are escaped."""
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    return "\n".join(f"| {' | '.join(row)} |" for row in escaped)

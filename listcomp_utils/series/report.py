@@ -1,4 +1,9 @@
-"""The HTML report of a run: an index and a page a notebook, all of it readable offline."""
+"""The HTML report of a run: an index and a page a notebook, all of it readable offline.
+
+write_report([NotebookRun("01_train", folder / "01_train.ipynb", None)], folder, {"seed": 1})
+
+Figures stand interactive in their places, drawn by one copy of plotly.js beside the pages.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,26 @@ import html
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import nbformat
-import plotly.graph_objects as go
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
+from plotly.offline import get_plotlyjs
 
 from listcomp_utils.files import write_atomically
-from listcomp_utils.notebook.claims import format_value, recorded_claims
+from listcomp_utils.notebook.claims import VERDICTS, format_value, recorded_claims
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
-from listcomp_utils.series.run import NotebookRun
 
-_PAGE = jinja2.Template(
+_PAGES = jinja2.Environment(autoescape=True)
+_PAGE = _PAGES.from_string(
     """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{{ title|e }}</title>
+<html lang="en"><head><meta charset="utf-8"><title>{{ title }}</title>
 <meta name="viewport" content="width=device-width">
 <style>
 body { font: 15px/1.5 system-ui, Arial, sans-serif; color: #222; max-width: 1040px; margin: 2em auto; padding: 0 1em }
@@ -31,98 +38,115 @@ a { color: #1f5a99 } h1 { line-height: 1.25 } img { max-width: 100%; height: aut
 table { border-collapse: collapse; margin: 1em 0 } th, td { border: 1px solid #ccc; padding: 3px 9px; text-align: left }
 th { background: #f2f4f7 } pre { background: #f6f8fa; padding: .7em 1em; white-space: pre-wrap; font-size: 13px; line-height: 1.4 }
 .no { color: #b00020; font-weight: bold } .card { border: 1px solid #ddd; border-radius: 8px; padding: 0 1.2em 1em; margin: 1.5em 0 }
-figure { margin: 1em 0 } figcaption { color: #555; font-size: 13px } .prompt, .anchor-link { display: none }
+figure { margin: 1em 0; overflow-x: auto } figcaption { color: #555; font-size: 13px } .prompt, .anchor-link { display: none }
 {{ code_css }}
 </style></head><body>
 {{ body }}
+<script src="plotly.min.js"></script>
+<script>
+for (const source of document.querySelectorAll("script.figure")) {
+  const {data, layout} = JSON.parse(source.textContent);
+  Plotly.newPlot(source.previousElementSibling, data, layout, {responsive: true, displaylogo: false});
+}
+</script>
 </body></html>
 """
 )
-
-_INDEX = jinja2.Template(
+_INDEX = _PAGES.from_string(
     """<h1>How does a tiny attention-only transformer carry an ordered list through one token?</h1>
 <p>{{ runs|length }} notebook{{ "s" if runs|length != 1 }}{% if parameters %}, with
-{% for name, value in parameters.items() %}<code>{{ name|e }} = {{ value|e }}</code>{{ ", " if not loop.last }}{% endfor %}
+{% for name, value in parameters.items() %}<code>{{ name }} = {{ value }}</code>{{ ", " if not loop.last }}{% endfor %}
 {% else %}, at their default parameters{% endif %}.</p>
+{% set failed = runs|selectattr("error")|list %}
+{% if failed %}<p class="no">{{ failed|length }} of them failed: {{ failed|map(attribute="name")|join(", ") }}</p>{% endif %}
 {% for run in runs %}
 <div class="card">
-<h2><a href="{{ run.name }}.html">{{ run.name }}: {{ run.question|e }}</a></h2>
-{% if run.error %}<p class="no">This notebook failed: {{ run.error|e }}</p>{% endif %}
+<h2><a href="{{ run.name }}.html">{{ run.name }}: {{ run.question }}</a></h2>
+{% if run.error %}<p class="no">This notebook failed: {{ run.error }}</p>{% endif %}
 {{ run.answer }}
-{% if run.figure %}{{ run.figure }}{% endif %}
+{{ run.figure }}
 {% if run.claims %}<table><tr><th>claim</th><th>value</th><th>expected</th><th>holds</th></tr>
-{% for claim in run.claims %}<tr><td>{{ claim.name|e }}</td><td>{{ claim.shown|e }}</td>
-<td>{{ claim.expected|e }}</td><td{% if claim.holds == False %} class="no"{% endif %}>
-{{ {True: "yes", False: "no", None: "shown"}[claim.holds] }}</td></tr>{% endfor %}</table>{% endif %}
+{% for claim in run.claims %}<tr><td>{{ claim.name }}</td><td>{{ shown(claim.value) }}</td>
+<td>{{ claim.expected }}</td><td{% if claim.holds == False %} class="no"{% endif %}>{{ verdicts[claim.holds] }}</td></tr>{% endfor %}</table>{% endif %}
 </div>
 {% endfor %}
 """
 )
+_FIGURE = _PAGES.from_string(
+    """<figure><div role="img" aria-label="{{ alt }}" style="min-height: {{ height }}px"></div>
+<script type="application/json" class="figure">{{ figure }}</script><figcaption>{{ alt }}</figcaption></figure>"""
+)
+
+
+@dataclass(frozen=True)
+class NotebookRun:
+    """One executed notebook: its file, and what went wrong, if anything did."""
+
+    name: str
+    path: Path
+    error: str | None
 
 
 def write_report(runs: Sequence[NotebookRun], folder: Path, parameters: Mapping[str, Any]) -> Path:
-    """Write index.html, a page a notebook, interactive figures and claims.json to `folder`."""
+    """Write index.html, a page a notebook, plotly.js and claims.json to `folder`."""
     summaries = [_write_notebook_page(run, folder) for run in runs]
-    records = {s["name"]: s["claims"] for s in summaries}
-    record = {"parameters": dict(parameters), "claims": records}
+    record = {
+        "parameters": dict(parameters),
+        "claims": {one["name"]: one["claims"] for one in summaries},
+    }
     write_atomically(folder / "claims.json", json.dumps(record, indent=1, default=str).encode())
-    for summary in summaries:
-        for claim in summary["claims"]:
-            claim["shown"] = format_value(claim["value"])
-    body = _INDEX.render(runs=summaries, parameters=parameters)
-    page = _PAGE.render(title="List copier: report", body=body, code_css="")
+    write_atomically(folder / "plotly.min.js", get_plotlyjs().encode())
+    body = _INDEX.render(
+        runs=summaries, parameters=parameters, shown=format_value, verdicts=VERDICTS
+    )
+    page = _PAGE.render(title="List copier: report", body=Markup(body))
     write_atomically(folder / "index.html", page.encode())
     return folder / "index.html"
 
 
 def _write_notebook_page(run: NotebookRun, folder: Path) -> dict[str, Any]:
+    """Write a notebook's page; what the index says of it."""
     notebook = nbformat.read(run.path, as_version=4)
-    summary = {"name": run.name, "error": run.error, "figure": None}
+    summary = {"name": run.name, "error": run.error, "figure": ""}
     summary |= _question_and_answer(notebook) | {"claims": recorded_claims(notebook)}
-    count = 0
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
-            page = output.get("metadata", {}).get(METADATA_KEY, {}).get("page")
-            if page:
-                link = f'<a href="{page}">{html.escape(data["text/plain"])}</a>'
+            note = output.get("metadata", {}).get(METADATA_KEY, {})
+            if "page" in note:
+                link = f'<a href="{note["page"]}">{html.escape(data["text/plain"])}</a>'
                 output["data"] = {"text/html": f"<p>{link}</p>"}
-            if PLOTLY_MIME not in data:
-                continue
-            count += 1
-            note = output.metadata.get(METADATA_KEY, {})
-            picture = _write_figure(data, note.get("alt", ""), folder, f"{run.name}-{count}")
-            if note.get("main"):
-                summary["figure"] = picture
-            output["data"] = {"text/html": picture}
-            output["metadata"] = {}
+            if PLOTLY_MIME in data:
+                figure = _figure(data[PLOTLY_MIME], note.get("alt", ""))
+                output["data"] = {"text/html": figure}
+                if note.get("main"):
+                    summary["figure"] = figure
     exporter = HTMLExporter(template_name="basic", preprocessors=[CoalesceStreamsPreprocessor])
     body, resources = exporter.from_notebook_node(notebook)
-    css = "\n".join(resources.get("inlining", {}).get("css", []))
     back = '<p><a href="index.html">← all notebooks</a></p>'
-    page = _PAGE.render(title=f"{run.name}: {summary['question']}", body=back + body, code_css=css)
+    page = _PAGE.render(
+        title=f"{run.name}: {summary['question']}",
+        body=Markup(back + body),
+        code_css=Markup("\n".join(resources.get("inlining", {}).get("css", []))),
+    )
     write_atomically(folder / f"{run.name}.html", page.encode())
     return summary
 
 
-def _write_figure(data: Mapping[str, Any], alt: str, folder: Path, name: str) -> str:
-    """Write the interactive copy; the HTML of the picture that links to it."""
-    figures = folder / "figures"
-    figures.mkdir(exist_ok=True)
-    path = figures / f"{name}.html"
-    go.Figure(data[PLOTLY_MIME]).write_html(path, include_plotlyjs="directory")
-    link, text = f"figures/{name}.html", html.escape(alt, quote=True)
-    image = f'<img src="data:image/png;base64,{data["image/png"].strip()}" alt="{text}">'
-    caption = f'<figcaption>{text} (<a href="{link}">interactive</a>)</figcaption>'
-    return f'<figure><a href="{link}">{image}</a>{caption}</figure>'
+def _figure(figure: Mapping[str, Any], alt: str) -> Markup:
+    """A figure's place in a page, with its JSON, which the page's script draws there."""
+    # Inside a script element only "</" ends it.
+    text = json.dumps(figure).replace("</", "<\\/")
+    height = figure["layout"].get("height", 450)
+    return Markup(_FIGURE.render(figure=Markup(text), alt=alt, height=height))
 
 
-def _question_and_answer(notebook: nbformat.NotebookNode) -> dict[str, str]:
+def _question_and_answer(notebook: nbformat.NotebookNode) -> dict[str, Any]:
     """The title of a notebook and its paragraph that starts with **Answer**, as HTML."""
     source = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
     title = re.search(r"^# (.+)$", source, re.MULTILINE)
     answer = re.search(r"(\*\*Answer\.?\*\*.+?)(?:\n\s*\n|\Z)", source, re.DOTALL)
     return {
         "question": title.group(1).strip() if title else "",
-        "answer": markdown2html(answer.group(1)) if answer else "",
+        "answer": Markup(markdown2html(answer.group(1))) if answer else "",
     }

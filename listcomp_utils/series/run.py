@@ -1,124 +1,49 @@
-"""Running the series headless: checks first, then papermill, a kernel a notebook, a report."""
+"""Running the series headless: checks first, then a kernel a notebook side by side, a report.
+
+status = run_series({"preset": "study"}, name="study", only=["02", "03"])
+"""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
 import os
-import re
 import shutil
+import signal
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from listcomp_utils.config import ConfigError, check_names, coerce, field_types
-from listcomp_utils.files import (
-    HEADLESS_VARIABLE,
-    REPORT_VARIABLE,
-    check_writable,
-    repository_dir,
-    runs_dir,
+from tqdm import tqdm
+
+from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, check_writable, runs_dir
+from listcomp_utils.series.checks import (
+    check_run,
+    select_notebooks,
+    series_dir,
+    taken_parameters,
+    with_whole_paths,
 )
-from listcomp_utils.notebook.parameters import OPTION_TYPES, make_config
+
+if TYPE_CHECKING:
+    from listcomp_utils.series.report import NotebookRun
 
 HEADLESS = {
     HEADLESS_VARIABLE: "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-    # Spinning OpenMP threads slow a notebook many times over when another program runs beside it.
-    "OMP_WAIT_POLICY": "PASSIVE",
+    # Threads of a small model, and of kernels side by side, only wait for each other.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
 }
 """Environment of the kernels of a run."""
 
-
-@dataclass(frozen=True)
-class NotebookRun:
-    """One executed notebook: its file, and what went wrong, if anything did."""
-
-    name: str
-    path: Path
-    error: str | None
-
-
-def series_dir() -> Path:
-    """The folder of the notebooks; raises ConfigError when the package runs without its clone."""
-    root = repository_dir()
-    if root is None:
-        raise ConfigError("the notebooks are not here: run this from a clone of the project")
-    return root / "notebooks"
-
-
-def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
-    """The `.ipynb` of the series, or those whose name starts with one of `only`.
-
-    Raises:
-        ConfigError: when an entry of `only` matches none.
-    """
-    notebooks = sorted(series_dir().glob("[0-9][0-9]_*.ipynb"))
-    names = [notebook.stem for notebook in notebooks]
-    for wanted in only:
-        if not any(name.startswith(wanted) for name in names):
-            raise ConfigError(
-                f"--only must start a notebook's name ({', '.join(names)}), got {wanted!r}"
-            )
-    return [n for n in notebooks if not only or n.stem.startswith(tuple(only))]
-
-
-def declared_parameters(notebook: Path) -> dict[str, dict[str, str]]:
-    """The parameters a notebook takes, each with its `default`, `inferred_type_name` and `help`.
-
-    The default is source text, as papermill's `inspect_notebook` gives it.
-    """
-    import papermill
-
-    return papermill.inspect_notebook(str(notebook))
-
-
-def execute_notebook(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], progress: bool = True
-) -> str | None:
-    """Execute one notebook headless into `output`; what went wrong in it, or None.
-
-    Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
-    """
-    import papermill
-    from papermill.exceptions import PapermillExecutionError
-
-    os.environ.update(HEADLESS, **{REPORT_VARIABLE: str(output.parent)})
-    bar = {
-        "desc": f"{notebook.stem} cells",
-        "mininterval": 0.5 if sys.stderr.isatty() else 10,
-    }
-    try:
-        papermill.execute_notebook(
-            notebook,
-            output,
-            parameters=dict(parameters),
-            cwd=series_dir(),
-            kernel_name="python3",
-            progress_bar=bar if progress else False,
-        )
-    except PapermillExecutionError as failure:
-        return f"{failure.ename}: {failure.evalue}"
-    finally:
-        os.environ.pop(REPORT_VARIABLE)
-    return None
-
-
-def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str) -> None:
-    """Raise ConfigError for a parameter no notebook takes, a wrong value, or an odd run name."""
-    check_run_name(name)
-    known = {parameter for notebook in notebooks for parameter in declared_parameters(notebook)}
-    check_names(parameters, sorted(known), "parameter")
-    make_config({k: v for k, v in parameters.items() if k == "preset" or k in field_types()})
-    for option, kind in OPTION_TYPES.items():
-        if option in parameters:
-            coerce(option, parameters[option], kind)
-
-
-def check_run_name(name: str) -> None:
-    """Raise ConfigError for a name that cannot be a folder's."""
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", name):
-        raise ConfigError(f"name must be letters, digits, '.', '_' and '-', got {name!r}")
+LONGEST_FIRST = ("05", "06", "03", "07")
+"""Notebooks that start before the others, so that none runs on alone at the end."""
 
 
 def run_series(
@@ -126,61 +51,172 @@ def run_series(
 ) -> int:
     """Execute the notebooks into artifacts/runs/NAME with a report; the exit status.
 
-    Everything is written to a folder of its own and put in place at the end, so that two runs at
-    once cannot mix. A failed notebook is kept up to its failing cell; the others still run.
+    As many run side by side as there are cores. A failed one is kept up to its failing cell; the
+    others still run, and the report says so. Everything is written to a folder of its own that
+    takes NAME's place when it is whole: after Ctrl-C, SIGTERM or a failure to write, the last whole
+    report of that name stays and the new one goes.
 
     Raises:
         ConfigError: before anything runs, for a bad parameter, name or choice of notebooks.
+        OSError: when the report cannot be written.
     """
-    from listcomp_utils.series.report import write_report
-
     notebooks = select_notebooks(only)
     check_run(notebooks, parameters, name)
-    work = _new_folder(name)
+    from listcomp_utils.series.report import write_report
+
     place = runs_dir() / name
-    runs: list[NotebookRun] = []
-    try:
-        for number, notebook in enumerate(notebooks, start=1):
-            left = len(notebooks) - number
-            print(f"[{number}/{len(notebooks)}] {notebook.stem} ({left} left after it)", flush=True)
-            declared = declared_parameters(notebook)
-            output = work / notebook.name
-            given = {name: value for name, value in parameters.items() if name in declared}
-            error = execute_notebook(notebook, output, given)
-            if error:
-                print(f"  FAILED {error}\n  kept: {place / notebook.name}", flush=True)
-            runs.append(NotebookRun(notebook.stem, output, error))
-    finally:
-        if runs:
-            write_report(runs, work, dict(parameters))
+    with _sigterm_as_ctrl_c(), _working_folder(name) as work:
+        runs = _execute_all(notebooks, work, with_whole_paths(parameters))
+        write_report(runs, work, dict(parameters))
         _publish(work, place)
-    failed = [run for run in runs if run.error]
+    failed = [run.name for run in runs if run.error]
     print(f"report: {place / 'index.html'}", flush=True)
     if failed:
-        print(f"{len(failed)} of {len(runs)} notebooks failed: {', '.join(r.name for r in failed)}")
+        print(f"{len(failed)} of {len(runs)} notebooks failed: {', '.join(failed)}")
+        print("\n".join(f"kept: {place / name}.ipynb" for name in failed))
     return 1 if failed else 0
 
 
-def _new_folder(name: str) -> Path:
+def execute_notebook(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], progress: bool = False
+) -> str | None:
+    """Execute one notebook headless into `output`; what went wrong in it, or None.
+
+    Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
+    """
+    with tqdm(desc=notebook.stem, unit="cell", disable=not progress) as bar:
+        return asyncio.run(_execute(notebook, output, parameters, bar.update))
+
+
+async def _execute(
+    notebook: Path, output: Path, parameters: Mapping[str, Any], each_cell: Callable[[], Any]
+) -> str | None:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError, DeadKernelError
+
+    content = nbformat.read(notebook, as_version=4)
+    if parameters:
+        from papermill.translators import PythonTranslator
+
+        tags = [cell.metadata.get("tags", []) for cell in content.cells]
+        (place,) = [number for number, names in enumerate(tags) if "parameters" in names]
+        injected = nbformat.v4.new_code_cell(PythonTranslator.codify(parameters))
+        injected.metadata.tags = ["injected-parameters"]
+        content.cells.insert(place + 1, injected)
+    for cell in content.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    client = NotebookClient(
+        content,
+        timeout=None,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(series_dir())}},
+        extra_arguments=[f"--IPKernelApp.log_level={logging.ERROR}"],
+        on_cell_executed=lambda **_: each_cell(),
+    )
+    environment = {**os.environ, **HEADLESS, REPORT_VARIABLE: str(output.parent)}
+    try:
+        await client.async_execute(env=environment)
+    except CellExecutionError as failure:
+        return f"{failure.ename}: {failure.evalue}"
+    except DeadKernelError as failure:
+        return f"its kernel died: {failure}"
+    finally:
+        nbformat.write(content, output)
+    return None
+
+
+def _execute_all(
+    notebooks: Sequence[Path], work: Path, parameters: Mapping[str, Any]
+) -> list[NotebookRun]:
+    """Execute the notebooks side by side; the runs in the order of the series.
+
+    The event loop has a thread of its own: nbclient would take the signals for itself in the main
+    one, and stop only the newest kernel on Ctrl-C.
+    """
+    import joblib
+    import nbformat
+
+    from listcomp_utils.series.report import NotebookRun
+
+    cells = sum(
+        cell.cell_type == "code"
+        for notebook in notebooks
+        for cell in nbformat.read(notebook, as_version=4).cells
+    )
+    bar = tqdm(total=cells, desc="cells of the series", unit="cell", disable=None)
+    cores = asyncio.Semaphore(joblib.cpu_count())
+    done: list[NotebookRun] = []
+
+    async def one(notebook: Path) -> None:
+        taken = taken_parameters(notebook)
+        given = {name: value for name, value in parameters.items() if name in taken}
+        async with cores:
+            error = await _execute(notebook, work / notebook.name, given, bar.update)
+        done.append(NotebookRun(notebook.stem, work / notebook.name, error))
+        said = f"FAILED {error}" if error else "done"
+        bar.write(f"[{len(done)}/{len(notebooks)}] {notebook.stem} {said}", file=sys.stdout)
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(LONGEST_FIRST)):
+                group.create_task(one(notebook))
+
+    loop = asyncio.new_event_loop()
+    with contextlib.closing(loop), ThreadPoolExecutor(1) as thread, bar:
+        running = thread.submit(loop.run_until_complete, all_of_them())
+        try:
+            running.result()
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        except BaseException:
+            loop.call_soon_threadsafe(lambda: [t.cancel() for t in asyncio.all_tasks(loop)])
+            raise
+    return sorted(done, key=lambda run: run.name)
+
+
+@contextlib.contextmanager
+def _working_folder(name: str) -> Iterator[Path]:
+    """A new folder beside the reports, which is gone afterwards whatever happens."""
     work = runs_dir() / f".{name}.{os.getpid()}"
-    shutil.rmtree(work, ignore_errors=True)
     check_writable(work)
-    return work
+    try:
+        yield work
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    """Let SIGTERM end a run as Ctrl-C does: kernels stopped, the working folder removed."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _publish(work: Path, place: Path) -> None:
     """Put a finished folder in place of the old one by renaming."""
     old = work.with_name(f"{work.name}.old")
-    while True:
-        if place.exists():
-            try:
+    try:
+        while True:
+            shutil.rmtree(old, ignore_errors=True)
+            with contextlib.suppress(FileNotFoundError):
                 os.rename(place, old)
-            except FileNotFoundError:
-                continue
-        try:
-            os.rename(work, place)
-            break
-        except OSError:
-            if not place.exists():
-                raise
-    shutil.rmtree(old, ignore_errors=True)
+            try:
+                os.rename(work, place)
+                break
+            except OSError:
+                if not place.exists():
+                    raise
+    except BaseException:
+        if old.exists() and not place.exists():
+            os.rename(old, place)
+        raise
+    finally:
+        shutil.rmtree(old, ignore_errors=True)

@@ -6,7 +6,6 @@ python -m listcomp_utils sweep --notebook 03 -g n_digits=5,10 -g seed=0..2
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,15 +15,16 @@ from typing import Any
 
 import pandas as pd
 
-from listcomp_utils.config import ConfigError, coerce, field_types
+from listcomp_utils.config import ConfigError
 from listcomp_utils.notebook.claims import recorded_claims
-from listcomp_utils.notebook.parameters import OPTION_TYPES, check_lowest, example_list, make_config
-from listcomp_utils.series.run import (
+from listcomp_utils.series.checks import (
+    check_parameters,
     check_run_name,
-    declared_parameters,
-    execute_notebook,
     select_notebooks,
+    taken_parameters,
+    with_whole_paths,
 )
+from listcomp_utils.series.run import execute_notebook
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
 from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
@@ -35,7 +35,6 @@ MOST_PRINTED = 60
 
 _MAIN = r"status|broke_through|breakthrough_step|per_token|per_list|loss|claims_.*|seconds|error"
 _OVER_SEEDS = r"seeds|failed|broke_through|share_broke_through|(per_token|per_list)(_sd)?"
-_PLAIN_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ class RunNotebook:
         parameters = dict(settings)
         notebook = find_notebook(parameters.pop("notebook"))
         output = folder / notebook.name
-        error = execute_notebook(notebook, output, parameters, progress=False)
+        error = execute_notebook(notebook, output, parameters)
         if error:
             raise RuntimeError(f"{error} (kept: {folder.name}/{output.name})")
         claims = recorded_claims(nbformat.read(output, as_version=4))
@@ -76,9 +75,9 @@ class RunNotebook:
 
 def find_notebook(start: str) -> Path:
     """The one notebook whose name starts so; raises ConfigError for none or several."""
-    found = select_notebooks([start])
+    found = [path for path in select_notebooks() if path.stem.startswith(start)]
     if len(found) != 1:
-        names = ", ".join(path.stem for path in found)
+        names = ", ".join(path.stem for path in found) or "none"
         raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
     return found[0]
 
@@ -88,37 +87,20 @@ def notebook_cells(
 ) -> list[Cell]:
     """The runs of one notebook, named by the start of its name, over a grid of its parameters.
 
-    A cell has the whole name as `notebook`, and every parameter of the notebook.
+    A cell has the whole name as `notebook`, every option of it and all fields of the config.
 
     Raises:
         ConfigError: as `config_cells`, and when `notebook` starts no name or several.
     """
     path = find_notebook(notebook)
-    declared = declared_parameters(path)
-    own = {
-        name: OPTION_TYPES.get(name) or _PLAIN_TYPES.get(details["inferred_type_name"])
-        for name, details in declared.items()
-        if name not in field_types()
-    }
-    defaults = {name: ast.literal_eval(given["default"]) for name, given in declared.items()}
+    known = taken_parameters(path)
 
     def complete(values: Mapping[str, Any]) -> Cell:
-        return {"notebook": path.stem, **_notebook_settings(own, {**defaults, **values})}
+        config, options = check_parameters(path, with_whole_paths(values))
+        own = {name: value for name, value in options.to_dict().items() if name in known}
+        return json.loads(json.dumps({"notebook": path.stem, **own, **config.to_dict()}))
 
-    return combinations(grid, base, {"preset": str, **field_types(), **own}, complete)
-
-
-def _notebook_settings(own: Mapping[str, Any], values: Mapping[str, Any]) -> Cell:
-    """A notebook's own parameters, of the types `own`, and all fields of the config, checked."""
-    config = make_config(values)
-    options = {
-        name: values[name] if kind is None else coerce(name, values[name], kind | None)
-        for name, kind in own.items()
-    }
-    check_lowest({name: value for name, value in options.items() if value is not None})
-    if options.get("sample_list") is not None:
-        example_list(config, options["sample_list"])
-    return json.loads(json.dumps({**options, **config.to_dict()}))
+    return combinations(grid, base, known, complete)
 
 
 def sweep(
@@ -127,7 +109,7 @@ def sweep(
     *,
     name: str | None = None,
     notebook: str | None = None,
-    keep_models: str | None = None,
+    keep_models: str | Path | None = None,
     **how: Any,
 ) -> int:
     """Run the sweep that the command line asks for; 1 when a cell of it has failed, else 0.

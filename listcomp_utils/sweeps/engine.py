@@ -139,12 +139,12 @@ def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
 
 
 def _frame(records: Sequence[Record]) -> pd.DataFrame:
-    settings = dict.fromkeys(name for one in records for name in one.settings)
-    figures = dict.fromkeys(name for one in records for name in one.figures)
+    settings = [name for one in records for name in one.settings]
+    figures = [name for one in records for name in one.figures]
     rows = [
         {**one.settings, **one.model_dump(include=set(OUTCOME)), **one.figures} for one in records
     ]
-    frame = pd.DataFrame(rows, columns=[*settings, *OUTCOME, *figures])
+    frame = pd.DataFrame(rows, columns=list(dict.fromkeys([*settings, *OUTCOME, *figures])))
     if records:
         last = max(records, key=lambda one: one.finished)
         seconds = round(sum(one.seconds for one in records))

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from listcomp_utils.config import Config, ConfigError, check_names, coerce, field_types
+from listcomp_utils.config import Config, ConfigError, check_names, field_types
 from listcomp_utils.notebook.parameters import make_config
 
 Cell = dict[str, Any]
@@ -59,32 +59,31 @@ def config_cells(
     Raises:
         ConfigError: naming the field and its value, or the cell whose combination is not allowed.
     """
-    kinds = {"preset": str, **field_types()}
+    known = ["preset", *field_types()]
     if isinstance(base, Config):
-        del kinds["preset"]
+        known.remove("preset")
         base = {name: value for name, value in base.to_dict().items() if name not in grid}
-    return combinations(grid, base or {}, kinds, lambda values: make_config(values).to_dict())
+    return combinations(grid, base or {}, known, lambda values: make_config(values).to_dict())
 
 
 def combinations(
     grid: Mapping[str, Iterable[Any]],
     base: Mapping[str, Any],
-    kinds: Mapping[str, Any],
-    complete: Callable[[Mapping[str, Any]], Cell],
+    known: Iterable[str],
+    complete: Callable[[dict[str, Any]], Cell],
 ) -> list[Cell]:
     """Every combination of a grid's values over `base`, each checked and completed; in name order.
 
-    `kinds` are the types of all known names (None: any value). Combinations that come to the same
-    settings are one cell.
+    Combinations that come to the same settings are one cell.
 
     Raises:
-        ConfigError: for an unknown name, a name in both, a wrong value, too many cells, or what
-            `complete` raises, with the cell it is about.
+        ConfigError: for a name that is not `known` or in both, too many cells, or what `complete`
+            raises, with the cell it is about.
     """
     from sklearn.model_selection import ParameterGrid  # a second that a wrong grid need not wait
 
-    check_names([*grid, *base], list(kinds), "parameter")
-    points = ParameterGrid(_values_of(grid, base, kinds))
+    check_names([*grid, *base], known, "parameter")
+    points = ParameterGrid(_values_of(grid, base))
     cells: dict[str, Cell] = {}
     for point in points:
         try:
@@ -113,10 +112,7 @@ def _parse_values(name: str, text: str) -> Sequence[Any]:
     return range(first, last + 1)
 
 
-def _values_of(
-    grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any], kinds: Mapping[str, Any]
-) -> dict[str, list[Any]]:
-    """The grid's values, each read as its parameter's type, without repeats."""
+def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> dict[str, list[Any]]:
     if not grid:
         raise ConfigError("the grid is empty: give at least one -g name=values")
     axes = {}
@@ -127,11 +123,9 @@ def _values_of(
             )
         if isinstance(values, str):
             raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
-        kind = kinds[name]
-        read = [value if kind is None else coerce(name, value, kind) for value in values]
-        if not read:
+        axes[name] = list(values)
+        if not axes[name]:
             raise ConfigError(f"{name} has no values in the grid")
-        axes[name] = list({repr(value): value for value in read}.values())
     size = math.prod(len(values) for values in axes.values())
     if size > MOST_CELLS:
         shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())

@@ -48,22 +48,18 @@ _COLUMNS = tuple(Record.model_fields)
 class Records:
     """The records in a folder, by the identity of their settings; made by `open_records`."""
 
-    def __init__(self, database: sqlite3.Connection, path: Path) -> None:
-        self._database, self._path = database, path
+    def __init__(self, database: sqlite3.Connection) -> None:
+        self._database = database
         if _is_new(database):
             database.execute(f"CREATE TABLE cells (identity PRIMARY KEY, {', '.join(_COLUMNS)})")
-        self.found = {identity(one.settings): one for one in _all_of(database, path)}
+        self.found = {identity(one.settings): one for one in _all_of(database)}
 
     def add(self, work: str, settings: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
-        """Write the outcome of a cell to the disk, in place of an earlier one.
-
-        Raises:
-            ConfigError: when the disk is full; the file is then as it was.
-        """
+        """Write the outcome of a cell to the disk, in place of an earlier one; whole or not."""
         row = {"work": work, "settings": settings, **outcome}
         row = {k: json.dumps(v) if isinstance(v, Mapping) else v for k, v in row.items()}
         key, places = identity(settings), ", ".join(f":{name}" for name in ("key", *_COLUMNS))
-        with _errors_name(self._path), self._database as database:
+        with self._database as database:
             database.execute(f"REPLACE INTO cells VALUES ({places})", {"key": key, **row})
         self.found[key] = Record(**row)
 
@@ -87,8 +83,8 @@ def open_records(folder: Path) -> Iterator[Records]:
     """The records in a folder, for this process alone; the lock goes when the process does.
 
     Raises:
-        ConfigError: when another process holds them, the folder cannot be written, or the file is
-            damaged or not of a sweep.
+        ConfigError: when another process holds them, the folder cannot be written, the file is
+            damaged or not of a sweep, or the disk gets full (the file is then as it was).
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -101,7 +97,9 @@ def open_records(folder: Path) -> Iterator[Records]:
     except OSError as error:
         raise ConfigError(f"the folder {str(folder)!r} cannot be written: {error}") from None
     with lock, _opened(folder / FILE) as database:
-        yield Records(database, folder / FILE)
+        for leftover in folder.glob(".*.tmp"):  # of a table that a kill cut off
+            leftover.unlink()
+        yield Records(database)
 
 
 def read_records(folder: Path) -> list[Record]:
@@ -113,37 +111,30 @@ def read_records(folder: Path) -> list[Record]:
     if not (folder / FILE).exists():
         return []
     with _opened(folder / FILE) as database:
-        return _all_of(database, folder / FILE)
+        return _all_of(database)
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
-    with _errors_name(path), contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
-        yield database
-
-
-@contextlib.contextmanager
-def _errors_name(path: Path) -> Iterator[None]:
-    """Errors of SQLite as one that names the file."""
     try:
-        yield
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+            yield database
     except sqlite3.Error as error:
         raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None
-
-
-def _is_new(database: sqlite3.Connection) -> bool:
-    return not database.execute("SELECT name FROM sqlite_master").fetchall()
-
-
-def _all_of(database: sqlite3.Connection, path: Path) -> list[Record]:
-    if _is_new(database):  # a sweep that has just begun
-        return []
-    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
-    try:
-        return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
     except ValidationError as error:
         first = error.errors()[0]
         raise ConfigError(
             f"{path} holds a cell of an unknown shape ({first['loc'][0]}: {first['msg']}): "
             "move the file away, or choose another name"
         ) from None
+
+
+def _is_new(database: sqlite3.Connection) -> bool:
+    return not database.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+def _all_of(database: sqlite3.Connection) -> list[Record]:
+    if _is_new(database):  # a sweep that has just begun
+        return []
+    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
+    return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]

@@ -26,7 +26,7 @@ from listcomp_utils.model import add_hooks, make_native_model, resolve_device
 from listcomp_utils.task import ListSplit, loss_floor, sample_lists, split_lists
 from listcomp_utils.training.batches import list_batches
 from listcomp_utils.training.history import Evaluation, History
-from listcomp_utils.training.progress import Progress, reporter
+from listcomp_utils.training.progress import Progress, shown_progress
 from listcomp_utils.training.stacks import ModelStack
 
 MOST_EVALUATED = 10_000
@@ -132,11 +132,11 @@ def _train_group(
             run.add(row, model)
             if callback is not None:
                 callback(run.config.seed, step, model)
-        return [run.evaluations[-1] for run in runs if not run.diverged]
+        return [run.evaluations[-1] for run in runs if run.diverged_at is None]
 
     step, interrupted = 0, False
     started = time.perf_counter()
-    with reporter(config, progress) as report:
+    with shown_progress(config.steps, "step", progress) as report:
         observe(0)
         try:
             for lists in zip(*streams, strict=True):
@@ -148,23 +148,29 @@ def _train_group(
                     rows = observe(step)
                     if not rows:
                         break
-                    report(rows)
+                    report(step, _summary(rows))
                 if step == config.steps:
                     break
         except KeyboardInterrupt:
             interrupted = True
-            if any(run.evaluations[-1].step != step for run in runs if not run.diverged):
+            if any(run.evaluations[-1].step != step for run in runs if run.diverged_at is None):
                 observe(step)
     seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
-    return [
-        TrainResult(
-            config=run.config,
-            model=add_hooks(_with_weights(run.config, run.best_weights)),
-            last_model=add_hooks(model),
-            history=run.history(step, seconds, floor, interrupted),
+    results = []
+    for run, model in zip(runs, stack.models, strict=True):
+        best = make_native_model(run.config)
+        best.load_state_dict(run.best_weights)
+        history = History(
+            evaluations=tuple(run.evaluations),
+            train_loss_floor=floor,
+            best_step=run.best_step,
+            steps_done=step if run.diverged_at is None else run.diverged_at,
+            seconds=seconds,
+            interrupted=interrupted,
+            diverged=run.diverged_at is not None,
         )
-        for run, model in zip(runs, stack.models, strict=True)
-    ]
+        results.append(TrainResult(run.config, add_hooks(best), add_hooks(model), history))
+    return results
 
 
 @contextlib.contextmanager
@@ -178,41 +184,27 @@ def one_thread() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@dataclass
 class _Run:
     """What is kept of one model's training."""
 
-    def __init__(self, config: Config) -> None:
-        self.config = config
-        self.evaluations: list[Evaluation] = []
-        self.best_weights: dict[str, Tensor] = {}
-        self.diverged_at: int | None = None
-
-    @property
-    def diverged(self) -> bool:
-        return self.diverged_at is not None
+    config: Config
+    evaluations: list[Evaluation] = field(default_factory=list)
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    best_step: int = 0
+    best_loss: float = math.inf
+    diverged_at: int | None = None
 
     def add(self, row: Evaluation, model: torch.nn.Module) -> None:
-        if self.diverged:
+        if self.diverged_at is not None:
             return
         if not math.isfinite(row.train_loss):
             self.diverged_at = row.step
             return
-        if row.train_loss < min((past.train_loss for past in self.evaluations), default=math.inf):
-            self.best_weights = {
-                name: weight.detach().clone() for name, weight in model.state_dict().items()
-            }
+        if row.train_loss < self.best_loss:
+            self.best_loss, self.best_step = row.train_loss, row.step
+            self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
         self.evaluations.append(row)
-
-    def history(self, steps: int, seconds: float, floor: float, interrupted: bool) -> History:
-        return History(
-            evaluations=tuple(self.evaluations),
-            train_loss_floor=floor,
-            best_step=min(self.evaluations, key=lambda row: row.train_loss).step,
-            steps_done=self.diverged_at if self.diverged else steps,
-            seconds=seconds,
-            interrupted=interrupted,
-            diverged=self.diverged,
-        )
 
 
 def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluation]:
@@ -225,6 +217,15 @@ def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluati
     ]
 
 
+def _summary(rows: Sequence[Evaluation]) -> str:
+    """The models' highest loss and mean share of lists right."""
+    text = f"loss {max(row.train_loss for row in rows):.4f}"
+    text += f", lists right {sum(row.train.per_list for row in rows) / len(rows):.1%}"
+    if rows[0].held_out is not None:
+        text += f", held out {sum(row.held_out.per_list for row in rows) / len(rows):.1%}"
+    return text
+
+
 def _watched(config: Config, split: ListSplit) -> ListSplit:
     """The lists that evaluations run on: the whole split, or a fixed part of a large one."""
     if split.train is None:
@@ -232,13 +233,6 @@ def _watched(config: Config, split: ListSplit) -> ListSplit:
     else:
         train = split.train[:MOST_EVALUATED]
     return ListSplit(train, split.held_out[:MOST_EVALUATED])
-
-
-def _with_weights(config: Config, weights: dict[str, Tensor]) -> torch.nn.Module:
-    """A model of its own with these weights."""
-    model = make_native_model(config)
-    model.load_state_dict(weights)
-    return model
 
 
 def _learning_rate_factor(config: Config) -> Callable[[int], float]:

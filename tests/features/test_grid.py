@@ -104,6 +104,7 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
         ("feature", None, "name must be one of"),
         ("features", "released.pt", "table features takes no checkpoint, got checkpoint 'rel"),
         ("features_released", None, "table features_released needs a checkpoint"),
+        ("features_released", "absent.pt", "checkpoint: there is no checkpoint at 'absent.pt'"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path, name, checkpoint, message):

@@ -9,7 +9,7 @@ from transformer_lens.utilities import get_act_name
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.separator import (
     check_known,
-    from_code,
+    cluster_means,
     order_held,
     principal_part,
     quality,
@@ -52,11 +52,13 @@ def test_what_is_written_is_what_the_running_model_writes(study_model, separator
 
 
 def test_baselines_are_ordered_as_what_they_may_use(separator):
-    digits, places = (quality(separator, from_code(separator, c)) for c in ("digits", "places"))
+    without_places = refitted(separator, separator.digits_at.sum(1))
+    digits = quality(separator, without_places)
+    places = quality(separator, refitted(separator, separator.digits_at.flatten(1)))
     assert digits.explained < places.explained < 1
     # Digits alone cannot tell a list from its reverse.
-    assert torch.equal(from_code(separator, "digits")[1], from_code(separator, "digits")[100])
-    few, many = (quality(separator, from_code(separator, "pairs", n)).explained for n in (10, 100))
+    assert torch.equal(without_places[1], without_places[100])
+    few, many = (quality(separator, cluster_means(separator, n)).explained for n in (10, 100))
     assert 0 < few < many < digits.explained
     ranks = [quality(separator, principal_part(separator, rank)).explained for rank in (1, 5, 64)]
     assert ranks[0] < ranks[1] < ranks[2] == pytest.approx(1)
@@ -67,8 +69,6 @@ def test_baselines_are_ordered_as_what_they_may_use(separator):
     torch.testing.assert_close(without, separator.order.mean().expand(10_000), atol=1e-4, rtol=0)
     shifted = order_held(separator, separator.vectors + separator.order_axis / 4)
     torch.testing.assert_close(shifted, separator.order + 0.5)
-    with pytest.raises(ConfigError, match="code must be one of"):
-        from_code(separator, "words")
 
 
 def test_only_the_known_sum_is_taken(trained):

@@ -1,4 +1,4 @@
-"""Notebook parameters: what papermill puts in is read, checked and named when wrong."""
+"""Notebook parameters: what a reader or papermill gives is read, checked and named when wrong."""
 
 from __future__ import annotations
 
@@ -13,6 +13,18 @@ from listcomp_utils.notebook.parameters import (
     read_parameters,
 )
 
+CELL = """# Parameters: change a value here, or add any other field of Config
+preset: str = "seed"  # starting point
+list_len: int = None  # digits in a list
+draws: int = 20  # draws of each random intervention
+"""
+READ = "config, options = read_parameters(globals())"
+
+
+def kernel(*cells, **variables):
+    """A notebook's `globals()` after these inputs."""
+    return {"In": ["", "import os", *cells, READ], **variables}
+
 
 def test_none_keeps_the_preset_and_text_is_read():
     namespace = dict(preset="study", list_len="3", layer_norm=None, lr="1e-3", retrain="false")
@@ -21,30 +33,77 @@ def test_none_keeps_the_preset_and_text_is_read():
     assert options.retrain is False
 
 
-def test_own_parameters_of_a_notebook():
-    _, options = read_parameters(dict(sizes="[8, 3]"), sizes=tuple[int, ...])
-    assert options.sizes == (8, 3)
-    with pytest.raises(ConfigError, match=r"sizes\[1\] must be a whole number, got 'x'"):
-        read_parameters(dict(sizes=[8, "x"]), sizes=tuple[int, ...])
-    with pytest.raises(ConfigError, match="draws must be at least 1, got 0"):
-        read_parameters(dict(draws="0"), draws=int)
+def test_fields_that_the_parameters_cell_does_not_show_are_read_and_checked_too():
+    config, options = read_parameters(kernel(CELL, "# Parameters\nn_heads = 2\ndraws = '3'\n"))
+    assert config == Config(n_heads=2) and options.draws == 3
+    with pytest.raises(ConfigError, match="n_heads must divide d_model"):
+        read_parameters(kernel(CELL, "# Parameters\nn_heads = 3\n"))
+    config, _ = read_parameters(kernel(CELL, "steps = 40", "eval_every = 10"))
+    assert (config.steps, config.eval_every) == (40, 10), "nbmake's mocks, an input each"
+
+
+@pytest.mark.parametrize(
+    ("typo", "near"), [("n_digit = 5", "n_digits"), ("# Parameters\ndraw = 5\n", "draws")]
+)
+def test_an_unknown_name_is_refused_with_the_nearest(typo, near):
+    name = typo.split("\n")[-2 if "\n" in typo else -1].split(" ")[0]
+    for namespace in (kernel(CELL, typo), kernel(CELL + typo), {name: 5}):
+        with pytest.raises(ConfigError, match=f"unknown parameter '{name}'; did you mean '{near}'"):
+            read_parameters(namespace)
+
+
+def test_an_option_of_other_notebooks_is_refused():
+    with pytest.raises(ConfigError, match="unknown parameter 'sae_steps'"):
+        read_parameters(kernel(CELL, "# Parameters\nsae_steps = 5\n"))
+
+
+def test_a_second_run_of_all_cells_reads_what_is_written_not_what_variables_became():
+    """Notebooks use names such as `positions` and `seed` for other things further down."""
+    later = "for seed in range(3): pass\npositions = seed"
+    changed = CELL + "seed: int = 5\n"
+    rerun = kernel(CELL, READ, later, "import os", changed, seed=2, positions=2)
+    assert read_parameters(rerun)[0] == Config(seed=5)
+    only_the_reading_cell = kernel(CELL, READ, "x = 3", seed=2, x=3)
+    assert read_parameters(only_the_reading_cell)[0] == Config()
+    with pytest.raises(ConfigError, match="unknown parameter 'stepps'"):
+        read_parameters(kernel(CELL, READ, later, CELL + "stepps = 3"))
+
+
+def test_a_value_may_be_an_expression():
+    assert read_parameters(kernel(CELL + "steps = 10 * 2", steps=20))[0].steps == 20
+
+
+def test_without_its_parameters_cell_a_notebook_says_what_to_run():
+    with pytest.raises(ConfigError, match="run the parameters cell first"):
+        read_parameters(kernel("x = 3"))
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        (dict(sample_list=[8, "x"]), r"sample_list\[1\] must be a whole number, got 'x'"),
+        (dict(draws=0), "draws must be at least 1, got 0"),
+        (dict(draws=True), "draws must be a whole number, got True"),
+        (dict(d_sae=10**9), "d_sae must be at most 65536, got 1000000000"),
+        (dict(probe_lists=9), "probe_lists must be at least 10, got 9"),
+        (dict(k=9, d_sae=8), "k must be at most d_sae 8, got 9"),
+        (dict(retrain="perhaps"), "retrain must be true or false, got 'perhaps'"),
+        (dict(sae_file=3), "sae_file must be text, got 3"),
+    ],
+)
+def test_wrong_options_are_named(values, named):
+    with pytest.raises(ConfigError, match=named):
+        read_parameters(values)
 
 
 def test_the_list_to_look_at():
+    assert read_parameters(dict(sample_list="[8, 3]"))[1].sample_list == (8, 3)
     assert example_list(Config(), None) == (8, 3)
     assert example_list(Config(n_digits=3, list_len=4), None) == (2, 0, 2, 1)
     assert example_list(Config(), (1, 2)) == (1, 2)
     for wrong in ((1,), (1, 10), (1, -1)):
         with pytest.raises(ConfigError, match="sample_list must be 2 digits from 0 to 9"):
             example_list(Config(), wrong)
-
-
-def test_unknown_injected_names_are_refused():
-    cell = "# Parameters\nn_digit = 5\n"
-    with pytest.raises(ConfigError, match="unknown parameter 'n_digit'; did you mean 'n_digits'"):
-        read_parameters({"In": ["", "import os", cell], "n_digit": 5})
-    config, _ = read_parameters({"In": ["", "own = 3"], "own": 3})
-    assert config == Config(), "a reader's own variables are no parameters"
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ import jupytext
 import nbformat
 import pytest
 
-from listcomp_utils.config import Config
 from listcomp_utils.notebook.claims import CLAIMS_MIME
-from listcomp_utils.notebook.parameters import OPTION_TYPES
+from listcomp_utils.notebook.parameters import CONFIG_NAMES, PARAMETERS_CELL, Options
 from listcomp_utils.notebook.show import PLOTLY_MIME
+from listcomp_utils.series.checks import declared_parameters
 from listcomp_utils.series.pairs import (
     copy_outputs,
     differences,
@@ -23,7 +23,6 @@ from listcomp_utils.series.pairs import (
     stamp_address,
     sync,
 )
-from listcomp_utils.series.run import declared_parameters
 
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = notebook_sources(ROOT / "notebooks")
@@ -81,7 +80,7 @@ def test_outputs_are_figures_with_pictures_and_words(source):
             assert "image/png" in data and "text/html" not in data
             assert output.metadata["image/png"]["alt"].endswith(".")
             assert "bdata" not in json.dumps(data[PLOTLY_MIME])
-            assert data[PLOTLY_MIME]["layout"]["template"] == "none"
+            assert data[PLOTLY_MIME]["layout"]["template"]["layout"]["colorway"]
     assert (
         sum(
             output.get("metadata", {}).get("listcomp", {}).get("main", False)
@@ -101,12 +100,14 @@ def test_first_cell_asks_and_answers(source):
 
 
 @each_notebook
-def test_parameters_are_documented_fields(source):
+def test_the_parameters_cell_is_short_known_and_explained(source):
+    (cell,) = [c for c in read(source).cells if "parameters" in c.metadata.get("tags", [])]
+    assert cell.source.startswith(PARAMETERS_CELL[0]), "what read_parameters looks for"
     declared = declared_parameters(source.with_suffix(".ipynb"))
-    common = {"retrain", "drive_dir", "artifacts_dir"}
-    assert common <= set(OPTION_TYPES)
-    assert {"preset", *Config().to_dict(), *common} <= set(declared)
-    assert all(declared.values()), "every parameter has a help text"
+    assert set(declared) <= {*CONFIG_NAMES, *Options.model_fields}
+    assert "preset" in declared and len(set(declared) & set(CONFIG_NAMES)) <= 10
+    told = [line for line in cell.source.splitlines() if "  # " in line]
+    assert len(told) == len(declared), "every parameter has a comment"
 
 
 @each_notebook

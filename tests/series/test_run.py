@@ -1,10 +1,11 @@
-"""The command line: wrong calls fail early, a run leaves notebooks, a report and its claims."""
+"""A run leaves executed notebooks and a whole report, or the last whole one untouched."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
-import re
+import signal
 import sys
 from pathlib import Path
 
@@ -13,116 +14,153 @@ import papermill
 import pytest
 
 from listcomp_utils.__main__ import main
-from listcomp_utils.series.readme import END, START, write_results
-from listcomp_utils.series.run import series_dir
+from listcomp_utils.config import Config
+from listcomp_utils.series import run as series_run
+from listcomp_utils.series.checks import select_notebooks, series_dir
 
 FIRST = series_dir() / "01_train.ipynb"
 QUICK = ["-p", "steps", "20", "-p", "eval_every", "10", "--only", "01"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named"),
-    [
-        (["-p", "list_len", "two"], "list_len must be a whole number, got 'two'"),
-        (["-p", "list_len", "0"], "list_len must be at least 1, got 0"),
-        (["-p", "n_digit", "5"], "unknown parameter 'n_digit'; did you mean 'n_digits'"),
-        (["-p", "decoding", "beam"], "decoding must be one of"),
-        (["-p", "retrain", "perhaps"], "retrain must be true or false, got 'perhaps'"),
-        (["--only", "99"], "--only must start a notebook's name"),
-        (["--name", "../up"], "name must be letters"),
-        (["-f", "absent.yaml"], "absent.yaml cannot be read"),
-    ],
-)
-def test_wrong_calls_fail_before_anything_runs(arguments, named, runs, capsys, monkeypatch):
-    monkeypatch.setattr(papermill, "execute_notebook", lambda *_, **__: pytest.fail("ran"))
-    assert main(["run", *arguments]) == 2
-    assert named in capsys.readouterr().err
-    assert not runs.exists()
-
-
-def test_an_unwritable_runs_folder_is_named(tmp_path, monkeypatch, capsys):
-    (tmp_path / "file").write_text("in the way")
-    monkeypatch.setenv("LISTCOMP_RUNS", str(tmp_path / "file" / "runs"))
-    assert main(["run"]) == 2
-    assert "cannot be written" in capsys.readouterr().err
-
-
-def test_train_command_saves_model_and_history(tmp_path, capsys):
-    assert main(["train", "-p", "steps", "4", "-p", "eval_every", "2", "--out", str(tmp_path)]) == 0
-    (weights,) = tmp_path.glob("*.safetensors")
-    history = json.loads(weights.with_suffix(".history.json").read_text())
-    assert [row["step"] for row in history["evaluations"]] == [0, 2, 4]
-    assert main(["train", "-p", "stepps", "4"]) == 2
-    assert "did you mean 'steps'" in capsys.readouterr().err
-
-
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
-    """One quick run with a parameter file, and what it printed."""
+    """One quick run of two notebooks with a parameter file."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "parameters.yaml").write_text("n_digits: 5\nlist_len: '3'\n")
-    saved = os.environ.get("LISTCOMP_RUNS")
-    os.environ["LISTCOMP_RUNS"] = str(folder / "runs")
-    try:
-        status = main(["run", *QUICK, "--name", "quick", "-f", str(folder / "parameters.yaml")])
-    finally:
-        os.environ.pop("LISTCOMP_RUNS")
-        if saved is not None:
-            os.environ["LISTCOMP_RUNS"] = saved
-    assert status == 0
+    (folder / "parameters.yaml").write_text("n_digits: 5\nlist_len: '3'\nadam_beta2: 0.9\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LISTCOMP_RUNS", str(folder / "runs"))
+        given = ["--name", "quick", "-f", str(folder / "parameters.yaml")]
+        assert main(["run", *QUICK, "--only", "04", *given]) == 0
     return folder / "runs" / "quick"
 
 
 def test_a_run_leaves_executed_notebooks_and_no_other_folder(finished):
-    notebook = nbformat.read(finished / "01_train.ipynb", as_version=4)
-    text = json.dumps(notebook)
+    text = json.dumps(nbformat.read(finished / "01_train.ipynb", as_version=4))
     assert "125 different lists" in text
     names = {path.name for path in finished.parent.iterdir()}
     assert names == {"quick", "checkpoints"}
+    assert {"01_train.html", "04_representation.html", "index.html"} <= set(os.listdir(finished))
 
 
-def test_the_report_reads_offline(finished):
-    pages = [finished / "index.html", finished / "01_train.html"]
-    for page in pages:
-        text = page.read_text()
-        loads = re.findall(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="(https?:[^"]+)"', text)
-        assert [url for url in loads if "colab-badge" not in url] == []
-        for target in re.findall(r'href="(?!https?:|#)([^"]+)"', text):
-            assert (finished / target).is_file(), target
-    index = pages[0].read_text()
-    assert "Can a tiny transformer copy a list" in index and "Answer" in index
-    assert "n_digits = 5" in index and '<img src="data:image/png' in index
-    assert (finished / "figures" / "plotly.min.js").is_file()
-    assert 'alt="Left, the training loss' in pages[1].read_text()
+def test_fields_that_the_parameters_cell_leaves_out_are_given_too(finished):
+    (injected,) = [
+        cell
+        for cell in nbformat.read(finished / "01_train.ipynb", as_version=4).cells
+        if "injected-parameters" in cell.metadata.get("tags", [])
+    ]
+    assert "adam_beta2 = 0.9" in injected.source
+    saved = (finished.parent / "checkpoints").glob("*.safetensors")
+    changed = dict(n_digits=5, list_len=3, adam_beta2=0.9, steps=20, eval_every=10)
+    assert f"{Config(**changed).slug}.safetensors" in {path.name for path in saved}
 
 
-def test_claims_of_a_run_become_the_readme_table(finished, tmp_path):
-    record = json.loads((finished / "claims.json").read_text())
-    claims = {claim["name"]: claim for claim in record["claims"]["01_train"]}
-    assert claims["attention of an output to a digit, largest"]["holds"] is True
-    assert claims["lists right, all or the sample"]["holds"] is None, "not at other parameters"
-    readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    write_results(readme, finished / "claims.json")
-    text = readme.read_text()
-    assert "<summary>01_train: " in text and "\n| numbers trained |" in text
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
-    readme.write_text("no markers")
-    with pytest.raises(ValueError, match="lacks the markers"):
-        write_results(readme, finished / "claims.json")
-
-
-def test_a_failing_notebook_is_kept_and_told(runs, capsys, monkeypatch):
-    monkeypatch.setenv("LISTCOMP_PACKAGE", "unused")
-    blocked = runs.parent / "file"
-    blocked.write_text("in the way")
-    status = main(["run", *QUICK, "-p", "artifacts_dir", str(blocked / "x"), "--name", "bad"])
+def test_a_failing_notebook_is_kept_and_told_and_the_others_run(runs, capsys):
+    damaged = runs / "checkpoints" / f"{Config(steps=20, eval_every=10).slug}.safetensors"
+    damaged.parent.mkdir(parents=True)
+    damaged.write_text("damaged")
+    status = main(["run", *QUICK, "--only", "07", "-p", "retrain", "false", "--name", "bad"])
     printed = capsys.readouterr().out
     assert status == 1
-    assert "FAILED ConfigError: artifacts_dir" in printed
+    assert "01_train FAILED CheckpointError" in printed and "07_scaling done" in printed
     kept = runs / "bad" / "01_train.ipynb"
     assert str(kept) in printed and kept.is_file()
-    assert "This notebook failed" in (runs / "bad" / "index.html").read_text()
+    index = (runs / "bad" / "index.html").read_text()
+    assert "1 of them failed: 01_train" in index and "This notebook failed" in index
+
+
+@pytest.fixture
+def whole(runs) -> Path:
+    """The report of an earlier run, which is not to be lost."""
+    (runs / "latest").mkdir(parents=True)
+    (runs / "latest" / "index.html").write_text("the last whole report")
+    yield runs / "latest"
+    assert [path.name for path in runs.iterdir()] == ["latest"], "no working folder stays"
+    assert (runs / "latest" / "index.html").read_text() == "the last whole report"
+
+
+def executing(monkeypatch, happens):
+    """Let `happens()` take the place of executing 02; the others wait until they are stopped."""
+    stopped = []
+
+    async def execute(notebook, output, parameters, each_cell):
+        output.write_text("a part")
+        if notebook.stem.startswith("02"):
+            happens()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            stopped.append(notebook.stem[:2])
+            raise
+
+    monkeypatch.setattr(series_run, "_execute", execute)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 3)
+    return stopped
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_leaves_the_last_whole_report(sent, whole, monkeypatch, capsys):
+    stopped = executing(monkeypatch, lambda: os.kill(os.getpid(), sent))
+    before = signal.getsignal(signal.SIGTERM)
+    assert main(["run", "--only", "01", "--only", "02", "--only", "04"]) == 130
+    assert sorted(stopped) == ["01", "02", "04"] and signal.getsignal(signal.SIGTERM) == before
+    assert "interrupted" in capsys.readouterr().err
+
+
+def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys):
+    def full():
+        raise OSError(28, "No space left on device")
+
+    stopped = executing(monkeypatch, full)
+    assert main(["run", "--only", "01", "--only", "02"]) == 1
+    assert stopped == ["01"], "the others are stopped"
+    assert "No space left on device; what was there before stays" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_written_leaves_the_last_whole_one(whole, monkeypatch, capsys):
+    async def execute(notebook, output, *_):
+        output.write_text(notebook.read_text())
+
+    def full(path, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(series_run, "_execute", execute)
+    monkeypatch.setattr("listcomp_utils.series.report.write_atomically", full)
+    assert main(["run", "--only", "01"]) == 1
+
+
+def test_long_notebooks_start_first_and_reports_keep_the_order(runs, monkeypatch):
+    started, reported = [], []
+
+    async def execute(notebook, *_):
+        started.append(notebook.stem[:2])
+
+    monkeypatch.setattr(series_run, "_execute", execute)
+    monkeypatch.setattr("joblib.cpu_count", lambda: 1)
+    monkeypatch.setattr(
+        "listcomp_utils.series.report.write_report", lambda done, *_: reported.extend(done)
+    )
+    assert main(["run"]) == 0
+    names = [path.stem for path in select_notebooks()]
+    assert [run.name for run in reported] == names and sorted(started) == [n[:2] for n in names]
+    assert set(started[:4]) == {"03", "05", "06", "07"}
+
+
+def test_a_kernel_that_dies_is_one_failed_notebook(tmp_path):
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os\nos._exit(3)")])
+    nbformat.write(notebook, tmp_path / "dies.ipynb")
+    error = series_run.execute_notebook(tmp_path / "dies.ipynb", tmp_path / "out.ipynb", {})
+    assert "its kernel died" in error and (tmp_path / "out.ipynb").is_file()
+
+
+def test_kernels_run_on_one_thread_and_leave_this_environment_alone(tmp_path):
+    code = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['LISTCOMP_REPORT'])"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbformat.write(notebook, tmp_path / "in.ipynb")
+    before = dict(os.environ)
+    assert series_run.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}) is None
+    assert dict(os.environ) == before
+    (cell,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    assert cell.outputs[0].text == f"1 {tmp_path}\n"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +168,7 @@ def test_a_failing_notebook_is_kept_and_told(runs, capsys, monkeypatch):
     [
         (dict(list_len="two"), "list_len must be a whole number, got 'two'"),
         (dict(n_digit=5), "unknown parameter 'n_digit'"),
+        (dict(draws=5), "unknown parameter 'draws'"),
     ],
 )
 def test_plain_papermill_fails_by_name_too(parameters, named, tmp_path):

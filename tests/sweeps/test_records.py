@@ -68,6 +68,7 @@ def test_a_second_sweep_into_a_folder_is_refused(tmp_path):
 
 def test_a_full_disk_keeps_what_was_recorded(tmp_path, monkeypatch):
     run(tmp_path, seeds=range(1))
+    (tmp_path / ".table.csv.cut-off.tmp").touch()
     connect = sqlite3.connect
 
     def small(*arguments, **how):
@@ -81,3 +82,4 @@ def test_a_full_disk_keeps_what_was_recorded(tmp_path, monkeypatch):
     monkeypatch.undo()
     assert list(read_cells(tmp_path)["seed"]) == [0]
     assert list(run(tmp_path)["x"]) == [1, 1]
+    assert not list(tmp_path.glob("*.tmp"))

@@ -1,0 +1,54 @@
+"""What a notebook shows: figures as slim JSON with words beside them, tables that escape."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME, show, show_frame, slim_json
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "listcomp_utils.notebook.show.display", lambda data, **more: seen.append((data, more))
+    )
+    return seen
+
+
+FIGURE = go.Figure(
+    go.Heatmap(z=np.array([[1 / 3, np.nan], [2, 3]]), x=["a", "b"]), layout_title_text="Map"
+)
+
+
+def test_a_figure_is_shown_as_json_with_its_words_and_no_picture(shown):
+    show(FIGURE, alt="Two bars.", main=True, interactive=False)
+    data, more = shown[0]
+    assert set(data) == {PLOTLY_MIME, "text/plain"}
+    assert data["text/plain"] == "Figure: Two bars."
+    note = more["metadata"][METADATA_KEY]
+    assert note == {"alt": "Two bars.", "main": True, "interactive": False}
+
+
+def test_saved_figures_are_plain_rounded_json_with_their_theme():
+    slim = slim_json(go.Figure(FIGURE, layout_template="simple_white"))
+    assert "bdata" not in json.dumps(slim)
+    assert slim["layout"]["template"]["layout"]["plot_bgcolor"] == "white"
+    assert slim["data"][0]["z"] == [[0.3333, None], [2, 3]]
+    assert go.Figure(slim).layout.title.text == "Map"
+
+
+def test_tables_escape_what_html_would_swallow(shown):
+    """An edge is printed `o2<-o1`."""
+    show_frame(pd.DataFrame({"a<b": ["L0 SEP<-d2"], "share": [0.12345], "lists": [10_000]}))
+    page, text = (shown[0][0][kind] for kind in ("text/html", "text/plain"))
+    assert "L0 SEP&lt;-d2" in page and "a&lt;b" in page
+    assert "0.1235<" in page and "10,000<" in page
+    assert "0.1235" in text and "L0 SEP<-d2" in text
+    show_frame(pd.DataFrame({"a": [float("nan")]}), digits=1)
+    assert "nan" not in shown[1][0]["text/html"].lower()
