@@ -33,31 +33,12 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"d_model": 16, "eval_every": 20, "n_digits": 8, "random_directions": 2, "steps": 40, "surrogate_seeds": 1, "surrogate_steps": 50}} tags=["parameters"]
+# Parameters: change a value here, or add any other field of Config
 preset: str = "study"  # starting point, "seed" or "study"; None below keeps its value
-list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-decoding: str = None  # "autoregressive" or "masked"
-loss_on: str = None  # "all" positions or "outputs" only
-n_layers: int = None  # attention layers
-n_heads: int = None  # heads a layer; must divide d_model
 d_model: int = None  # width of the residual stream
-layer_norm: bool = None  # LayerNorm before each layer and the unembedding
-bias: bool = None  # biases of q, k, v, o and the unembedding
-learn_w_v: bool = None  # train W_V; false freezes it to the identity
-learn_w_o: bool = None  # train W_O; false freezes it to the identity
-embed_scale: float = None  # initial size of the embeddings; 1 is TransformerLens's
-positions: str = None  # "learned", "rotary" or "none"
 steps: int = None  # optimiser steps
-batch_size: int = None  # lists a step
-lr: float = None  # peak learning rate
-schedule: str = None  # "cosine" or "constant", after the warm-up
-warmup_steps: int = None  # steps of linear warm-up
-adam_beta2: float = None  # AdamW's second-moment decay
-weight_decay: float = None  # AdamW's weight decay
-train_fraction: float = None  # share of all lists to train on
-split_seed: int = None  # which lists are held out
 seed: int = None  # weights and order of the batches
-eval_every: int = None  # steps between evaluations
 device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
@@ -68,77 +49,69 @@ surrogate_seeds: int = 3  # random starts of the hand-written model
 surrogate_steps: int = 1500  # steps of its fit
 
 # %%
-from listcomp_utils.circuit.formula import check_architecture
-from listcomp_utils.circuit.order_axis import check_pairs
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.circuit.subject import subject_of
+from listcomp_utils.config import Config
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
 config, options = read_parameters(
     globals(), random_directions=int, surrogate_seeds=int, surrogate_steps=int
 )
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
-study = Config.preset("study", device=config.device)
-formula_config = config
-try:
-    check_architecture(config)
-    check_pairs(config)
-except ConfigError as error:
-    print(f"{error}.\nWhat needs that is shown for the study preset's model instead.")
-    try:
-        check_architecture(config)
-    except ConfigError:
-        formula_config = study
-    config, options.checkpoint = study, None
+subject = subject_of(config, options.checkpoint)
+config, study = subject.config, Config.preset("study", device=config.device)
+if subject.because:
+    print(
+        f"{subject.because}.\nThe model analysed here is not the one asked for but {config.slug}: "
+        "its claims carry its name and are shown, not checked."
+    )
 established = is_established(config) and options.checkpoint is None
 print(config.slug)
 
 # %%
-import itertools
+from dataclasses import asdict
 
 import numpy as np
+import pandas as pd
 import torch
 
-from listcomp_utils.ablation.edges import edge_table
 from listcomp_utils.attention import logit_lens
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.certificate import brute_force, certify
 from listcomp_utils.circuit.failures import built_lists, score_failures, wrong_share
-from listcomp_utils.circuit.formula import input_scores, logits, run, weights_of
+from listcomp_utils.circuit.formula import edge_costs, input_scores, logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
+    DOSES,
     compose,
-    margins,
     order_axis,
+    outputs_of,
+    pairwise_margins,
     read_out,
     separator,
     steer,
     steering_directions,
     swap_shares,
 )
-from listcomp_utils.circuit.outputs import BINS, accuracy_by_difference, difference_terms
+from listcomp_utils.circuit.outputs import BINS, difference_terms
 from listcomp_utils.circuit.published import (
-    DOSES,
-    PUBLISHED,
-    Published,
-    measure,
-    shipped_predictor,
-    shipped_seeds,
+    PRINTED,
+    PRINTED_MASK,
+    PRINTED_PARAMETERS,
+    beside_seeds,
+    published_table,
 )
-from listcomp_utils.circuit.surrogate import (
-    compare,
-    fit_surrogate,
-    pairwise_margins,
-    rank_correlation,
-    read_off,
-)
+from listcomp_utils.circuit.quantities import measure, trained_parameters
+from listcomp_utils.circuit.seeds import predictor_of
+from listcomp_utils.circuit.surrogate import compare, fit_surrogate, read_off
 from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label
-from listcomp_utils.model import config_of, make_model, parameter_table
+from listcomp_utils.model import config_of, make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
-from listcomp_utils.notebook.show import show, show_table
+from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves as figures
 from listcomp_utils.plots import diagrams, heatmaps
 from listcomp_utils.plots import order as circuit_figures
 from listcomp_utils.representation import principal_components
+from listcomp_utils.sweeps.table import read_table
 from listcomp_utils.task import all_lists, input_tokens, lists_to_score, split_lists
 
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
@@ -146,19 +119,9 @@ model, name = trained.model, trained.path.name
 split = split_lists(config)
 lists = all_lists(config)
 held_out = split.held_out if len(split.held_out) else lists
-unequal = lists[lists[:, 0] != lists[:, 1]]
 weights = weights_of(model, torch.float64)
 print(f"{name}: {len(lists):,} lists, {len(held_out):,} of them held out")
-measured = measure(model)
-seeds = shipped_seeds()
-
-
-def over_seeds(quantity, digits=3, scale=1):
-    """The mean of a shipped figure over our seeds, and its range."""
-    values = [scale * row[quantity] for row in seeds]
-    return f"{np.mean(values):.{digits}f} ({min(values):.{digits}f} to {max(values):.{digits}f})"
-
-
+measured, seeds = measure(model), read_table("circuit_seeds")
 print(f"figures over seeds are of {len(seeds)} models that `make seeds` trained and measured")
 
 # %% [markdown]
@@ -205,31 +168,27 @@ def exactness(model, chosen):
     return difference, patterns, told.abs().max().item()
 
 
-formula_lists = lists_to_score(formula_config, most=10_000)
-if formula_config == config:
-    formula_model = load_or_train(config, folder, checkpoint=options.checkpoint).model
-else:
-    formula_model = load_or_train(formula_config, folder).model
+formula_lists = lists_to_score(subject.formula, most=10_000)
+formula_model = load_or_train(subject.formula, folder, checkpoint=options.checkpoint).model
 as_it_is = exactness(formula_model, formula_lists)
 in_float64 = exactness(formula_model.double(), formula_lists)
-rows = [
-    [f"trained, {len(formula_lists):,} lists, float32", *(f"{v:.1e}" for v in as_it_is)],
-    [f"trained, {len(formula_lists):,} lists, float64", *(f"{v:.1e}" for v in in_float64)],
-]
-random_worst = 0.0
+rows = {
+    f"trained, {len(formula_lists):,} lists, float32": as_it_is,
+    f"trained, {len(formula_lists):,} lists, float64": in_float64,
+}
 for list_len, n_layers in ((2, 2), (3, 2), (4, 2), (2, 3)):
     small = study.replace(list_len=list_len, n_layers=n_layers, n_digits=5, d_model=16)
     found = exactness(make_model(small).double(), lists_to_score(small, most=700))
-    random_worst = max(random_worst, *found[:2])
-    rows.append(
-        [f"random, length {list_len}, {n_layers} layers, float64", *(f"{v:.1e}" for v in found)]
-    )
+    rows[f"random, length {list_len}, {n_layers} layers, float64"] = found
+random_worst = max(max(found[:2]) for row, found in rows.items() if row.startswith("random"))
 even = torch.full((len(lists), 2), 0.5).to(weights.token)
-told = read_out(config, weights, separator(config, weights, lists).vectors).logits
 flat = read_out(config, weights, compose(config, weights, lists, even, even)).logits
-control = (flat - told).abs().max().item()
-rows.append(["control: SEP attends to both digits alike", f"{control:.1e}", "", ""])
-show_table(["weights", "logits, largest difference", "patterns", "largest logit"], rows)
+control = (flat - outputs_of(config, weights, lists).logits).abs().max().item()
+rows["control: SEP attends to both digits alike"] = (control, np.nan, np.nan)
+columns = ["logits, largest difference", "patterns", "largest logit"]
+exact_frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+exact_frame = exact_frame.map("{:.1e}".format, na_action="ignore")
+show_frame(exact_frame.rename_axis("weights").reset_index())
 print(
     f"In float32 both round: logits of {as_it_is[2]:.0f} differ by {as_it_is[0] / as_it_is[2]:.0e} of their size. "
     f"In float64 nothing is left but {max(in_float64[:2]):.0e}."
@@ -254,13 +213,11 @@ held = separator(config, weights, lists)
 sigmoid_difference = (axis.attention(*lists.unbind(1)) - held.attention[:, 0]).abs().max().item()
 generator = torch.Generator().manual_seed(0)
 random = torch.randn(200, config.d_model, generator=generator, dtype=torch.float64)
-digits_out = weights.unembed.T[: config.n_digits].cpu()
-random_readouts = (
-    digits_out @ (random / random.norm(dim=1, keepdim=True) * axis.direction.norm().cpu()).T
-)
-random_correlations = torch.corrcoef(torch.cat([axis.scores.cpu()[None], random_readouts.T]))[0, 1:]
+digits_out = weights.unembed.T[: config.n_digits]
+random_readouts = digits_out @ (random / random.norm(dim=1, keepdim=True) * axis.direction.norm()).T
+random_correlations = torch.corrcoef(torch.cat([axis.scores[None], random_readouts.T]))[0, 1:]
 random_spreads = random_readouts.std(0)
-spread_ratio = (axis.readout.std().cpu() / random_spreads.max()).item()
+spread_ratio = (axis.readout.std() / random_spreads.max()).item()
 main_axis = principal_components(digits_out).explained[0].item()
 print(f"sigmoid(s_a - s_b + c) against the model's attention: {sigmoid_difference:.1e} at most")
 show(
@@ -274,21 +231,8 @@ show(
     alt="Readout of every digit along the difference of the position embeddings against its attention score: "
     "close to a straight line.",
 )
-show_table(
-    ["", "this model", "our seeds, mean (range)"],
-    [
-        [label, f"{measured[key]:.3f}", over_seeds(key)]
-        for label, key in (
-            ("offset c", "order axis, offset c"),
-            ("spread of s over digits (std)", "order axis, std of s"),
-            ("correlation of s and U·(P1 - P2)", "order axis, correlation of s and U(P1-P2)"),
-            (
-                "correlation of o2's attention to SEP with α1 - α2",
-                "correlation of beta and alpha_1 - alpha_2",
-            ),
-        )
-    ],
-)
+order_names = ["order_offset", "order_score_std", "order_correlation", "moderation_correlation"]
+show_frame(beside_seeds(measured, seeds, order_names), digits=3)
 print(
     f"Along {len(random)} random directions of this length the readout correlates with s by {random_correlations.abs().median():.2f} (median), "
     f"{random_correlations.abs().max():.2f} at most: {main_axis:.0%} of the unembedding's variance over digits lies along one axis, and any "
@@ -303,11 +247,9 @@ print(
 # two masks are in use. Here they are as built, and the printed one beside the second.
 
 # %%
-printed_mask = ["TFFFF", "TFFFF", "TTFFF", "FFTFF", "FFTTF"]
 allowed = build_mask(config).cpu()
-same_mask = [
-    "".join("FT"[cell] for cell in row) for row in allowed[1].int().tolist()
-] == printed_mask
+layer_1 = ["".join("FT"[cell] for cell in row) for row in allowed[1].int().tolist()]
+same_mask = tuple(layer_1) == PRINTED_MASK
 show(
     heatmaps.mask_panels(
         allowed.numpy(), config.labels, "Who may attend to whom, as the model is built"
@@ -322,24 +264,16 @@ print(
 # **Table 3, the configuration.** Counted on the models themselves, at the printed width and at 128.
 
 # %%
-counts = {}
+counts = pd.DataFrame(PRINTED_PARAMETERS.items(), columns=["layers", "printed (for width 64)"])
 for width in (64, 128):
-    for n_layers in (2, 3):
-        sized = make_model(study.replace(d_model=width, n_layers=n_layers))
-        counts[width, n_layers] = sum(row.size for row in parameter_table(sized) if row.trained)
-printed_counts = {2: 92_288, 3: 125_056}
-show_table(
-    ["layers", "printed (for width 64)", "counted at width 64", "counted at width 128"],
-    [
-        [n, f"{printed_counts[n]:,}", f"{counts[64, n]:,}", f"{counts[128, n]:,}"]
-        for n in printed_counts
-    ],
-)
-for n, printed in printed_counts.items():
-    widths = [width for width in (64, 128) if counts[width, n] == printed]
-    print(
-        f"{n} layers: the printed count is that of width {', '.join(map(str, widths)) or 'neither'}"
-    )
+    counts[f"counted at width {width}"] = [
+        trained_parameters(make_model(study.replace(d_model=width, n_layers=n_layers)))
+        for n_layers in counts["layers"]
+    ]
+show_frame(counts)
+for n_layers, printed, at_64, at_128 in counts.itertuples(index=False):
+    said = {at_64: "width 64", at_128: "width 128"}.get(printed, "neither width")
+    print(f"{n_layers} layers: the printed count is that of {said}")
 
 # %% [markdown]
 # **Figure 1, the flow.** Arrows run from the position attended to, one layer up, to the position that attends; width
@@ -357,7 +291,7 @@ def flow(model, title):
     scored = split_lists(own).held_out
     scored = scored if len(scored) else all_lists(own)
     before = score_with(model, scored).per_token
-    costs = {edge: before - s.per_token for edge, s in edge_table(model, scored, "zero").items()}
+    costs = edge_costs(own, weights_of(model, torch.float64), scored)
     names = {own.sep_id: "SEP", own.mask_id: "MASK"}
     seen = run_all(model, example % own.n_digits)
     tokens = [
@@ -383,23 +317,18 @@ two_right, two_costs = flow(model, "Two layers")
 three_right, three_costs = flow(three_layers, "Three layers")
 
 # %%
-removals = ("zeroed, change", "zeroed, rows renormalised, change")
-moved = [
-    edge
-    for edge in two_costs
-    if measured[f"{edge} {removals[1]}"] or measured[f"{edge} {removals[0]}"]
-]
-show_table(
-    ["edge", *(f"{word} (points)" for word in removals), "zeroed, our seeds: mean (range)"],
-    [
-        [
-            edge,
-            *(f"{100 * measured[f'{edge} {word}']:+.1f}" for word in removals),
-            over_seeds(f"{edge} {removals[0]}", 1, 100),
-        ]
-        for edge in moved
-    ],
+effects = pd.DataFrame(
+    {
+        removal: {edge: 100 * measured[f"edge_{removal}.{edge}"] for edge in two_costs}
+        for removal in ("zeroed", "renormalised")
+    }
 )
+moved = effects[effects.ne(0).any(axis="columns")]
+edge_frame = beside_seeds(measured, seeds, [f"edge_zeroed.{edge}" for edge in moved.index], 100)
+edge_frame["quantity"] = moved.index
+edge_frame.insert(2, "this model, rows renormalised", moved["renormalised"].array)
+print("zeroing one edge, change in points:")
+show_frame(edge_frame, digits=1)
 print(
     f"The other {len(two_costs) - len(moved)} edges of the two-layer model change nothing. In three layers "
     + ", ".join(f"{edge} {-100 * cost:+.1f}" for edge, cost in three_costs.items() if cost >= 0.005)
@@ -416,21 +345,13 @@ print(
 # then d1? And what is left of the model when its patterns are put at their means?
 
 # %%
-show_table(
-    ["", "this model", "our seeds, mean (range)"],
-    [
-        [key, f"{measured[key]:.4f}", over_seeds(key)]
-        for key in (
-            "moderation zeroed, o2 wrong",
-            "moderation zeroed, of these d1",
-            "moderation zeroed, renormalised, o2 wrong",
-            "moderation zeroed, renormalised, of these d1",
-            "mean patterns, layer 0",
-            "mean patterns, layer 1",
-            "mean patterns, both layers",
-        )
-    ],
-)
+removals = [
+    f"moderation_{how}_{what}"
+    for how in ("zeroed", "renormalised")
+    for what in ("o2_wrong", "is_d1")
+]
+means = [f"mean_patterns_{where}" for where in ("layer_0", "layer_1", "both")]
+show_frame(beside_seeds(measured, seeds, [*removals, *means]))
 
 # %% [markdown]
 # **Section 4.2 and Figure 2.** With $\beta_s + \beta_{o_1} = 1$ the difference of equations (1) and (2) is
@@ -438,15 +359,15 @@ show_table(
 # Each bar is what one term adds to the logit of d2 minus that of d1, with its spread over lists.
 
 # %%
-outputs = read_out(config, weights, separator(config, weights, held_out).vectors)
+outputs = outputs_of(config, weights, held_out)
 terms = difference_terms(config, weights, held_out)
 rebuilt = (sum(terms.values()) + outputs.logits[:, 0] - outputs.logits[:, 1]).abs().max().item()
 
 
 def towards_d2(values):
     """The logit of d2 minus that of d1, one a list."""
-    picked = values.gather(1, held_out.to(values.device))
-    return (picked[:, 1] - picked[:, 0]).cpu()
+    picked = values.gather(1, held_out)
+    return picked[:, 1] - picked[:, 0]
 
 
 differ = held_out[:, 0] != held_out[:, 1]
@@ -468,7 +389,7 @@ show(
     alt="Contribution of each term of equation 6 to the logit of d2 minus that of d1, and their running sum.",
 )
 print(
-    f"o1's logits and the terms add up to o2's within {rebuilt:.0e}; o2 is the same on {measured['reconstructed o2 equals o2']:.2%} of lists"
+    f"o1's logits and the terms add up to o2's within {rebuilt:.0e}; o2 is the same on {measured['reconstructed_o2']:.2%} of lists"
 )
 share_d2 = (sum(added.values()) > 0).double().mean().item()
 print(
@@ -479,16 +400,7 @@ print(
 # The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. Both ways round:
 
 # %%
-alphas = ((1, 0), (0, 1))
-show_table(
-    ["(α1, α2) in Δℓ", "o2 right, this model", "our seeds, mean (range)"],
-    [["as it is", f"{measured['accuracy o2']:.4f}", over_seeds("accuracy o2")]]
-    + [
-        [str(alpha), f"{measured[key]:.4f}", over_seeds(key)]
-        for alpha in alphas
-        for key in [f"o2 with alpha {alpha} in the difference"]
-    ],
-)
+show_frame(beside_seeds(measured, seeds, ["accuracy_o2", "o2_alpha_1_0", "o2_alpha_0_1"]))
 print(
     "Δℓ takes d1 away from o1's logits; putting all weight on d1 there takes away the most of it."
 )
@@ -497,7 +409,7 @@ print(
 # **Figures 3 and 4.** How the attention weights vary, and where the model fails.
 
 # %%
-patterns = run(config, weights, lists).patterns.cpu().numpy()
+patterns = run(config, weights, lists).patterns.numpy()
 sep, (first_output, second_output) = config.sep_position, config.output_positions
 show(
     circuit_figures.attention_histograms(
@@ -512,25 +424,19 @@ show(
     alt="Histograms of SEP's attention to both digits and of o2's attention to SEP and o1, over all lists.",
     interactive=False,
 )
-right = (outputs.written.cpu() == held_out).all(1).numpy()
-raw = input_scores(weights, input_tokens(config, held_out), 0, [sep])[:, 0, :2].cpu().numpy()
+right = (outputs.written == held_out).all(1).numpy()
+raw = input_scores(weights, input_tokens(config, held_out), 0, [sep])[:, 0, :2].numpy()
 show(
     circuit_figures.score_points(raw, right, "Held-out lists by SEP's scores of their digits"),
     alt="SEP's scores of both digits, coloured by whether the list is copied right: errors lie along the diagonal.",
     interactive=False,
 )
-labels = [
-    f"lists right, |alpha_1 - alpha_2| {low:g} to {high:g}"
-    for low, high in itertools.pairwise(BINS)
-]
 show(
     circuit_figures.accuracy_bins(
         BINS,
         {
-            "this model": [accuracy_by_difference(config, weights, lists)],
-            f"our {len(seeds)} seeds, mean and range": [
-                [row[label] for label in labels] for row in seeds
-            ],
+            "this model": [measured["right_by_difference"]],
+            f"our {len(seeds)} seeds, mean and range": list(seeds["right_by_difference"]),
         },
         "Lists fail where SEP attends to both digits alike (all lists with two digits)",
         "|α1 - α2|",
@@ -550,11 +456,7 @@ if wrong_rows.any():
 # before anything is attended to: two different constants, which any classifier tells apart.
 
 # %%
-slots = ("o1 and o2 apart on W_pos, linear SVC", "o1 and o2 apart, part from SEP only")
-show_table(
-    ["classified by", "this model", "our seeds, mean (range)"],
-    [[key, f"{measured[key]:.4f}", over_seeds(key)] for key in slots],
-)
+show_frame(beside_seeds(measured, seeds, ["slots", "slots_from_sep"]))
 constants = weights.token[config.mask_id] + weights.position[list(config.output_positions)]
 print(
     f"The two constants alone are {(constants[0] - constants[1]).norm():.1f} apart, in every list."
@@ -575,11 +477,8 @@ print(
 shares = swap_shares(config, weights, lists)
 show(
     circuit_figures.outcome_bars(
-        list(shares),
-        {
-            "(a, b) as before": [share.kept for share in shares.values()],
-            "(b, a), reversed": [share.reversed for share in shares.values()],
-        },
+        list(shares.index),
+        {"(a, b) as before": list(shares["kept"]), "(b, a), reversed": list(shares["reversed"])},
         "What edits of SEP, and of o2's attention to it, make of the lists (a, b)",
         "share of the lists with two different digits",
     ),
@@ -587,16 +486,9 @@ show(
     "reversed and otherwise.",
     main=True,
 )
-rows = [
-    [
-        f"{part} weights, {how}",
-        f"{shares[f'{part} weights, {how}'].reversed:.3f}",
-        over_seeds(f"swap {part} weights, {how}: exactly (b, a)"),
-    ]
-    for how in ("exchanged", "of the reversed list")
-    for part in ("position", "content")
-]
-show_table(["edit", "written exactly (b, a), this model", "our seeds, mean (range)"], rows)
+print("written exactly (b, a):")
+edits = [name for name in measured if name.startswith("swap.")]
+show_frame(beside_seeds(measured, seeds, edits), digits=3)
 
 # %% [markdown]
 # That is half of it. On the sign of $2\alpha_1 - 1$ the position part favours the same digit at both outputs, and it is
@@ -609,38 +501,20 @@ show_table(["edit", "written exactly (b, a), this model", "our seeds, mean (rang
 # editing content weights does.
 
 # %%
-moderated = ("moderation, of the reversed list", "moderation, mean over lists")
-show_table(
-    ["o2's attention to SEP", "o1 right", "o2 right", "our seeds, o2 right: mean (range)"],
-    [
-        [
-            label,
-            f"{shares[key].per_output[0]:.3f}",
-            f"{shares[key].per_output[1]:.3f}",
-            over_seeds(seed_key),
-        ]
-        for label, key, seed_key in (
-            ("of the reversed list", moderated[0], "o2 right, moderation of the reversed list"),
-            ("its mean over lists", moderated[1], "o2 right, moderation mean"),
-        )
-    ]
-    + [
-        [
-            "as it is",
-            f"{shares['nothing'].per_output[0]:.3f}",
-            f"{shares['nothing'].per_output[1]:.3f}",
-            "",
-        ]
-    ],
-)
-found = margins(config, weights, lists)
-both_ways = ((found.first > 0) & (found.second > 0)) == found.right
+moderated = ["moderation, of the reversed list", "moderation, mean over lists"]
+show_frame(shares.loc[[*moderated, "nothing"], ["o1_right", "o2_right"]].reset_index(), digits=3)
+names = ["o2_moderation_reversed", "o2_moderation_mean"]
+show_frame(beside_seeds(measured, seeds, names), digits=3)
+all_outputs = outputs_of(config, weights, lists)
+own_digits_win = (pairwise_margins(all_outputs.logits, lists) > 0).all(1)
+list_right = (all_outputs.written == lists).all(1)[lists[:, 0] != lists[:, 1]]
+both_ways = own_digits_win == list_right
 print(
     f"Whether each output prefers its digit to the list's other one explains {both_ways.double().mean():.2%} of all lists; "
     "in the rest a third digit has a say."
 )
 print(
-    f"Correlation of o2's attention to SEP with α1 - α2: {measured['correlation of beta and alpha_1 - alpha_2']:+.3f}."
+    f"Correlation of o2's attention to SEP with α1 - α2: {measured['moderation_correlation']:+.3f}."
 )
 
 # %% [markdown]
@@ -651,7 +525,6 @@ print(
 # follow-up reversed 60.6 % of lists by scaling one latent of a sparse autoencoder.
 
 # %%
-FOLLOW_UP = 0.606
 directions = steering_directions(config, weights, lists, seed=0, count=options.random_directions)
 steered = {key: steer(config, weights, lists, one, DOSES) for key, one in directions.items()}
 names = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S": "S"}
@@ -665,33 +538,22 @@ show(
     alt="Share of lists written reversed against the dose of P1 - P2 and of controls added to the separator.",
 )
 random_names = [key for key in steered if key.startswith("random")]
-seed_names = [key for key in seeds[0] if key.startswith("steering random")] if seeds else []
-rows = [
-    [
-        names[key],
-        f"{steered[key].reversed_somewhere:.3f}",
-        over_seeds(f"steering {key}, reversed at some dose"),
-    ]
-    for key in names
-]
 random_shares = [steered[key].reversed_somewhere for key in random_names]
-seed_random = [np.mean([row[key] for key in seed_names]) for row in seeds]
-rows.append(
-    [
-        f"a random direction, mean of {len(random_names)}",
-        f"{np.mean(random_shares):.3f} ({min(random_shares):.3f} to {max(random_shares):.3f})",
-        f"{np.mean(seed_random):.3f} ({min(seed_random):.3f} to {max(seed_random):.3f})",
-    ]
-)
-rows.append(["scaling one latent (the follow-up, its model)", f"{FOLLOW_UP:.3f}", ""])
-show_table(
-    [
-        "added to SEP, at most its length",
-        "lists reversed at some dose, this model",
-        "our seeds, mean (range)",
-    ],
-    rows,
-)
+seed_random = seeds["steering_random"].map(np.mean)
+steering = beside_seeds(
+    measured, seeds, ["steering_order", "steering_digits", "steering_constant"]
+).rename(columns={"quantity": "added to SEP, at most its length"})
+steering.iloc[:, 0] = list(names.values())
+over_seeds = [seed_random.mean(), seed_random.min(), seed_random.max()]
+steering.loc[3] = ["a random direction, mean", np.mean(random_shares), *over_seeds]
+steering.loc[4] = [
+    "scaling one latent (the follow-up, its model)",
+    PRINTED["steering_order"],
+    *3 * [np.nan],
+]
+print("lists reversed at some dose:")
+show_frame(steering, digits=3)
+print(f"random directions, this model: {min(random_shares):.3f} to {max(random_shares):.3f}")
 best = int(np.argmax(steered["P_1 - P_2"].reversed))
 print(
     f"Lists need doses of their own: the best single dose, {DOSES[best]:+.2f}, reverses {steered['P_1 - P_2'].reversed[best]:.3f}. "
@@ -707,19 +569,12 @@ print(
 # naming lists at random has as its precision.
 
 # %%
-own_row = next(
-    (row for row in seeds if row["seed"] == config.seed and options.checkpoint is None), seeds[0]
-)
-predictor = shipped_predictor(own_row)
+own = seeds["seed"].eq(config.seed) & (options.checkpoint is None)
+predictor = predictor_of(seeds[own].iloc[0] if own.any() else seeds.iloc[0])
 score = score_failures(predictor, config, weights, held_out)
-keys = ("base_rate", "precision", "recall", "average_precision")
-show_table(
-    ["", "this model", "each of our seeds, fitted on the others: mean (range)"],
-    [
-        [key.replace("_", " "), f"{getattr(score, key):.3f}", over_seeds(f"failures, {key}")]
-        for key in keys
-    ],
-)
+foretold = {f"failures.{key}": value for key, value in asdict(score).items()}
+names = [f"failures.{key}" for key in ("base_rate", "precision", "recall", "average_precision")]
+show_frame(beside_seeds(foretold, seeds, names), digits=3)
 failing, safe = built_lists(config, weights, held_out)
 built = {
     "built to fail: least |α1 - α2| and rank gap": failing,
@@ -727,18 +582,17 @@ built = {
     "all held-out lists": held_out,
 }
 wrong = {key: wrong_share(config, weights, chosen) for key, chosen in built.items()}
-show_table(
-    ["held-out lists", "how many", "wrong", "examples"],
-    [
-        [
-            key,
-            len(chosen),
-            f"{wrong[key]:.3f}",
-            "; ".join(f"{a}, {b}" for a, b in chosen[:4].tolist()),
-        ]
-        for key, chosen in built.items()
-    ],
+built_frame = pd.DataFrame(
+    {
+        "held-out lists": list(built),
+        "how many": [len(chosen) for chosen in built.values()],
+        "wrong": list(wrong.values()),
+        "examples": [
+            "; ".join(f"{a}, {b}" for a, b in chosen[:4].tolist()) for chosen in built.values()
+        ],
+    }
 )
+show_frame(built_frame, digits=3)
 print(
     f"training lists fail less, {wrong_share(config, weights, split.train):.3f}: held out or not makes the difference, not the digits"
 )
@@ -756,58 +610,24 @@ print(
 # scalars read off this model's logits by least squares.
 
 # %%
-model_logits = read_out(config, weights, separator(config, weights, lists).vectors).logits.cpu()
 train = split.train
-place = held_out[:, 0] * config.n_digits + held_out[:, 1]
-train_logits = model_logits[train[:, 0] * config.n_digits + train[:, 1]]
 fits = {
     f"fitted, random ranks, seed {seed}": fit_surrogate(
         config, train, seed, options.surrogate_steps
     ).model
     for seed in range(options.surrogate_seeds)
 }
-own_scores = axis.scores.cpu()
 fits["fitted, ranks from this model"] = fit_surrogate(
-    config, train, 0, options.surrogate_steps, ranks=own_scores.float()
+    config, train, 0, options.surrogate_steps, ranks=axis.scores.float()
 ).model
-fits["read off this model's margins"] = read_off(
-    own_scores,
-    train,
-    pairwise_margins(
-        model_logits[:, :, : config.n_digits][train[:, 0] * config.n_digits + train[:, 1]], train
-    ),
-)
-compared = {}
-rows = []
-with torch.no_grad():
-    for key, surrogate in fits.items():
-        found = compare(surrogate(held_out), model_logits[place], held_out)
-        compared[key] = found
-        rows.append(
-            [
-                key,
-                f"{found.per_list[0]:.3f}",
-                f"{rank_correlation(surrogate.rank, own_scores):+.2f}",
-                f"{found.shared_errors[0]:.2f} ({found.by_chance[0]:.2f})",
-                f"{found.margin_correlation[0]:.2f}, {found.margin_correlation[1]:.2f}",
-                f"{found.margin_variance[0]:.2f}, {found.margin_variance[1]:.2f}",
-            ]
-        )
-n_numbers = next(iter(fits.values())).n_parameters
-show_table(
-    [
-        f"{n_numbers} numbers",
-        "held-out lists right",
-        "ranks with s (Spearman)",
-        "of the model's errors, shared (by chance)",
-        "margins, correlation at o1, o2",
-        "margins, variance explained",
-    ],
-    rows,
-)
-fitted_right = [compared[key].per_list[0] for key in compared if "random ranks" in key]
+train_margins = pairwise_margins(outputs_of(config, weights, train).logits, train)
+fits["read off this model's margins"] = read_off(axis.scores, train, train_margins)
+compared = compare(fits, outputs.logits, axis.scores, held_out)
+print(f"{next(iter(fits.values())).n_parameters} numbers each:")
+show_frame(compared, digits=3)
+fitted_right = compared["lists_right"][compared["surrogate"].str.contains("random ranks")]
 print(
-    f"this model: {compared[key].per_list[1]:.3f} of held-out lists right, with {int(measured['trained parameters']):,} numbers"
+    f"this model: {measured['accuracy_per_list']:.3f} of held-out lists right, with {measured['trained_parameters']:,} numbers"
 )
 print(
     "What is left unexplained: the trained embeddings are not orthogonal, and their overlaps move single pairs; "
@@ -825,21 +645,16 @@ print(
 # %%
 bound, exact = certify(config, weights), brute_force(config, weights)
 sizes = [20, 40, 80, 160]
-spent = {"bound": [], "every logit": []}
+spent = {"operations, bound": [], "operations, every logit": []}
 for size in sizes:
-    random_model = weights_of(make_model(study.replace(n_digits=size)), torch.float64)
-    both = (
-        certify(study.replace(n_digits=size), random_model),
-        brute_force(study.replace(n_digits=size), random_model),
-    )
-    for key, one in zip(spent, both, strict=True):
-        spent[key].append(one.operations)
-show_table(
-    ["digits (untrained weights)", *(f"operations, {key}" for key in spent)],
-    [[size, *(f"{counts[n]:,}" for counts in spent.values())] for n, size in enumerate(sizes)],
-)
+    larger = study.replace(n_digits=size)
+    untrained = weights_of(make_model(larger), torch.float64)
+    for key, compute in zip(spent, (certify, brute_force), strict=True):
+        spent[key].append(compute(larger, untrained).operations)
+show_frame(pd.DataFrame({"digits (untrained weights)": sizes, **spent}))
 growth = {
-    key: np.polyfit(np.log(sizes[-2:]), np.log(counts[-2:]), 1)[0] for key, counts in spent.items()
+    key.split(", ")[1]: np.polyfit(np.log(sizes[-2:]), np.log(operations[-2:]), 1)[0]
+    for key, operations in spent.items()
 }
 print(
     f"proven: {bound.per_list:.4f} of all {bound.n_lists:,} lists are right (exactly {exact.per_list:.4f}), per token {bound.per_token:.4f}, "
@@ -856,72 +671,23 @@ print(
 # reason beside it.
 
 # %%
-three = (
-    (Published("three layers, accuracy", 1.0, 5e-3), three_right),
-    (
-        Published("three layers, trained parameters", 125_056, 0, "the count at width 128"),
-        counts[64, 3],
-    ),
-)
-analysed = "the model given" if options.checkpoint else "this model"
-
-
-def verdict(row, value, values):
-    """Whether a printed figure agrees with this model, with our seeds, or not and why."""
-    if row.agrees(value):
-        return "agrees" + (f"; {row.note}" if row.note else "")
-    if row.wrong:
-        return f"the print is wrong: {row.wrong}"
-    if values and min(values) - row.within <= row.published <= max(values) + row.within:
-        return "within our seeds"
-    return "differs" if options.checkpoint else "differs: another training"
-
-
-def plain(value):
-    """Counts whole, shares with four digits."""
-    return f"{value:,.0f}" if abs(value) > 1.5 else f"{value:.4f}"
-
-
-rows, wrong_prints = [], []
-for row, value in [*((row, measured[row.name]) for row in PUBLISHED), *three]:
-    values = [one[row.name] for one in seeds if row.name in one]
-    told = (
-        f"{plain(np.mean(values))} ({plain(min(values))} to {plain(max(values))})" if values else ""
-    )
-    said = verdict(row, value, values)
-    if row.wrong and not row.agrees(value):
-        wrong_prints.append(f"{row.name}, {plain(row.published)}: {row.wrong}")
-    rows.append(
-        [
-            row.name,
-            ("over " if row.or_more else "") + plain(row.published),
-            plain(value),
-            told,
-            said,
-        ]
-    )
-rows.append(
-    [
-        "lists reversed by steering (the follow-up: one latent scaled)",
-        plain(FOLLOW_UP),
-        plain(steered["P_1 - P_2"].reversed_somewhere),
-        over_seeds("steering P_1 - P_2, reversed at some dose", 4),
-        "another edit: P1 - P2 added",
-    ]
-)
-show_table(["quantity", "printed", analysed, f"our {len(seeds)} seeds, mean (range)", ""], rows)
+three = {"three_layers_accuracy": three_right, "three_layers_parameters": counts.iloc[1, 2]}
+verdicts = published_table(measured | three, seeds, trained_here=options.checkpoint is None)
+if options.checkpoint:
+    verdicts = verdicts.rename(columns={"this model": "the model given"})
+show_frame(verdicts)
 print(f"{name}. Where the print is wrong:")
-for line in wrong_prints:
-    print(f"- {line}")
+for _, row in verdicts[verdicts["verdict"].str.startswith("the print is wrong")].iterrows():
+    print(f"- {row['quantity']}, {row['printed']:,}: {row['verdict'].split(': ', 1)[1]}")
 
 # %% [markdown]
 # ## Claims
 
 # %%
 position, content = (
-    shares[f"{part} weights, exchanged"].reversed for part in ("position", "content")
+    shares.loc[f"{part} weights, exchanged", "reversed"] for part in ("position", "content")
 )
-claims = [
+of_the_formula = [
     at_most("formula against model, float64, trained", max(in_float64[:2]), 1e-10),
     at_most("formula against model, float64, random weights", random_worst, 1e-10),
     at_most(
@@ -929,12 +695,14 @@ claims = [
         as_it_is[0] / as_it_is[2],
         1e-5,
     ),
+]
+of_the_mechanism = [
     at_least("the same with SEP attending to both digits alike", control, 1, applies=established),
     at_most("attention as sigmoid(s_a - s_b + c), largest difference", sigmoid_difference, 1e-10),
     equals("layer 1 mask as printed", same_mask, True),
     at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9),
     shown("held-out outputs right", measured["accuracy"]),
-    shown("held-out lists right", measured["accuracy per list"]),
+    shown("held-out lists right", measured["accuracy_per_list"]),
     equals("edges that matter in two layers", len(moved), 5, applies=established),
     at_least("three layers, held-out outputs right", three_right, 0.999),
     at_least("correlation of scores and readout", axis.correlation, 0.95, applies=established),
@@ -946,12 +714,12 @@ claims = [
     at_most("reversed by exchanging content weights", content, 0.05, applies=established),
     at_least(
         "lowest of the seeds, exchanging position weights",
-        min(row["swap position weights, exchanged: exactly (b, a)"] for row in seeds),
+        seeds["swap.position weights, exchanged"].min(),
         0.7,
     ),
     at_most(
         "o2 right with the moderation of the reversed list",
-        shares[moderated[0]].per_output[1],
+        shares.loc[moderated[0], "o2_right"],
         0.05,
         applies=established,
     ),
@@ -966,18 +734,20 @@ claims = [
     ),
     at_least(
         "o2 right, (1, 0) in the difference",
-        measured["o2 with alpha (1, 0) in the difference"],
+        measured["o2_alpha_1_0"],
         0.97,
         applies=established,
     ),
     at_most(
         "o2 right, (0, 1) in the difference",
-        measured["o2 with alpha (0, 1) in the difference"],
+        measured["o2_alpha_0_1"],
         0.5,
         applies=established,
     ),
-    at_least("o1 from o2, classifier", measured[slots[0]], 0.99, applies=established),
-    at_most("the same, without the two constants", measured[slots[1]], 0.95, applies=established),
+    at_least("o1 from o2, classifier", measured["slots"], 0.99, applies=established),
+    at_most(
+        "the same, without the two constants", measured["slots_from_sep"], 0.95, applies=established
+    ),
     at_least("failures foretold, precision", score.precision, 0.7, applies=established),
     at_least("failures foretold, recall", score.recall, 0.7, applies=established),
     shown("failures, base rate", score.base_rate),
@@ -985,7 +755,7 @@ claims = [
     at_most("lists built to be safe, wrong", wrong[list(built)[1]], 0.01, applies=established),
     at_least(
         "hand-written model, held-out lists right, lowest seed",
-        min(fitted_right),
+        fitted_right.min(),
         0.8,
         applies=established,
     ),
@@ -997,4 +767,8 @@ claims = [
         applies=established,
     ),
 ]
-check_claims("05_circuit", claims)
+check_claims(
+    "05_circuit",
+    subject.claims(of_the_formula, subject.formula)
+    + subject.claims(of_the_mechanism, subject.config),
+)

@@ -21,7 +21,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights
-from listcomp_utils.circuit.order_axis import margins, order_axis, unequal
+from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
 from listcomp_utils.config import Config, ConfigError
 
 Model = tuple[Config, Weights, Tensor]
@@ -142,11 +142,12 @@ def built_lists(
 
 def wrong_share(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> float:
     """Share of lists (a not b) that the model gets wrong."""
-    return 1 - margins(config, weights, lists).right.double().mean().item()
+    return _observe(config, weights, lists)[1].double().mean().item()
 
 
 def _observe(
     config: Config, weights: Weights, lists: Int[Tensor, "list position"]
 ) -> tuple[Float[Tensor, "list 2"], Bool[Tensor, "list"]]:
-    found = margins(config, weights, lists)
-    return failure_features(config, weights, found.lists), ~found.right
+    lists = unequal(lists)
+    wrong = (outputs_of(config, weights, lists).written != lists).any(1)
+    return failure_features(config, weights, lists), wrong

@@ -13,12 +13,12 @@ and everything here edits that vector and lets the outputs read it, exactly as t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights, check_architecture, run
@@ -26,6 +26,8 @@ from listcomp_utils.config import Config, require
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
+CHUNK = 512
+"""Lists steered at once: their logits fit in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,11 @@ def read_out(
     return Outputs(torch.stack(residuals, 1) @ weights.unembed, moderation)
 
 
+def outputs_of(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Outputs:
+    """The model's own outputs."""
+    return read_out(config, weights, separator(config, weights, lists).vectors)
+
+
 def swap_shares(
     config: Config, weights: Weights, lists: Int[Tensor, "list position"]
 ) -> pd.DataFrame:
@@ -192,30 +199,29 @@ def steer(
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
-    vectors = separator(config, weights, lists).vectors
-    written = torch.stack(list(written_along(config, weights, vectors, direction, doses)))
-    turned, kept = ((written == goal).all(-1).double() for goal in (lists.flip(1), lists))
-    by_dose = (tuple(hits.mean(1).tolist()) for hits in (turned, kept))
-    return Steering(*by_dose, turned.amax(0).mean().item())
-
-
-def written_along(
-    config: Config,
-    weights: Weights,
-    vectors: Float[Tensor, "list d_model"],
-    direction: Float[Tensor, "#list d_model"],
-    doses: Iterable[float],
-) -> Iterator[Int[Tensor, "list output"]]:
-    """What the outputs write with SEP at `vectors` plus each dose of a direction, dose by dose."""
+    vectors, directions = (
+        separator(config, weights, lists).vectors,
+        direction.expand(len(lists), -1),
+    )
     inputs = _output_inputs(config, weights)
-    query = inputs[1] @ weights.query_key[1]
-    # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
-    read, shift, (first, second) = (x @ weights.unembed for x in (vectors, direction, inputs))
-    score, score_shift = (vectors - inputs[0]) @ query, direction @ query
-    for dose in doses:
-        held, beta = read + dose * shift, torch.sigmoid(score + dose * score_shift)[:, None]
-        o2 = second + beta * held + (1 - beta) * first
-        yield torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
+    query, (first, second) = inputs[1] @ weights.query_key[1], inputs @ weights.unembed
+    parts = []
+    for goal, start, along in zip(
+        *(x.split(CHUNK) for x in (lists, vectors, directions)), strict=True
+    ):
+        # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
+        read, shift = start @ weights.unembed, along @ weights.unembed
+        score, gain = (start - inputs[0]) @ query, along @ query
+        hits = []
+        for dose in doses:
+            held, beta = read + dose * shift, torch.sigmoid(score + dose * gain)[:, None]
+            o2 = second + beta * held + (1 - beta) * first
+            written = torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
+            hits.append(torch.stack([(written == x).all(1) for x in (goal.flip(1), goal)]))
+        parts.append(torch.stack(hits, 1))
+    turned, kept = torch.cat(parts, -1).double()
+    by_dose = (tuple(shares.mean(1).tolist()) for shares in (turned, kept))
+    return Steering(*by_dose, turned.amax(0).mean().item())
 
 
 def steering_directions(
@@ -242,27 +248,6 @@ def steering_directions(
         name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
         for name, direction in directions.items()
     }
-
-
-@dataclass(frozen=True)
-class Margins:
-    """By how much each output prefers its own digit to the list's other one, a not b (logits)."""
-
-    lists: Int[Tensor, "list position"]
-    first: Float[Tensor, "list"]
-    """At o1: logit of a minus logit of b."""
-    second: Float[Tensor, "list"]
-    """At o2: logit of b minus logit of a."""
-    right: Bool[Tensor, "list"]
-    """Both outputs right."""
-
-
-def margins(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Margins:
-    """The margins of the model itself."""
-    lists = unequal(lists)
-    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
-    first, second = pairwise_margins(outputs.logits, lists).T
-    return Margins(lists, first, second, (outputs.written == lists).all(1))
 
 
 def pairwise_margins(

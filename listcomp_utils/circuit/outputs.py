@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights, residuals, run
-from listcomp_utils.circuit.order_axis import margins, read_out, separator
+from listcomp_utils.circuit.order_axis import outputs_of, separator, unequal
 from listcomp_utils.config import Config
 
 BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
@@ -32,7 +32,7 @@ def difference_terms(
     `alpha` puts fixed weights in place of SEP's attention to d1 and d2.
     """
     held = separator(config, weights, lists)
-    beta = read_out(config, weights, held.vectors).moderation[:, None]
+    beta = outputs_of(config, weights, lists).moderation[:, None]
     attention = held.attention if alpha is None else torch.tensor([alpha]).to(held.attention)
     first, second = config.output_positions
     places, unembed = weights.position, weights.unembed
@@ -60,7 +60,7 @@ def slot_classifier(
     places, circuit = list(config.output_positions), run(config, weights, lists)
     final = residuals(weights, circuit.tokens, circuit.mixtures[:, -1, places])
     held = separator(config, weights, lists).vectors
-    beta = read_out(config, weights, held).moderation
+    beta = outputs_of(config, weights, lists).moderation
     carried = torch.stack([torch.ones_like(beta), beta], dim=1)[..., None] * held[:, None]
     fit, score = train_test_split(torch.arange(len(lists)), test_size=0.5, random_state=seed)
 
@@ -80,8 +80,9 @@ def accuracy_by_difference(
 
     nan where a bin is empty.
     """
-    found = margins(config, weights, lists)
-    attention = separator(config, weights, found.lists).attention
+    lists = unequal(lists)
+    right = (outputs_of(config, weights, lists).written == lists).all(1)
+    attention = separator(config, weights, lists).attention
     difference = (attention[:, 0] - attention[:, 1]).abs()
     which = torch.bucketize(difference, torch.tensor(BINS[1:-1]).to(difference), right=True)
-    return [found.right[which == place].double().mean().item() for place in range(len(BINS) - 1)]
+    return [right[which == place].double().mean().item() for place in range(len(BINS) - 1)]

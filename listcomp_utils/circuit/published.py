@@ -94,6 +94,8 @@ LABELS = {
     "order_score_std": "spread of s over digits (std)",
     "order_correlation": "correlation of s and U·(P1 - P2)",
     "moderation_correlation": "correlation of o2's attention to SEP with α1 - α2",
+    "o2_moderation_reversed": "o2 right, o2's attention to SEP of the reversed list",
+    "o2_moderation_mean": "o2 right, o2's attention to SEP at its mean over lists",
     "steering_order": "lists reversed by steering (the follow-up: one latent scaled)",
 }
 """Words for the names of quantities in tables."""

@@ -27,7 +27,7 @@ from listcomp_utils.circuit.order_axis import (
     DOSES,
     check_pairs,
     order_axis,
-    read_out,
+    outputs_of,
     separator,
     steer,
     steering_directions,
@@ -136,7 +136,7 @@ def _edges(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
 
 
 def _difference(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
-    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
+    outputs = outputs_of(config, weights, lists)
 
     def right(goal: Tensor, alpha: tuple[float, float] | None = None) -> float:
         """Share of lists where o1's logits and the terms make `goal` of o2."""
@@ -152,7 +152,7 @@ def _difference(config: Config, weights: Weights, lists: Tensor) -> dict[str, fl
 
 def _mechanism(config: Config, weights: Weights, lists: Tensor) -> dict[str, Any]:
     axis, held = order_axis(config, weights), separator(config, weights, lists)
-    beta, alpha = read_out(config, weights, held.vectors).moderation, held.attention
+    beta, alpha = outputs_of(config, weights, lists).moderation, held.attention
     swaps = swap_shares(config, weights, lists)
     steered = {
         name: steer(config, weights, lists, direction, DOSES).reversed_somewhere

@@ -2,39 +2,40 @@
 
 subject = subject_of(config, checkpoint)
 trained = load_or_train(subject.config, checkpoint=checkpoint)
-subject.stands_in                          # why another model than the asked one, "" when not
-check_claims("05_circuit", subject.claims(claims))
+check_claims("05_circuit", subject.claims(claims, subject.config))
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from listcomp_utils.circuit.formula import check_architecture
 from listcomp_utils.circuit.order_axis import check_pairs
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.notebook.claims import Claim
+
+if TYPE_CHECKING:
+    from listcomp_utils.notebook.claims import Claim
 
 
 @dataclass(frozen=True)
 class Subject:
-    """The models to analyse."""
+    """The models to analyse, the study preset's in the place of one that cannot be."""
 
+    asked: Config
     config: Config
-    """Has the order mechanism: the config asked for, or else the study preset."""
+    """Has the order mechanism."""
     formula: Config
-    """Has the closed form: the config asked for, or else the study preset."""
-    stands_in: str = ""
+    """Has the closed form, of any number of digits and layers."""
+    because: str = ""
     """Why `config` is not the one asked for; empty when it is."""
 
-    def claims(self, claims: Iterable[Claim]) -> list[Claim]:
-        """The claims as they are, or of a stand-in: under its name, shown and not checked."""
-        if not self.stands_in:
+    def claims(self, claims: Iterable[Claim], of: Config) -> list[Claim]:
+        """Claims about the model of a config; of a stand-in: under its name, not checked."""
+        if of == self.asked:
             return list(claims)
-        return [
-            replace(claim, name=f"{self.config.slug}: {claim.name}", holds=None) for claim in claims
-        ]
+        return [replace(claim, name=f"{of.slug}: {claim.name}", holds=None) for claim in claims]
 
 
 def subject_of(config: Config, checkpoint: str | None = None) -> Subject:
@@ -46,13 +47,13 @@ def subject_of(config: Config, checkpoint: str | None = None) -> Subject:
     """
     try:
         check_pairs(config)
-        return Subject(config, config)
+        return Subject(config, config, config)
     except ConfigError as error:
         if checkpoint is not None:
             raise ConfigError(f"checkpoint {checkpoint!r} cannot be analysed: {error}") from None
-        reason, study = str(error), Config.preset("study", device=config.device)
+        because, study = str(error), Config.preset("study", device=config.device)
     try:
         check_architecture(config)
+        return Subject(config, study, config, because)
     except ConfigError:
-        return Subject(study, study, reason)
-    return Subject(study, config, reason)
+        return Subject(config, study, study, because)

@@ -9,8 +9,8 @@ from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
     DOSES,
-    margins,
     order_axis,
+    outputs_of,
     pairwise_margins,
     read_out,
     separator,
@@ -49,7 +49,8 @@ def test_swapping_everything_is_the_reversed_list(study):
     config, weights, lists = study
     shares = swap_shares(config, weights, lists)
     unequal = lists[lists[:, 0] != lists[:, 1]]
-    right = margins(config, weights, unequal).right.double().mean().item()
+    written = outputs_of(config, weights, unequal).written
+    right = (written == unequal).all(1).double().mean().item()
     assert shares.loc["nothing", "kept"] == pytest.approx(right)
     assert shares.loc["both, of the reversed list", "reversed"] == pytest.approx(right)
     assert shares[["o1_right", "o2_right"]].loc["nothing"].min() >= right

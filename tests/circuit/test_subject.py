@@ -17,8 +17,8 @@ def test_a_model_with_the_mechanism_is_the_subject_and_its_claims_are_checked(ch
     config = STUDY.replace(**changes)
     for checkpoint in (None, "released.pt"):
         subject = subject_of(config, checkpoint)
-        assert subject.config == subject.formula == config and not subject.stands_in
-        assert subject.claims(CLAIMS) == CLAIMS
+        assert subject.config == subject.formula == config and not subject.because
+        assert subject.claims(CLAIMS, subject.config) == CLAIMS
 
 
 @pytest.mark.parametrize(
@@ -34,8 +34,8 @@ def test_a_model_with_the_mechanism_is_the_subject_and_its_claims_are_checked(ch
 def test_no_claim_of_a_stand_in_holds_for_the_model_asked_for(preset, changes, named):
     asked = Config.preset(preset, device="cpu", **changes)
     subject = subject_of(asked)
-    assert subject.config == STUDY and named in subject.stands_in
-    for claim, given in zip(subject.claims(CLAIMS), CLAIMS, strict=True):
+    assert subject.config == STUDY and named in subject.because
+    for claim, given in zip(subject.claims(CLAIMS, STUDY), CLAIMS, strict=True):
         assert claim.holds is None and claim.value == given.value
         assert claim.name == f"{STUDY.slug}: {given.name}"
     with pytest.raises(ConfigError, match=f"'released.pt' cannot be analysed.*{named}"):
@@ -44,5 +44,5 @@ def test_no_claim_of_a_stand_in_holds_for_the_model_asked_for(preset, changes, n
 
 def test_the_closed_form_stays_with_the_model_asked_for_where_it_holds():
     deeper, headed = STUDY.replace(n_layers=3), STUDY.replace(n_heads=2)
-    assert subject_of(deeper).formula == deeper
+    assert subject_of(deeper).claims(CLAIMS, subject_of(deeper).formula) == CLAIMS
     assert subject_of(headed).formula == STUDY
