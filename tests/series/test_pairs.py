@@ -102,7 +102,7 @@ def test_first_cell_asks_and_answers(source):
 @each_notebook
 def test_the_parameters_cell_is_short_known_and_explained(source):
     (cell,) = [c for c in read(source).cells if "parameters" in c.metadata.get("tags", [])]
-    assert cell.source.startswith(PARAMETERS_CELL[0]), "what read_parameters looks for"
+    assert cell.source.startswith(PARAMETERS_CELL), "what read_parameters looks for"
     declared = declared_parameters(source.with_suffix(".ipynb"))
     assert set(declared) <= {*CONFIG_NAMES, *Options.model_fields}
     assert "preset" in declared and len(set(declared) & set(CONFIG_NAMES)) <= 10
