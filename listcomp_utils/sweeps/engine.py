@@ -93,7 +93,7 @@ def run_grid(
             if key not in found or (retry_failed and found[key].status == "failed")
         }
         if waiting:
-            done, names = len(given) - len(waiting), _varied(given.values())
+            done, failed, names = len(given) - len(waiting), 0, _varied(given.values())
             show = stack.enter_context(
                 shown_progress(len(given), "cell", progress, done, len(given))
             )
@@ -101,9 +101,10 @@ def run_grid(
             results = stack.enter_context(contextlib.closing(outcomes(waiting, work, run)))
             for key, outcome in results:
                 records.add(kind, waiting[key], outcome)
-                done += 1
+                done, failed = done + 1, failed + (outcome["status"] == "failed")
                 label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
-                show(done, f"{label or 'the only one'}: {_said(outcome)}")
+                said = _said(outcome) + (f"; {failed} failed" if failed else "")
+                show(done, f"{label or 'the only one'}: {said}")
         every = [found[key] for key in dict.fromkeys([*given, *found])]
         _write_tables(_frame(every), folder)
     return _frame(every[: len(given)])

@@ -123,7 +123,7 @@ def test_progress_is_a_line_a_cell_unless_watched(tmp_path, monkeypatch, capsys)
     quiet(seeds(2, size=1), tmp_path / "a", progress="auto")  # the tests run headless
     first, second = capsys.readouterr().out.splitlines()
     assert first == "cell 1/2: seed=0: half 0 (about 00:00 left)"
-    assert second.startswith("cell 2/2: seed=1: FAILED ValueError: odd (about")
+    assert second.startswith("cell 2/2: seed=1: FAILED ValueError: odd; 1 failed (about")
     monkeypatch.delenv("LISTCOMP_HEADLESS")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     quiet(seeds(2), tmp_path / "b", progress="auto")
