@@ -42,15 +42,13 @@ app = typer.Typer(
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit status: 0, 1 for a failed run, 2 for a wrong call, 130 Ctrl-C."""
     command = typer.main.get_command(app)
-    wrong_call = typer.BadParameter.__base__
+    wrong_call = typer.BadParameter.__base__  # click's UsageError, wherever typer keeps it
     try:
         words = _joined_pairs(sys.argv[1:] if arguments is None else arguments)
         status = command.main(args=words, prog_name="listcomp_utils", standalone_mode=False) or 0
-    except wrong_call as error:
-        print(f"error: {error.format_message()}", file=sys.stderr)
-        return 2
-    except ConfigError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except (ConfigError, wrong_call) as error:
+        message = error if isinstance(error, ConfigError) else error.format_message()
+        print(f"error: {message}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"error: {error}; what was there before stays", file=sys.stderr)

@@ -49,7 +49,7 @@ permutations: int = 1000  # random orders of the digits for the Fourier spectrum
 # %%
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(globals(), probe_lists=int, permutations=int)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 established = is_established(config) and options.checkpoint is None
 print(config.slug)

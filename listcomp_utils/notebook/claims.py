@@ -35,12 +35,12 @@ class ClaimError(AssertionError):
 
 def at_least(name: str, value: float, bound: float, applies: bool = True) -> Claim:
     """`value` is `bound` or more; only shown when the claim was not established for this run."""
-    return Claim(name, value, f">= {bound:g}", value >= bound if applies else None)
+    return Claim(name, value, f">= {bound:g}", bool(value >= bound) if applies else None)
 
 
 def at_most(name: str, value: float, bound: float, applies: bool = True) -> Claim:
     """`value` is `bound` or less; only shown when the claim was not established for this run."""
-    return Claim(name, value, f"<= {bound:g}", value <= bound if applies else None)
+    return Claim(name, value, f"<= {bound:g}", bool(value <= bound) if applies else None)
 
 
 def equals(name: str, value: Any, expected: Any, applies: bool = True, within: float = 0) -> Claim:
@@ -50,7 +50,7 @@ def equals(name: str, value: Any, expected: Any, applies: bool = True, within: f
     else:
         right = value == expected
     text = f"{expected:g} ± {within:g}" if within else format_value(expected)
-    return Claim(name, value, text, right if applies else None)
+    return Claim(name, value, text, bool(right) if applies else None)
 
 
 def shown(name: str, value: Any) -> Claim:

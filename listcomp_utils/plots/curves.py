@@ -63,7 +63,7 @@ def grouped_bars(
     value_range: tuple[float, float] | None = (0, 1),
 ) -> go.Figure:
     """Bars side by side with their numbers: one group a row, one colour a series."""
-    frame = pd.DataFrame(series)
+    frame = pd.DataFrame({name: list(values) for name, values in series.items()})
     figure = lying_bars(frame, groups, value_name, barmode="group", text_auto=".3~g")
     figure.update_traces(textposition="outside", textangle=0, constraintext="none")
     low, high = value_range or (min(0, frame.min(axis=None)), max(0, frame.max(axis=None)))

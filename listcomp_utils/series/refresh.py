@@ -28,7 +28,7 @@ from listcomp_utils.series.run import run_series
 
 WIDTH, HEIGHT = 700, 450
 """Pixels of a picture whose figure does not name its own."""
-PALETTE = 64
+PALETTE = 32
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 

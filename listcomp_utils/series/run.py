@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -121,6 +120,8 @@ async def _execute(
     except CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
     except DeadKernelError as failure:
+        if asyncio.current_task().cancelling():  # which nbclient takes for a dead kernel
+            raise asyncio.CancelledError from None
         return f"its kernel died: {failure}"
     finally:
         nbformat.write(content, output)
@@ -130,11 +131,7 @@ async def _execute(
 def _execute_all(
     notebooks: Sequence[Path], work: Path, parameters: Mapping[str, Any]
 ) -> list[NotebookRun]:
-    """Execute the notebooks side by side; the runs in the order of the series.
-
-    The event loop has a thread of its own: nbclient would take the signals for itself in the main
-    one, and stop only the newest kernel on Ctrl-C.
-    """
+    """Execute the notebooks side by side; the runs in the order of the series."""
     import joblib
     import nbformat
 
@@ -163,17 +160,20 @@ def _execute_all(
             for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(LONGEST_FIRST)):
                 group.create_task(one(notebook))
 
-    loop = asyncio.new_event_loop()
-    with contextlib.closing(loop), ThreadPoolExecutor(1) as thread, bar:
-        running = thread.submit(loop.run_until_complete, all_of_them())
+    with bar, asyncio.Runner(loop_factory=_Loop) as runner:
         try:
-            running.result()
+            runner.run(all_of_them())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        except BaseException:
-            loop.call_soon_threadsafe(lambda: [t.cancel() for t in asyncio.all_tasks(loop)])
-            raise
     return sorted(done, key=lambda run: run.name)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that keeps Ctrl-C: nbclient would take it, and stop the newest kernel alone."""
+
+    def add_signal_handler(self, *_: Any) -> None:
+        """Refuse, as loops outside the main thread do."""
+        raise RuntimeError("the run handles signals")
 
 
 @contextlib.contextmanager

@@ -16,56 +16,51 @@ import pytest
 from listcomp_utils.__main__ import main
 from listcomp_utils.config import Config
 from listcomp_utils.series import run as series_run
-from listcomp_utils.series.checks import select_notebooks, series_dir
 
-FIRST = series_dir() / "01_train.ipynb"
-QUICK = ["-p", "steps", "20", "-p", "eval_every", "10", "--only", "01"]
+NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+FIRST = NOTEBOOKS / "01_train.ipynb"
+
+
+def cell_outputs(path: Path) -> str:
+    return json.dumps([cell.get("outputs") for cell in nbformat.read(path, as_version=4).cells])
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """One quick run of two notebooks with a parameter file."""
+def finished(tmp_path_factory, tiny_series):
+    """A run of the tiny series with a file of parameters; every notebook works."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "parameters.yaml").write_text("n_digits: 5\nlist_len: '3'\nadam_beta2: 0.9\n")
+    (folder / "parameters.yaml").write_text("n_digits: 5\nlist_len: '3'\ndraws: 7\n")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LISTCOMP_RUNS", str(folder / "runs"))
-        given = ["--name", "quick", "-f", str(folder / "parameters.yaml")]
-        assert main(["run", *QUICK, "--only", "04", *given]) == 0
+        assert main(["run", "--name", "quick", "-f", str(folder / "parameters.yaml")]) == 0
     return folder / "runs" / "quick"
 
 
-def test_a_run_leaves_executed_notebooks_and_no_other_folder(finished):
-    text = json.dumps(nbformat.read(finished / "01_train.ipynb", as_version=4))
-    assert "125 different lists" in text
-    names = {path.name for path in finished.parent.iterdir()}
-    assert names == {"quick", "checkpoints"}
-    assert {"01_train.html", "04_representation.html", "index.html"} <= set(os.listdir(finished))
+def test_a_run_leaves_executed_notebooks_a_report_and_no_other_folder(finished):
+    assert [path.name for path in finished.parent.iterdir()] == ["quick"]
+    assert {path.name for path in finished.iterdir()} == {
+        *("01_one.ipynb", "02_two.ipynb", "05_five.ipynb"),
+        *("01_one.html", "02_two.html", "05_five.html"),
+        *("index.html", "claims.json", "plotly.min.js"),
+    }
 
 
-def test_fields_that_the_parameters_cell_leaves_out_are_given_too(finished):
-    (injected,) = [
-        cell
-        for cell in nbformat.read(finished / "01_train.ipynb", as_version=4).cells
-        if "injected-parameters" in cell.metadata.get("tags", [])
-    ]
-    assert "adam_beta2 = 0.9" in injected.source
-    saved = (finished.parent / "checkpoints").glob("*.safetensors")
-    changed = dict(n_digits=5, list_len=3, adam_beta2=0.9, steps=20, eval_every=10)
-    assert f"{Config(**changed).slug}.safetensors" in {path.name for path in saved}
+def test_notebooks_get_every_field_and_their_own_options_alone(finished):
+    slug = Config(n_digits=5, list_len=3).slug
+    assert f"{slug} None" in cell_outputs(finished / "01_one.ipynb")
+    assert f"{slug} 7" in cell_outputs(finished / "02_two.ipynb")
 
 
-def test_a_failing_notebook_is_kept_and_told_and_the_others_run(runs, capsys):
-    damaged = runs / "checkpoints" / f"{Config(steps=20, eval_every=10).slug}.safetensors"
-    damaged.parent.mkdir(parents=True)
-    damaged.write_text("damaged")
-    status = main(["run", *QUICK, "--only", "07", "-p", "retrain", "false", "--name", "bad"])
+def test_a_failing_notebook_is_kept_and_told_and_the_others_run(runs, capsys, tiny_series):
+    status = main(["run", "--only", "01", "05", "-p", "seed", "13", "--name", "bad"])
     printed = capsys.readouterr().out
     assert status == 1
-    assert "01_train FAILED CheckpointError" in printed and "07_scaling done" in printed
-    kept = runs / "bad" / "01_train.ipynb"
-    assert str(kept) in printed and kept.is_file()
+    assert "05_five FAILED ValueError: <13>" in printed and "01_one done" in printed
+    kept = runs / "bad" / "05_five.ipynb"
+    assert f"kept: {kept}" in printed and "A bar" in cell_outputs(kept)
     index = (runs / "bad" / "index.html").read_text()
-    assert "1 of them failed: 01_train" in index and "This notebook failed" in index
+    assert "1 of them failed: 05_five" in index
+    assert "This notebook failed: ValueError: &lt;13&gt;" in index
 
 
 @pytest.fixture
@@ -98,15 +93,17 @@ def executing(monkeypatch, happens):
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_the_last_whole_report(sent, whole, monkeypatch, capsys):
+def test_an_interrupted_run_leaves_the_last_whole_report(
+    sent, whole, monkeypatch, capsys, tiny_series
+):
     stopped = executing(monkeypatch, lambda: os.kill(os.getpid(), sent))
     before = signal.getsignal(signal.SIGTERM)
-    assert main(["run", "--only", "01", "--only", "02", "--only", "04"]) == 130
-    assert sorted(stopped) == ["01", "02", "04"] and signal.getsignal(signal.SIGTERM) == before
+    assert main(["run"]) == 130
+    assert sorted(stopped) == ["01", "02", "05"] and signal.getsignal(signal.SIGTERM) == before
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys):
+def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys, tiny_series):
     def full():
         raise OSError(28, "No space left on device")
 
@@ -116,7 +113,7 @@ def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys):
     assert "No space left on device; what was there before stays" in capsys.readouterr().err
 
 
-def test_a_report_that_cannot_be_written_leaves_the_last_whole_one(whole, monkeypatch, capsys):
+def test_a_report_that_cannot_be_written_leaves_the_last_whole_one(whole, monkeypatch, tiny_series):
     async def execute(notebook, output, *_):
         output.write_text(notebook.read_text())
 
@@ -128,7 +125,7 @@ def test_a_report_that_cannot_be_written_leaves_the_last_whole_one(whole, monkey
     assert main(["run", "--only", "01"]) == 1
 
 
-def test_long_notebooks_start_first_and_reports_keep_the_order(runs, monkeypatch):
+def test_long_notebooks_start_first_and_reports_keep_the_order(runs, monkeypatch, tiny_series):
     started, reported = [], []
 
     async def execute(notebook, *_):
@@ -140,9 +137,8 @@ def test_long_notebooks_start_first_and_reports_keep_the_order(runs, monkeypatch
         "listcomp_utils.series.report.write_report", lambda done, *_: reported.extend(done)
     )
     assert main(["run"]) == 0
-    names = [path.stem for path in select_notebooks()]
-    assert [run.name for run in reported] == names and sorted(started) == [n[:2] for n in names]
-    assert set(started[:4]) == {"03", "05", "06", "07"}
+    assert started == ["05", "01", "02"]
+    assert [run.name for run in reported] == ["01_one", "02_two", "05_five"]
 
 
 def test_a_kernel_that_dies_is_one_failed_notebook(tmp_path):
