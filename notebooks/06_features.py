@@ -56,9 +56,7 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.sae import SAEConfig
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(
-    globals(), d_sae=int, k=int, n_seeds=int, sae_steps=int, steer_lists=int, sae_file=str | None
-)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 sae_config = SAEConfig(d_sae=options.d_sae, k=options.k, steps=options.sae_steps)
 
