@@ -3,7 +3,7 @@
     bound = certify(config, weights)             # weights = weights_of(model, torch.float64)
     bound.per_list, bound.per_token              # never above brute_force(config, weights)
     bound.certified                              # [a, b]: the list (a, b) is right, proven
-    bound.operations / bound.brute_force_operations
+    bound.operations / brute_force(config, weights).operations
 
 For lists of two digits, two layers and masked decoding, with r = SEP after layer 0, x = E_M + P,
     logits at o1:  U (x_o1 + r),    at o2:  U (x_o2 + beta r + (1 - beta) x_o1),
@@ -20,6 +20,7 @@ middleware" (2003).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -29,6 +30,7 @@ from torch import Tensor
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.circuit.order_axis import check_pairs
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.task import all_lists
 
 ROUNDING = 1e-9
 """A margin counts when above this times the largest logit's scale; float64 errs by far less."""
@@ -47,56 +49,44 @@ class Certificate:
     per_token: float
     """Share of output digits proven right."""
     certified: Bool[Tensor, "first second"]
-    n_lists: int
     operations: int
     """Multiply-adds and comparisons."""
-    brute_force_operations: int
-    """The same for all logits of all lists, from the same tables."""
-
-
-@dataclass(frozen=True)
-class _Output:
-    """One output on all lists; its logit is constant + beta r_t + (1 - beta) passed."""
-
-    own: Int[Tensor, "list"]
-    other: Int[Tensor, "list"]
-    share: Float[Tensor, "list"]
-    """beta; at o1 it is 1."""
-    constant: Float[Tensor, "vocabulary"]
-    passed: Float[Tensor, "vocabulary"]
 
 
 @dataclass(frozen=True)
 class _Problem:
+    """A model's tables: the logit of t at an output is constant + beta r_t + (1 - beta) passed."""
+
+    lists: Int[Tensor, "list 2"]
     content: Float[Tensor, "token vocabulary"]
     """T = E U."""
     base: Float[Tensor, "vocabulary"]
     """(E_SEP + P_SEP + P_2) U."""
     slope: Float[Tensor, "vocabulary"]
     """(P_1 - P_2) U."""
-    first: Int[Tensor, "list"]
-    second: Int[Tensor, "list"]
-    attention: Float[Tensor, "list"]
-    """alpha."""
-    outputs: tuple[_Output, _Output]
-    table_operations: int
+    constant: Float[Tensor, "output vocabulary"]
+    passed: Float[Tensor, "output vocabulary"]
+    alpha: Float[Tensor, "list"]
+    beta: Float[Tensor, "output list"]
+    """1 at o1."""
+    operations: int
     slack: float
 
-    def position_term(self, output: _Output, alpha: Tensor, beta: Tensor) -> Tensor:
+    def position_term(
+        self, place: int, alpha: Tensor, beta: Tensor, tokens: Tensor | slice = slice(None)
+    ) -> Tensor:
         """h_t for these alpha and beta, one row each."""
-        alpha, beta = alpha[:, None], beta[:, None]
-        held = beta * (self.base + alpha * self.slope)
-        return output.constant + held + (1 - beta) * output.passed
+        held = beta * (self.base[tokens] + alpha * self.slope[tokens])
+        return self.constant[place][tokens] + held + (1 - beta) * self.passed[place][tokens]
 
     def logits(
-        self, output: _Output, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]
+        self, place: int, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]
     ) -> Float[Tensor, "list token"]:
         """The model's logits of some tokens on some lists, exactly."""
-        alpha, beta = self.attention[rows, None], output.share[rows, None]
-        first, second = self.first[rows, None], self.second[rows, None]
+        alpha, beta = self.alpha[rows, None], self.beta[place, rows, None]
+        first, second = self.lists[rows].T[..., None]
         content = alpha * self.content[first, tokens] + (1 - alpha) * self.content[second, tokens]
-        held = beta * (content + self.base[tokens] + alpha * self.slope[tokens])
-        return output.constant[tokens] + held + (1 - beta) * output.passed[tokens]
+        return self.position_term(place, alpha, beta, tokens) + beta * content
 
 
 def certify(config: Config, weights: Weights, bins: int = 32, top: int = 8) -> Certificate:
@@ -112,26 +102,17 @@ def certify(config: Config, weights: Weights, bins: int = 32, top: int = 8) -> C
     for name, value in {"bins": bins, "top": top}.items():
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    problem = _problem(config, weights)
-    top = min(top, config.d_vocab - 1)
-    operations = problem.table_operations
-    rivals = []
-    for output in problem.outputs:
-        rival, spent = _bound_rivals(problem, output, bins, top)
-        rivals.append(rival)
-        operations += spent
-    return _certificate(config, problem, rivals, operations)
+    problem, top = _problem(config, weights), min(top, config.d_vocab - 1)
+    rivals, spent = zip(*(_bound_rivals(problem, place, bins, top) for place in (0, 1)), strict=True)
+    return _certificate(problem, rivals, sum(spent))
 
 
 def brute_force(config: Config, weights: Weights) -> Certificate:
     """The exact accuracy in the same terms, from every logit; operations grow as n^3."""
     problem = _problem(config, weights)
-    everything = torch.arange(config.n_lists, device=problem.first.device)
-    rivals = [
-        torch.cat([_largest(problem, output, rows) for rows in everything.split(CHUNK)])
-        for output in problem.outputs
-    ]
-    return _certificate(config, problem, rivals, _brute_force_operations(config, problem))
+    everything = torch.arange(config.n_lists, device=problem.lists.device)
+    rivals = [_largest(problem, place, everything) for place in (0, 1)]
+    return _certificate(problem, rivals, config.n_lists * 2 * config.d_vocab * (PER_LOGIT + 1))
 
 
 def _problem(config: Config, weights: Weights) -> _Problem:
@@ -140,71 +121,71 @@ def _problem(config: Config, weights: Weights) -> _Problem:
         part.double()
         for part in (weights.token, weights.position, weights.unembed, weights.query_key)
     )
-    n, d_model = config.n_digits, config.d_model
+    n, lists = config.n_digits, all_lists(config).to(token.device)
     separator = token[config.sep_id] + position[config.sep_position]
     o1, o2 = token[config.mask_id] + position[list(config.output_positions)]
-    content, digits = token[:n] @ unembed, torch.arange(n, device=token.device)
-    first, second = digits.repeat_interleave(n), digits.repeat(n)
+    first, second = lists.T
     query = separator @ query_key[0]
     scores, offset = token[:n] @ query, query @ (position[0] - position[1])
-    attention = torch.sigmoid(scores[first] - scores[second] + offset)
+    alpha = torch.sigmoid(scores[first] - scores[second] + offset)
     query = o2 @ query_key[1]
     reads = token[:n] @ query
-    held = attention * (reads[first] + query @ position[0])
-    held = held + (1 - attention) * (reads[second] + query @ position[1])
-    share = torch.sigmoid(query @ (separator - o1) + held)
-    rows = [separator + position[1], position[0] - position[1], o1, o2]
-    base, slope, at_o1, at_o2 = torch.stack(rows) @ unembed
-    largest = sum(part.abs().max().item() for part in (content, base, slope, at_o1, at_o2))
-    outputs = (
-        _Output(first, second, torch.ones_like(share), at_o1, torch.zeros_like(at_o1)),
-        _Output(second, first, share, at_o2, at_o1),
-    )
+    held = alpha * (reads[first] + query @ position[0])
+    held = held + (1 - alpha) * (reads[second] + query @ position[1])
+    beta = torch.sigmoid(query @ (separator - o1) + held)
+    content = token[:n] @ unembed
+    rows = torch.stack([separator + position[1], position[0] - position[1], o1, o2]) @ unembed
+    base, slope, at_o1, at_o2 = rows
     # Tables T, s and q E; the two queries; alpha and beta of each list.
-    spent = (n + len(rows)) * config.d_vocab * d_model + 2 * n * d_model + 2 * d_model**2
-    spent += config.n_lists * 10
+    spent = (n + len(rows)) * config.d_vocab * config.d_model
+    spent += 2 * n * config.d_model + 2 * config.d_model**2 + config.n_lists * 10
     return _Problem(
-        content, base, slope, first, second, attention, outputs, spent, ROUNDING * largest
+        lists,
+        content,
+        base,
+        slope,
+        constant=torch.stack([at_o1, at_o2]),
+        passed=torch.stack([torch.zeros_like(at_o1), at_o1]),
+        alpha=alpha,
+        beta=torch.stack([torch.ones_like(beta), beta]),
+        operations=spent,
+        slack=ROUNDING * (content.abs().max() + rows.abs().amax(1).sum()).item(),
     )
 
 
 def _bound_rivals(
-    problem: _Problem, output: _Output, bins: int, top: int
+    problem: _Problem, place: int, bins: int, top: int
 ) -> tuple[Float[Tensor, "list"], int]:
     """An upper bound on the logits of all tokens outside each list, and its operations."""
-    alpha, beta = problem.attention, output.share
+    alpha, beta = problem.alpha, problem.beta[place]
     cells = _bin(alpha, bins) * bins + _bin(beta, bins)
     order = cells.argsort(stable=True)
     sizes = torch.unique_consecutive(cells[order], return_counts=True)[1].tolist()
     bound, vocabulary, spent = torch.empty_like(alpha), problem.content.shape[1], 0
     for rows in order.split(sizes):
-        first, second = problem.first[rows], problem.second[rows]
-        present, place = torch.unique(torch.stack([first, second]), return_inverse=True)
-        alphas, betas = (torch.stack(part[rows].aminmax()) for part in (alpha, beta))
+        present, (at_first, at_second) = problem.lists[rows].T.unique(return_inverse=True)
+        alphas = torch.stack(alpha[rows].aminmax())[:, None]
+        betas = torch.stack(beta[rows].aminmax()).unique()
         exact = len(rows) * vocabulary * (PER_LOGIT + 1)
-        if exact <= len(present) * vocabulary * (2 * len(betas.unique()) + 1):
-            bound[rows] = _largest(problem, output, rows)
+        if exact <= len(present) * vocabulary * (2 * len(betas) + 1):
+            bound[rows] = _largest(problem, place, rows)
             spent += exact
             continue
-        scores = None
-        for share in betas.unique():
-            # The bracket is linear in alpha, and T does not meet it: one maximum for both digits.
-            corner = problem.position_term(output, alphas, share.expand(2)).amax(0)
-            at_share = share * problem.content[present] + corner
-            scores = at_share if scores is None else torch.maximum(scores, at_share)
-            spent += len(present) * vocabulary * 2 + vocabulary * 2 * PER_LOGIT
+        # The bracket is linear in alpha, and T does not meet it: one maximum for both digits.
+        corners = [problem.position_term(place, alphas, share).amax(0) for share in betas]
+        brackets = [
+            share * problem.content[present] + corner
+            for share, corner in zip(betas, corners, strict=True)
+        ]
+        scores = torch.stack(brackets).amax(0)
         scores[torch.arange(len(present)), present] = torch.finfo(scores.dtype).min
         values, tokens = scores.topk(top + 1)
-        spent += len(present) * vocabulary
-        at_first, at_second = place
         named = torch.cat([tokens[at_first, :top], tokens[at_second, :top]], 1)
         held = alpha[rows]
         rest = held * values[at_first, top] + (1 - held) * values[at_second, top]
-        for part, left, below in zip(
-            rows.split(CHUNK), named.split(CHUNK), rest.split(CHUNK), strict=True
-        ):
-            bound[part] = torch.maximum(_largest(problem, output, part, left), below)
-        spent += len(rows) * (2 * top * (PER_LOGIT + 1) + 3)
+        bound[rows] = torch.maximum(_largest(problem, place, rows, named), rest)
+        spent += len(betas) * vocabulary * 2 * (len(present) + PER_LOGIT)
+        spent += len(present) * vocabulary + len(rows) * (2 * top * (PER_LOGIT + 1) + 3)
     return bound, spent
 
 
@@ -217,39 +198,35 @@ def _bin(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
 
 def _largest(
     problem: _Problem,
-    output: _Output,
+    place: int,
     rows: Int[Tensor, "list"],
     tokens: Int[Tensor, "list token"] | None = None,
 ) -> Float[Tensor, "list"]:
     """The largest logit of these tokens, or of all, the list's own digits left out."""
     if tokens is None:
         tokens = torch.arange(len(problem.base), device=rows.device).expand(len(rows), -1)
-    values = problem.logits(output, rows, tokens)
-    own = (tokens == problem.first[rows, None]) | (tokens == problem.second[rows, None])
-    return values.masked_fill(own, -torch.inf).amax(1)
+    largest = []
+    for some, named in zip(rows.split(CHUNK), tokens.split(CHUNK), strict=True):
+        first, second = problem.lists[some].T[..., None]
+        own = (named == first) | (named == second)
+        largest.append(problem.logits(place, some, named).masked_fill(own, -torch.inf).amax(1))
+    return torch.cat(largest)
 
 
 def _certificate(
-    config: Config, problem: _Problem, rivals: list[Float[Tensor, "list"]], operations: int
+    problem: _Problem, rivals: Sequence[Float[Tensor, "list"]], operations: int
 ) -> Certificate:
-    everything = torch.arange(config.n_lists, device=problem.first.device)
+    everything = torch.arange(len(problem.lists), device=problem.lists.device)
     right = []
-    for output, rival in zip(problem.outputs, rivals, strict=True):
-        pair = torch.stack([output.own, output.other], 1)
-        own, other = problem.logits(output, everything, pair).T
-        other = other.masked_fill(output.own == output.other, -torch.inf)
+    for place, rival in enumerate(rivals):
+        pair = problem.lists.flip(1) if place else problem.lists
+        own, other = problem.logits(place, everything, pair).T
+        other = other.masked_fill(pair[:, 0] == pair[:, 1], -torch.inf)
         right.append(own - torch.maximum(rival, other) > problem.slack)
-    both = right[0] & right[1]
+    both, n = right[0] & right[1], len(problem.content)
     return Certificate(
         per_list=both.double().mean().item(),
         per_token=torch.stack(right).double().mean().item(),
-        certified=both.view(config.n_digits, config.n_digits),
-        n_lists=config.n_lists,
-        operations=operations + config.n_lists * 2 * 2 * (PER_LOGIT + 1),
-        brute_force_operations=_brute_force_operations(config, problem)
-        + config.n_lists * 2 * 2 * (PER_LOGIT + 1),
+        certified=both.view(n, n),
+        operations=problem.operations + operations + len(both) * 2 * 2 * (PER_LOGIT + 1),
     )
-
-
-def _brute_force_operations(config: Config, problem: _Problem) -> int:
-    return problem.table_operations + config.n_lists * 2 * config.d_vocab * (PER_LOGIT + 1)

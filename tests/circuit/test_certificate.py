@@ -87,11 +87,11 @@ def test_bounds_the_logits_of_all_other_tokens():
     rows = torch.arange(len(lists))[:, None]
     found[rows, :, lists] = -torch.inf
     problem = certificate._problem(config, weights)
-    for place, output in enumerate(problem.outputs):
-        bound, _ = certificate._bound_rivals(problem, output, bins=1, top=1)
+    for place in (0, 1):
+        bound, _ = certificate._bound_rivals(problem, place, bins=1, top=1)
         distance = bound - found[:, place].amax(1)
         assert distance.min() > -1e-9 and distance.max() > 0.1
-        exact, _ = certificate._bound_rivals(problem, output, bins=1, top=config.d_vocab - 1)
+        exact, _ = certificate._bound_rivals(problem, place, bins=1, top=config.d_vocab - 1)
         assert (exact - found[:, place].amax(1)).abs().max() < 1e-9
 
 
@@ -137,8 +137,7 @@ def test_tight_and_cheaper_on_the_shipped_model(study):
     assert exact.certified.flatten().equal(right_outputs(*study).all(1))
     assert exact.per_list - 0.01 < bound.per_list <= exact.per_list
     assert exact.per_token - 0.01 < bound.per_token <= exact.per_token
-    assert bound.operations < 0.7 * bound.brute_force_operations
-    assert exact.operations == exact.brute_force_operations == bound.brute_force_operations
+    assert bound.operations < 0.7 * exact.operations
 
 
 def test_tight_on_the_released_model(reference):
@@ -161,9 +160,9 @@ def test_more_candidates_certify_no_fewer_lists(study):
 
 
 def test_operations_grow_with_the_square_against_the_cube(study):
-    small, large = (certify(*few_digits(*study, n), bins=4) for n in (50, 100))
-    bounded = math.log2(large.operations / small.operations)
-    exact = math.log2(large.brute_force_operations / small.brute_force_operations)
+    small, large = (few_digits(*study, n) for n in (50, 100))
+    bounded = math.log2(certify(*large, bins=4).operations / certify(*small, bins=4).operations)
+    exact = math.log2(brute_force(*large).operations / brute_force(*small).operations)
     assert bounded < 2.2 and exact > 2.75
 
 
