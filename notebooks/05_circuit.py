@@ -66,8 +66,6 @@ established = is_established(config) and options.checkpoint is None
 print(config.slug)
 
 # %%
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 import torch
@@ -75,7 +73,12 @@ import torch
 from listcomp_utils.attention import logit_lens
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.certificate import brute_force, certify
-from listcomp_utils.circuit.failures import built_lists, score_failures, wrong_share
+from listcomp_utils.circuit.failures import (
+    FailurePredictor,
+    built_lists,
+    score_failures,
+    wrong_share,
+)
 from listcomp_utils.circuit.formula import edge_costs, input_scores, logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
     DOSES,
@@ -89,7 +92,6 @@ from listcomp_utils.circuit.order_axis import (
     steering_directions,
     swap_shares,
 )
-from listcomp_utils.circuit.outputs import BINS, difference_terms
 from listcomp_utils.circuit.published import (
     PRINTED,
     PRINTED_MASK,
@@ -97,8 +99,12 @@ from listcomp_utils.circuit.published import (
     beside_seeds,
     published_table,
 )
-from listcomp_utils.circuit.quantities import measure, trained_parameters
-from listcomp_utils.circuit.seeds import predictor_of
+from listcomp_utils.circuit.quantities import (
+    BINS,
+    difference_terms,
+    measure,
+    trained_parameters,
+)
 from listcomp_utils.circuit.surrogate import compare, fit_surrogate, read_off
 from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label
@@ -568,11 +574,11 @@ print(
 
 # %%
 own = seeds["seed"].eq(config.seed) & (options.checkpoint is None)
-predictor = predictor_of(seeds[own].iloc[0] if own.any() else seeds.iloc[0])
-score = score_failures(predictor, config, weights, held_out)
-foretold = {f"failures.{key}": value for key, value in asdict(score).items()}
+other = seeds[own].iloc[0] if own.any() else seeds.iloc[0]
+predictor = FailurePredictor(**other["failure_predictor"])
+score = score_failures(predictor, config, weights, held_out).add_prefix("failures.")
 names = [f"failures.{key}" for key in ("base_rate", "precision", "recall", "average_precision")]
-show_frame(beside_seeds(foretold, seeds, names), digits=3)
+show_frame(beside_seeds(score, seeds, names), digits=3)
 failing, safe = built_lists(config, weights, held_out)
 built = {
     "built to fail: least |α1 - α2| and rank gap": failing,
@@ -612,16 +618,16 @@ train = split.train
 fits = {
     f"fitted, random ranks, seed {seed}": fit_surrogate(
         config, train, seed, options.surrogate_steps
-    ).model
+    )
     for seed in range(options.surrogate_seeds)
 }
 fits["fitted, ranks from this model"] = fit_surrogate(
     config, train, 0, options.surrogate_steps, ranks=axis.scores.float()
-).model
+)
 train_margins = pairwise_margins(outputs_of(config, weights, train).logits, train)
 fits["read off this model's margins"] = read_off(axis.scores, train, train_margins)
 compared = compare(fits, outputs.logits, axis.scores, held_out)
-print(f"{next(iter(fits.values())).n_parameters} numbers each:")
+print(f"{trained_parameters(next(iter(fits.values())))} numbers each:")
 show_frame(compared, digits=3)
 fitted_right = compared["lists_right"][compared["surrogate"].str.contains("random ranks")]
 print(
@@ -655,7 +661,7 @@ growth = {
     for key, operations in spent.items()
 }
 print(
-    f"proven: {bound.per_list:.4f} of all {bound.n_lists:,} lists are right (exactly {exact.per_list:.4f}), per token {bound.per_token:.4f}, "
+    f"proven: {bound.per_list:.4f} of all {len(lists):,} lists are right (exactly {exact.per_list:.4f}), per token {bound.per_token:.4f}, "
     f"with {bound.operations:,} operations against {exact.operations:,}"
 )
 print(
@@ -746,9 +752,9 @@ of_the_mechanism = [
     at_most(
         "the same, without the two constants", measured["slots_from_sep"], 0.95, applies=established
     ),
-    at_least("failures foretold, precision", score.precision, 0.7, applies=established),
-    at_least("failures foretold, recall", score.recall, 0.7, applies=established),
-    shown("failures, base rate", score.base_rate),
+    at_least("failures foretold, precision", score["failures.precision"], 0.7, applies=established),
+    at_least("failures foretold, recall", score["failures.recall"], 0.7, applies=established),
+    shown("failures, base rate", score["failures.base_rate"]),
     at_least("lists built to fail, wrong", wrong[next(iter(built))], 0.7, applies=established),
     at_most("lists built to be safe, wrong", wrong[list(built)[1]], 0.01, applies=established),
     at_least(

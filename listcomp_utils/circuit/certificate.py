@@ -20,6 +20,7 @@ middleware" (2003).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,33 +43,33 @@ CHUNK = 4096
 
 @dataclass(frozen=True)
 class Certificate:
-    """What is proven of a model on all lists (a, b), and what the proof cost."""
+    """What is proven of a model on all lists (a, b), and its cost in multiply-adds and comparisons.
+
+    The shares of lists and of output digits proven right are lower bounds on the exact accuracy.
+    """
 
     per_list: float
-    """Share of lists proven right: a lower bound on the exact accuracy."""
     per_token: float
-    """Share of output digits proven right."""
     certified: Bool[Tensor, "first second"]
     operations: int
-    """Multiply-adds and comparisons."""
 
 
 @dataclass(frozen=True)
 class _Problem:
-    """A model's tables: the logit of t at an output is constant + beta r_t + (1 - beta) passed."""
+    """A model's tables: an output's logits are constant + beta r + (1 - beta) passed, beta 1 at o1.
+
+    Content is T = E U, base (E_SEP + P_SEP + P_2) U and slope (P_1 - P_2) U, so that
+    r = alpha T[a] + (1 - alpha) T[b] + base + alpha slope.
+    """
 
     lists: Int[Tensor, "list 2"]
     content: Float[Tensor, "token vocabulary"]
-    """T = E U."""
     base: Float[Tensor, "vocabulary"]
-    """(E_SEP + P_SEP + P_2) U."""
     slope: Float[Tensor, "vocabulary"]
-    """(P_1 - P_2) U."""
     constant: Float[Tensor, "output vocabulary"]
     passed: Float[Tensor, "output vocabulary"]
     alpha: Float[Tensor, "list"]
     beta: Float[Tensor, "output list"]
-    """1 at o1."""
     operations: int
     slack: float
 
@@ -103,7 +104,9 @@ def certify(config: Config, weights: Weights, bins: int = 32, top: int = 8) -> C
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     problem, top = _problem(config, weights), min(top, config.d_vocab - 1)
-    rivals, spent = zip(*(_bound_rivals(problem, place, bins, top) for place in (0, 1)), strict=True)
+    rivals, spent = zip(
+        *(_bound_rivals(problem, place, bins, top) for place in (0, 1)), strict=True
+    )
     return _certificate(problem, rivals, sum(spent))
 
 
@@ -172,12 +175,11 @@ def _bound_rivals(
             spent += exact
             continue
         # The bracket is linear in alpha, and T does not meet it: one maximum for both digits.
-        corners = [problem.position_term(place, alphas, share).amax(0) for share in betas]
-        brackets = [
-            share * problem.content[present] + corner
-            for share, corner in zip(betas, corners, strict=True)
-        ]
-        scores = torch.stack(brackets).amax(0)
+        corners = (
+            share * problem.content[present] + problem.position_term(place, alphas, share).amax(0)
+            for share in betas
+        )
+        scores = functools.reduce(torch.maximum, corners)
         scores[torch.arange(len(present)), present] = torch.finfo(scores.dtype).min
         values, tokens = scores.topk(top + 1)
         named = torch.cat([tokens[at_first, :top], tokens[at_second, :top]], 1)

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
+from sklearn import metrics
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Lists, Weights
@@ -34,29 +35,11 @@ class FailurePredictor:
 
     intercept: float
     slopes: tuple[float, float]
-    """Of |alpha_1 - alpha_2| and of the rank gap."""
     threshold: float
 
     def probability(self, features: Float[Tensor, "list 2"]) -> Float[Tensor, "list"]:
         """How likely the model is to get each list wrong."""
         return torch.sigmoid(self.intercept + features @ torch.tensor(self.slopes).to(features))
-
-
-@dataclass(frozen=True)
-class FailureScore:
-    """How a predictor did; precision is the base rate for one that names lists at random."""
-
-    n_lists: int
-    base_rate: float
-    """Share of the lists that are wrong."""
-    named: float
-    """Share of the lists that the predictor calls wrong."""
-    precision: float
-    """Of those, the share that is wrong; nan when it calls none."""
-    recall: float
-    """Share of the wrong lists that it calls wrong."""
-    average_precision: float
-    """Area under the precision-recall curve; the base rate at random."""
 
 
 def failure_features(config: Config, weights: Weights, lists: Lists) -> Float[Tensor, "list 2"]:
@@ -83,32 +66,37 @@ def fit_failures(models: Sequence[Model]) -> FailurePredictor:
     if wrong.all() or not wrong.any():
         raise ConfigError("lists must hold some that are right and some that are wrong")
     fitted = LogisticRegression(C=np.inf, max_iter=1000).fit(features, wrong)
-    precision, recall, thresholds = precision_recall_curve(
-        wrong, fitted.predict_proba(features)[:, 1]
-    )
+    probability = fitted.predict_proba(features)[:, 1]
+    precision, recall, thresholds = metrics.precision_recall_curve(wrong, probability)
     f1 = 2 * precision * recall / np.maximum(precision + recall, 1e-12)
     return FailurePredictor(
         intercept=float(fitted.intercept_[0]),
-        slopes=tuple(float(slope) for slope in fitted.coef_[0]),
+        slopes=tuple(fitted.coef_[0].tolist()),
         threshold=float(thresholds[f1[:-1].argmax()]),
     )
 
 
 def score_failures(
     predictor: FailurePredictor, config: Config, weights: Weights, lists: Lists
-) -> FailureScore:
-    """Hold a predictor against what the model does."""
+) -> pd.Series:
+    """Hold a predictor against what the model does on the lists with a not b.
+
+    Shares: `base_rate` of the lists that are wrong, `named` of those called wrong, `precision` of
+    the named that are wrong (nan without any), `recall` of the wrong that are named; and
+    `average_precision`, the area under the precision-recall curve. Both precisions are the base
+    rate for naming lists at random.
+    """
     features, wrong = _observe(config, weights, lists)
-    probability = predictor.probability(features)
-    named = probability >= predictor.threshold
-    hits = (named & wrong).sum()
-    return FailureScore(
-        n_lists=len(wrong),
-        base_rate=wrong.double().mean().item(),
-        named=named.double().mean().item(),
-        precision=(hits / named.sum()).item(),
-        recall=(hits / wrong.sum()).item(),
-        average_precision=float(average_precision_score(wrong.numpy(), probability.numpy())),
+    probability = predictor.probability(features).numpy()
+    wrong, named = wrong.numpy(), probability >= predictor.threshold
+    return pd.Series(
+        {
+            "base_rate": wrong.mean(),
+            "named": named.mean(),
+            "precision": metrics.precision_score(wrong, named, zero_division=np.nan),
+            "recall": metrics.recall_score(wrong, named, zero_division=np.nan),
+            "average_precision": metrics.average_precision_score(wrong, probability),
+        }
     )
 
 
@@ -129,9 +117,8 @@ def built_lists(
     if not len(lists):
         raise ConfigError("lists must hold at least one of two different digits, got 0")
     count = max(1, int(share * len(lists)))
-    features = failure_features(config, weights, lists)
-    places = features.argsort(0).argsort(0).sum(1)
-    order = places.argsort()
+    ranks = failure_features(config, weights, lists).argsort(0).argsort(0)
+    order = ranks.sum(1).argsort()
     return lists[order[:count]], lists[order[-count:]]
 
 

@@ -2,11 +2,8 @@
 
     weights = weights_of(model, dtype=torch.float64)
     circuit = run(config, weights, all_lists(config))
-    circuit.patterns                               # (list, layer, query, key)
-    circuit.mixtures[:, 1, config.sep_position]    # what SEP holds after layer 0
     logits(weights, circuit)                       # equal to the model's
     run(config, weights, lists, without_edge((0, 2, 1)))      # L0 SEP<-d2 removed
-    edge_costs(config, weights, lists)             # {edge: accuracy lost without it}
 
 Without LayerNorm and biases, and with W_V = W_O = I, a layer adds to each position a weighted sum
 of the others, so every residual vector is a mixture of the input vectors x_k = E[t_k] + P_k:
@@ -41,25 +38,25 @@ Edit = Callable[[int, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Weights:
-    """All that the formula reads of a model."""
+    """All that the formula reads of a model; `query_key` is W_Q W_K^T / sqrt(d_head)."""
 
     token: Float[Tensor, "vocabulary d_model"]
     position: Float[Tensor, "sequence d_model"]
     unembed: Float[Tensor, "d_model vocabulary"]
     query_key: Float[Tensor, "layer d_model d_model"]
-    """W_Q W_K^T / sqrt(d_head)."""
 
 
 @dataclass(frozen=True)
 class Circuit:
-    """What the formula computed on some lists."""
+    """What the formula computed on some lists.
+
+    Patterns are attention, 0 in rows that may attend to nothing; mixtures how much of each source
+    position's embedding a position holds, before each layer and at the end.
+    """
 
     tokens: Int[Tensor, "list sequence"]
     patterns: Float[Tensor, "list layer query key"]
-    """Attention; rows that may attend to nothing are 0."""
     mixtures: Float[Tensor, "list layer_plus_1 position source"]
-    """How much of each source position's embedding a position holds, before each layer and at the
-    end."""
 
 
 def check_architecture(config: Config) -> None:
@@ -80,8 +77,7 @@ def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
     def read(layer: nn.Module) -> Tensor:
         return layer.weight.detach().to("cpu", dtype or layer.weight.dtype)
 
-    attention = [block.attn for block in native.layers]
-    products = [read(layer.q).T @ read(layer.k) for layer in attention]
+    products = [read(block.attn.q).T @ read(block.attn.k) for block in native.layers]
     return Weights(
         token=read(native.tok_embed),
         position=read(native.pos),
@@ -104,16 +100,15 @@ def run(config: Config, weights: Weights, lists: Lists, edit: Edit | None = None
     patterns, mixtures = [], [mixture]
     for layer in range(config.n_layers):
         # Attention to an only key is 1 whatever the scores are; without any key it is 0.
-        rows = list(allowed[layer].to(mixture)[:, None].expand(-1, len(tokens), -1))
-        choosing = (allowed[layer].sum(-1) > 1).nonzero().flatten().tolist()
+        pattern = allowed[layer].to(mixture).repeat(len(tokens), 1, 1)
+        several = (allowed[layer].sum(-1) > 1).nonzero().flatten()
+        choosing = several.tolist()
         if layer == 0:
             scores = input_scores(weights, tokens, layer, choosing)
         else:
             scores = mixture[:, choosing] @ input_scores(weights, tokens, layer) @ mixture.mT
         chosen = scores.masked_fill(~allowed[layer, choosing], -torch.inf).softmax(-1)
-        for place, query in enumerate(choosing):
-            rows[query] = chosen[:, place]
-        pattern = torch.stack(rows, 1)
+        pattern = pattern.index_copy(1, several, chosen)
         if edit is not None:
             pattern = edit(layer, pattern)
         mixture = mixture + (pattern @ mixture if layer > 0 else pattern)
@@ -150,12 +145,19 @@ def edge_costs(
     """
 
     def right(edit: Edit | None = None) -> float:
-        circuit = run(config, weights, lists, edit)
-        written = logits(weights, circuit, config.prediction_positions).argmax(-1)
+        written = predictions(config, weights, lists, edit)
         return (written == lists.to(written.device)).double().mean().item()
 
     whole = right()
     return {e: whole - right(without_edge(e, renormalise)) for e in edges(build_mask(config))}
+
+
+def predictions(
+    config: Config, weights: Weights, lists: Lists, edit: Edit | None = None
+) -> Int[Tensor, "list output"]:
+    """The tokens with the largest logits, as `run` with this edit computes them."""
+    circuit = run(config, weights, lists, edit)
+    return logits(weights, circuit, config.prediction_positions).argmax(-1)
 
 
 def input_scores(

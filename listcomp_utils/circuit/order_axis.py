@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -32,16 +33,17 @@ CHUNK = 512
 
 @dataclass(frozen=True)
 class OrderAxis:
-    """The scalar that SEP compares the digits by, and the one that the unembedding reads."""
+    """The scalar that SEP compares the digits by, and the one that the unembedding reads.
+
+    Scores s_t are the query of SEP times the key of each digit's embedding, the offset c what the
+    two positions add to s_a - s_b. The readout U_t (P_1 - P_2) is how much each digit's logit gains
+    along the direction P_1 - P_2.
+    """
 
     scores: Float[Tensor, "digit"]
-    """s_t: the query of SEP times the key of each digit's embedding."""
     offset: float
-    """c: what the two positions add to s_a - s_b."""
     readout: Float[Tensor, "digit"]
-    """U_t (P_1 - P_2): how much each digit's logit gains along the position difference."""
     direction: Float[Tensor, "d_model"]
-    """P_1 - P_2."""
 
     @property
     def correlation(self) -> float:
@@ -55,22 +57,18 @@ class OrderAxis:
         return torch.sigmoid(self.scores[first] - self.scores[second] + self.offset)
 
 
-@dataclass(frozen=True)
-class Separator:
-    """SEP after layer 0, with its parts apart so that each can be edited."""
+class Separator(NamedTuple):
+    """SEP after layer 0, and its attention alpha_1 and alpha_2 to the digits."""
 
     vectors: Float[Tensor, "list d_model"]
     attention: Float[Tensor, "list digit_position"]
-    """alpha_1 and alpha_2."""
 
 
-@dataclass(frozen=True)
-class Outputs:
-    """What the outputs make of a separator."""
+class Outputs(NamedTuple):
+    """What the outputs make of a separator, and beta, o2's attention to it; the rest goes to o1."""
 
     logits: Float[Tensor, "list output vocabulary"]
     moderation: Float[Tensor, "list"]
-    """beta: attention of o2 to SEP; the rest, the moderation edge, goes to o1."""
 
     @property
     def written(self) -> Int[Tensor, "list output"]:
@@ -87,15 +85,10 @@ def check_pairs(config: Config) -> None:
 def order_axis(config: Config, weights: Weights) -> OrderAxis:
     """Scores, offset and readout from the weights alone; raises ConfigError as `check_pairs`."""
     check_pairs(config)
-    query = _separator_input(config, weights) @ weights.query_key[0]
+    query, n = _separator_input(config, weights) @ weights.query_key[0], config.n_digits
     direction = weights.position[0] - weights.position[1]
-    digits = slice(0, config.n_digits)
-    return OrderAxis(
-        scores=weights.token[digits] @ query,
-        offset=(query @ direction).item(),
-        readout=weights.unembed.T[digits] @ direction,
-        direction=direction,
-    )
+    readout = weights.unembed.T[:n] @ direction
+    return OrderAxis(weights.token[:n] @ query, (query @ direction).item(), readout, direction)
 
 
 def separator(config: Config, weights: Weights, lists: Lists) -> Separator:
@@ -150,8 +143,9 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     lists = unequal(lists)
     held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
     own, exchanged, of_reversed = held.attention, held.attention.flip(1), turned.attention
-    beta = read_out(config, weights, held.vectors).moderation
-    beta_reversed = read_out(config, weights, turned.vectors).moderation
+    beta, beta_reversed = (
+        read_out(config, weights, run_on.vectors).moderation for run_on in (held, turned)
+    )
     even = torch.full_like(own, 0.5)
     edits = {
         "nothing": (own, own, None),
@@ -170,22 +164,21 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
         vectors = compose(config, weights, lists, content, position)
         written = read_out(config, weights, vectors, moderation).written
         right, turned_round = written == lists, (written == lists.flip(1)).all(1)
-        columns = torch.stack([turned_round, right.all(1), *right.T]).double().mean(1)
-        shares[name] = columns.tolist()
+        found = torch.stack([turned_round, right.all(1), *right.T])
+        shares[name] = found.double().mean(1).tolist()
     columns = ["reversed", "kept", "o1_right", "o2_right"]
     return pd.DataFrame.from_dict(shares, orient="index", columns=columns).rename_axis("edit")
 
 
-@dataclass(frozen=True)
-class Steering:
-    """What adding dose times a direction at SEP makes of the lists with a not b."""
+class Steering(NamedTuple):
+    """Shares of the lists (a, b), a not b, that each dose of a direction at SEP writes as (b, a).
+
+    `kept` are written as (a, b), and `reversed_somewhere` as (b, a) at some dose.
+    """
 
     reversed: tuple[float, ...]
-    """Share of lists written as (b, a), at each dose."""
     kept: tuple[float, ...]
-    """Share written as (a, b), at each dose."""
     reversed_somewhere: float
-    """Share of lists that some dose writes as (b, a)."""
 
 
 def steer(
@@ -197,16 +190,12 @@ def steer(
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
-    vectors, directions = (
-        separator(config, weights, lists).vectors,
-        direction.expand(len(lists), -1),
-    )
+    vectors = separator(config, weights, lists).vectors
     inputs = _output_inputs(config, weights)
     query, (first, second) = inputs[1] @ weights.query_key[1], inputs @ weights.unembed
     parts = []
-    for goal, start, along in zip(
-        *(x.split(CHUNK) for x in (lists, vectors, directions)), strict=True
-    ):
+    chunks = (x.split(CHUNK) for x in (lists, vectors, direction.expand_as(vectors)))
+    for goal, start, along in zip(*chunks, strict=True):
         # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
         read, shift = start @ weights.unembed, along @ weights.unembed
         score, gain = (start - inputs[0]) @ query, along @ query
@@ -230,18 +219,15 @@ def steering_directions(
     "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
     "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
     """
-    check_pairs(config)
-    lists = unequal(lists)
-    axis = weights.position[0] - weights.position[1]
+    lists, axis = unequal(lists), order_axis(config, weights).direction
     generator = torch.Generator().manual_seed(seed)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
     directions = {
         "P_1 - P_2": axis[None],
         "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
         "S": _separator_input(config, weights)[None],
+        **{f"random {n}": one[None] for n, one in enumerate(random.to(axis), start=1)},
     }
-    for number, direction in enumerate(random.to(axis), start=1):
-        directions[f"random {number}"] = direction[None]
     return {
         name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
         for name, direction in directions.items()

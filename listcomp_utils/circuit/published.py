@@ -10,8 +10,9 @@ code differ, the reason says which.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from math import isnan, nan
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -21,36 +22,32 @@ PRINTED_PARAMETERS = {2: 92_288, 3: 125_056}
 """Trained parameters by number of layers, printed for width 64."""
 
 
-@dataclass(frozen=True)
-class Published:
-    """One printed figure, and why a model of the study's kind may have another."""
+class Published(NamedTuple):
+    """One printed figure, and why a model of the study's kind may have another.
+
+    `within` is half of the last digit printed (0 for a count), and `or_more` that "over" it is
+    printed. `wrong` says what is wrong with the print, `note` what is to be known where a model
+    agrees, `differs` why one need not where the print is right.
+    """
 
     name: str
     printed: float
     within: float
-    """Half of the last digit printed; 0 for a count."""
     wrong: str = ""
-    """What is wrong with the print, if anything is."""
     note: str = ""
-    """What is to be known where it agrees."""
     differs: str = ""
-    """Why it need not agree, where the print is right."""
     or_more: bool = False
-    """Printed as "over" this."""
 
-    def agrees(self, value: float) -> bool:
-        """Whether a measured value rounds to the printed one, or is over it where that is said."""
-        return (self.or_more and value > self.printed) or abs(value - self.printed) <= (
-            self.within * (1 + 1e-9)
-        )
-
-    def verdict(self, value: float, seeds: Sequence[float], trained_here: bool = True) -> str:
+    def verdict(
+        self, value: float, lowest: float = nan, highest: float = nan, trained_here: bool = True
+    ) -> str:
         """Whether the print agrees with a value, or with the range over seeds, or why neither."""
-        if self.agrees(value):
+        near = abs(value - self.printed) <= self.within * (1 + 1e-9)
+        if near or (self.or_more and value > self.printed):
             return "agrees" + (f"; {self.note}" if self.note else "")
         if self.wrong:
             return f"the print is wrong: {self.wrong}"
-        if len(seeds) and min(seeds) - self.within <= self.printed <= max(seeds) + self.within:
+        if lowest - self.within <= self.printed <= highest + self.within:
             return "within our seeds"
         return self.differs or ("differs: another training" if trained_here else "differs")
 
@@ -74,7 +71,6 @@ PRINTED = {row.name: row.printed for row in PUBLISHED}
 
 LABELS = {
     "accuracy_o2": "o2 right, as it is",
-    "trained_parameters": "trained parameters",
     "three_layers_accuracy": "three layers, accuracy",
     "three_layers_parameters": "three layers, trained parameters",
     "mean_patterns_layer_0": "mean patterns, layer 0",
@@ -107,20 +103,14 @@ def label(name: str) -> str:
 
 
 def beside_seeds(
-    measured: Mapping[str, float], seeds: pd.DataFrame, names: Iterable[str], scale: float = 1
+    measured: Mapping[str, float], seeds: pd.DataFrame, names: Sequence[str], scale: float = 1
 ) -> pd.DataFrame:
     """A row for each quantity: on this model, and its mean and range over seeds, times `scale`."""
-    names = list(names)
-    over = scale * seeds[names].astype(float)
-    return pd.DataFrame(
-        {
-            "quantity": [label(name) for name in names],
-            "this model": [scale * measured[name] for name in names],
-            "our seeds, mean": over.mean().array,
-            "lowest": over.min().array,
-            "highest": over.max().array,
-        }
-    )
+    over = scale * seeds[names].astype(float).agg(["mean", "min", "max"]).T
+    over.columns = ["our seeds, mean", "lowest", "highest"]
+    over.insert(0, "quantity", [label(name) for name in names])
+    over.insert(1, "this model", [scale * measured[name] for name in names])
+    return over.reset_index(drop=True)
 
 
 def published_table(
@@ -130,21 +120,15 @@ def published_table(
 
     `trained_here` is false for the study's own model, which no training excuses.
     """
+    figures = [figure for figure in PUBLISHED if figure.name in measured]
+    names = [figure.name for figure in figures]
+    beside = beside_seeds(measured, seeds.reindex(columns=names), names)
     rows = []
-    for figure in PUBLISHED:
-        if figure.name not in measured:
-            continue
-        over = seeds[figure.name].astype(float) if figure.name in seeds else pd.Series(dtype=float)
-        value, number = measured[figure.name], float if figure.within else round
-        told = {"mean": over.mean(), "lowest": over.min(), "highest": over.max()}
-        rows.append(
-            {
-                "quantity": label(figure.name),
-                "printed": number(figure.printed),
-                "this model": number(value),
-                **{f"our seeds, {word}": number(x) for word, x in told.items() if len(over)},
-                "verdict": figure.verdict(value, over.tolist(), trained_here),
-            }
-        )
+    for figure, (quantity, value, *over) in zip(figures, beside.to_numpy(), strict=True):
+        numbers = [figure.printed, value, *over]
+        if not figure.within:
+            numbers = [number if isnan(number) else round(number) for number in numbers]
+        rows.append([quantity, *numbers, figure.verdict(value, *over[1:], trained_here)])
     # Objects, so that counts stay whole beside shares.
-    return pd.DataFrame(rows, dtype=object).reindex(columns=rows[0])
+    columns = ["quantity", "printed", *beside.columns[1:], "verdict"]
+    return pd.DataFrame(rows, columns=columns, dtype=object)

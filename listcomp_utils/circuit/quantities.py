@@ -12,13 +12,17 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from jaxtyping import Float
+from sklearn.model_selection import train_test_split
+from sklearn.svm import LinearSVC
 from torch import Tensor, nn
 
 from listcomp_utils.circuit.formula import (
-    Edit,
+    Lists,
     Weights,
     edge_costs,
-    logits,
+    predictions,
+    residuals,
     run,
     weights_of,
     without_edge,
@@ -32,13 +36,16 @@ from listcomp_utils.circuit.order_axis import (
     steer,
     steering_directions,
     swap_shares,
+    unequal,
 )
-from listcomp_utils.circuit.outputs import accuracy_by_difference, difference_terms, slot_classifier
 from listcomp_utils.config import Config
 from listcomp_utils.generation import score
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists, split_lists
+
+BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
+"""Edges of the bins of |alpha_1 - alpha_2|."""
 
 
 def measure(model: nn.Module) -> dict[str, Any]:
@@ -46,7 +53,7 @@ def measure(model: nn.Module) -> dict[str, Any]:
 
     Shares but for counts; `edge_zeroed.` and `edge_renormalised.` with an edge are changes of the
     accuracy without it, `swap.` with an edit the share of lists that it reverses. Two are lists:
-    `steering_random`, one a direction, and `right_by_difference`, one of each of `outputs.BINS`.
+    `steering_random`, one a direction, and `right_by_difference`, one of each of `BINS`.
 
     Raises:
         ConfigError: for a model that is not of the study's architecture with lists of two.
@@ -62,7 +69,7 @@ def measure(model: nn.Module) -> dict[str, Any]:
         **_patterns(config, weights, held_out),
         **_edges(config, weights, held_out),
         **_difference(config, weights, held_out),
-        **slot_classifier(config, weights, held_out, seed=0),
+        **slot_classifier(config, weights, held_out),
         **_mechanism(config, weights, lists),
     }
 
@@ -72,18 +79,74 @@ def trained_parameters(model: nn.Module) -> int:
     return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
-def _written(config: Config, weights: Weights, lists: Tensor, edit: Edit | None = None) -> Tensor:
-    """The outputs' tokens, (list, output)."""
-    return logits(weights, run(config, weights, lists, edit), config.output_positions).argmax(-1)
+def difference_terms(
+    config: Config,
+    weights: Weights,
+    lists: Lists,
+    alpha: tuple[float, float] | None = None,
+) -> dict[str, Float[Tensor, "list vocabulary"]]:
+    """The terms of l_o2 - l_o1, equation (6) of the study; they add up to it exactly.
+
+    `alpha` puts fixed weights in place of SEP's attention to d1 and d2.
+    """
+    held = separator(config, weights, lists)
+    beta = outputs_of(config, weights, lists).moderation[:, None]
+    attention = held.attention if alpha is None else torch.tensor([alpha]).to(held.attention)
+    first, second = config.output_positions
+    places, unembed = weights.position, weights.unembed
+    digits = [weights.token[lists[:, place]] + places[place] for place in range(2)]
+    sep = weights.token[config.sep_id] + places[config.sep_position]
+    to_o1 = 1 - beta
+    return {
+        "P_o2": (places[second] @ unembed).expand(len(lists), -1),
+        "-beta_s P_o1": -beta * (places[first] @ unembed),
+        "-beta_o1 alpha_1 D1": -to_o1 * attention[:, :1] * (digits[0] @ unembed),
+        "-beta_o1 alpha_2 D2": -to_o1 * attention[:, 1:] * (digits[1] @ unembed),
+        "-beta_o1 S": -to_o1 * (sep @ unembed),
+        "+beta_o1 E_m": to_o1 * (weights.token[config.mask_id] @ unembed),
+    }
+
+
+def slot_classifier(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
+    """Accuracy of a linear SVC that tells final o1 from o2 vectors by their products with W_pos.
+
+    Fitted on half of the lists and scored on the rest ("slots"). The control ("slots_from_sep")
+    leaves out o1's and o2's own constant input vectors: only what came from SEP tells them apart.
+    Source: section 4.3 of the study.
+    """
+    places, circuit = list(config.output_positions), run(config, weights, lists)
+    final = residuals(weights, circuit.tokens, circuit.mixtures[:, -1, places])
+    held = separator(config, weights, lists).vectors
+    beta = outputs_of(config, weights, lists).moderation
+    carried = torch.stack([torch.ones_like(beta), beta], dim=1)[..., None] * held[:, None]
+
+    def separable(vectors: Float[Tensor, "list output d_model"]) -> float:
+        features = (vectors @ weights.position.T).numpy()
+        halves = train_test_split(features, test_size=0.5, random_state=0)
+        fit, score = (half.reshape(-1, half.shape[-1]) for half in halves)
+        model = LinearSVC(random_state=0, max_iter=20_000, dual=False)
+        return model.fit(fit, [0, 1] * (len(fit) // 2)).score(score, [0, 1] * (len(score) // 2))
+
+    return {"slots": separable(final), "slots_from_sep": separable(carried)}
+
+
+def accuracy_by_difference(config: Config, weights: Weights, lists: Lists) -> list[float]:
+    """Share of lists (a not b) right in each of `BINS`, nan without any (figure 4 of the study)."""
+    lists = unequal(lists)
+    right = (outputs_of(config, weights, lists).written == lists).all(1)
+    attention = separator(config, weights, lists).attention
+    difference = (attention[:, 0] - attention[:, 1]).abs()
+    which = torch.bucketize(difference, torch.tensor(BINS[1:-1]).to(difference), right=True)
+    return [right[which == place].double().mean().item() for place in range(len(BINS) - 1)]
 
 
 def _share(part: Tensor, whole: Tensor) -> float:
     return ((part & whole).sum() / whole.sum().clamp_min(1)).item()
 
 
-def _accuracies(config: Config, weights: Weights, held_out: Tensor, lists: Tensor) -> dict:
-    written = _written(config, weights, held_out)
-    own, everywhere = score(written, held_out), score(_written(config, weights, lists), lists)
+def _accuracies(config: Config, weights: Weights, held_out: Lists, lists: Lists) -> dict:
+    written = predictions(config, weights, held_out)
+    own, everywhere = score(written, held_out), score(predictions(config, weights, lists), lists)
     wrong, other = written != held_out, written == held_out.flip(1)
     return {
         "accuracy": own.per_token,
@@ -99,7 +162,7 @@ def _accuracies(config: Config, weights: Weights, held_out: Tensor, lists: Tenso
     }
 
 
-def _patterns(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+def _patterns(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
     patterns = run(config, weights, lists).patterns
     mean, sep, (first, second) = patterns.mean(0), config.sep_position, config.output_positions
 
@@ -107,7 +170,7 @@ def _patterns(config: Config, weights: Weights, lists: Tensor) -> dict[str, floa
         def edit(layer: int, own: Tensor) -> Tensor:
             return mean[layer].expand_as(own) if layer in layers else own
 
-        return score(_written(config, weights, lists, edit), lists).per_token
+        return score(predictions(config, weights, lists, edit), lists).per_token
 
     return {
         "mean_patterns_layer_0": with_means(0),
@@ -121,21 +184,21 @@ def _patterns(config: Config, weights: Weights, lists: Tensor) -> dict[str, floa
     }
 
 
-def _edges(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+def _edges(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
     first, second = config.output_positions
     figures = {}
     for removal, renormalise in (("zeroed", False), ("renormalised", True)):
         for edge, cost in edge_costs(config, weights, lists, renormalise).items():
             figures[f"edge_{removal}.{edge_label(config, edge)}"] = 0.0 - cost
         edit = without_edge((1, second, first), renormalise)
-        o2 = _written(config, weights, lists, edit)[:, 1]
+        o2 = predictions(config, weights, lists, edit)[:, 1]
         wrong = o2 != lists[:, 1]
         figures[f"moderation_{removal}_o2_wrong"] = wrong.double().mean().item()
         figures[f"moderation_{removal}_is_d1"] = _share(o2 == lists[:, 0], wrong)
     return figures
 
 
-def _difference(config: Config, weights: Weights, lists: Tensor) -> dict[str, float]:
+def _difference(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
     outputs = outputs_of(config, weights, lists)
 
     def right(goal: Tensor, alpha: tuple[float, float] | None = None) -> float:
@@ -150,7 +213,7 @@ def _difference(config: Config, weights: Weights, lists: Tensor) -> dict[str, fl
     }
 
 
-def _mechanism(config: Config, weights: Weights, lists: Tensor) -> dict[str, Any]:
+def _mechanism(config: Config, weights: Weights, lists: Lists) -> dict[str, Any]:
     axis, held = order_axis(config, weights), separator(config, weights, lists)
     beta, alpha = outputs_of(config, weights, lists).moderation, held.attention
     swaps = swap_shares(config, weights, lists)

@@ -3,11 +3,10 @@
     make_table("circuit_seeds", "artifacts", jobs=2)    # trains and measures the eight seeds
     seeds = read_table("circuit_seeds")                 # of `sweeps.table`: a row a seed
     seeds["accuracy"].mean(), seeds["failures.recall"].min()
-    predictor_of(seeds.iloc[0])                         # fitted on all seeds but this one
 
 A row has the quantities of `quantities.measure`, and how a failure predictor fitted on the other
-seeds' held-out lists does on this one's (`failures.` with the fields of a FailureScore), with its
-numbers (`failure_predictor`).
+seeds' held-out lists does on this one's (`failures.` with a name of `score_failures`), with its
+numbers (`failure_predictor`, the fields of a `FailurePredictor`).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ import pandas as pd
 import torch
 
 from listcomp_utils.checkpoints import find_trained
-from listcomp_utils.circuit.failures import FailurePredictor, fit_failures, score_failures
+from listcomp_utils.circuit.failures import fit_failures, score_failures
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.quantities import measure
 from listcomp_utils.config import Config, check_names
@@ -71,26 +70,19 @@ def measure_seeds(
     frame = run_grid(cells, work, folder, jobs=jobs, progress=progress)
     if len(frame) < 2 or (frame["status"] != "done").any():
         return frame
-    held_out, models = split_lists(config).held_out, []
-    for cell in cells:
-        trained = find_trained(Config.from_dict(cell), models_folder)
-        models.append((config, weights_of(trained.model, torch.float64), held_out))
+    held_out = split_lists(config).held_out
+    trained = [find_trained(Config.from_dict(cell), models_folder).model for cell in cells]
+    models = [(config, weights_of(model, torch.float64), held_out) for model in trained]
     rows = []
     for number, model in enumerate(models):
         predictor = fit_failures(models[:number] + models[number + 1 :])
-        scores = asdict(score_failures(predictor, *model))
-        row = {f"failures.{name}": value for name, value in scores.items()}
-        rows.append(row | {"failure_predictor": asdict(predictor)})
-    joined = frame.join(pd.DataFrame(rows))
-    joined.attrs = frame.attrs
-    return joined
+        scores = score_failures(predictor, *model).add_prefix("failures.")
+        rows.append({**scores, "failure_predictor": asdict(predictor)})
+    predicted = pd.DataFrame(rows)
+    frame[predicted.columns] = predicted
+    return frame
 
 
 def measure_result(trained: TrainResult) -> dict[str, Any]:
     """The quantities of a finished training, for `TrainCell`."""
     return measure(trained.model)
-
-
-def predictor_of(row: pd.Series) -> FailurePredictor:
-    """The predictor that a row of the table names: fitted on all seeds but the row's own."""
-    return FailurePredictor(**row["failure_predictor"])

@@ -21,15 +21,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Subject:
-    """The models to analyse, the study preset's in the place of one that cannot be."""
+    """The models to analyse, the study preset's in the place of one that cannot be.
+
+    `config` has the order mechanism, `formula` the closed form, of any number of digits and layers;
+    `because` says why `config` is not the one asked for and is empty when it is.
+    """
 
     asked: Config
     config: Config
-    """Has the order mechanism."""
     formula: Config
-    """Has the closed form, of any number of digits and layers."""
     because: str = ""
-    """Why `config` is not the one asked for; empty when it is."""
 
     def claims(self, claims: Iterable[Claim], of: Config) -> list[Claim]:
         """Claims about the model of a config; of a stand-in: under its name, not checked."""

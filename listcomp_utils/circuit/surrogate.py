@@ -1,9 +1,8 @@
 """The smallest model of the study's order mechanism: one rank a digit and eight scalars.
 
     fitted = fit_surrogate(config, split.train, seed=0)
-    fitted.model.n_parameters                       # 108 for 100 digits
-    logits = fitted.model(split.held_out)           # (list, 2, digit)
-    compare({"fitted": fitted.model}, trained_logits, axis.scores, split.held_out)
+    logits = fitted(split.held_out)                 # (list, 2, digit)
+    compare({"fitted": fitted}, trained_logits, axis.scores, split.held_out)
 
 For a list (a, b), SEP prefers the first digit by its rank, alpha = sigmoid(rho_a - rho_b + c), and
 holds   SEP_t = (alpha - 1/2) q rho_t + alpha K [t = a] + (1 - alpha) K [t = b].
@@ -15,9 +14,7 @@ embeddings reduced to a rank and an orthogonal content vector each.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -47,7 +44,7 @@ INITIAL: dict[str, float] = {
 SPREAD = 0.3
 """Standard deviation of the initial ranks, evenly spaced and dealt to the digits at random."""
 
-BATCH = 500
+LEARNING_RATE, BATCH = 0.03, 500
 
 
 class RankModel(nn.Module):
@@ -62,41 +59,19 @@ class RankModel(nn.Module):
         for name, value in {**INITIAL, **scalars}.items():
             self.register_parameter(name, nn.Parameter(torch.tensor(value, dtype=ranks.dtype)))
 
-    @property
-    def n_parameters(self) -> int:
-        """How many numbers are fitted."""
-        return sum(parameter.numel() for parameter in self.parameters())
-
-    def attention(self, lists: Lists) -> Float[Tensor, "list"]:
-        """alpha, the share of the first digit in SEP."""
-        first, second = self.rank[lists].unbind(1)
-        return torch.sigmoid(first - second + self.offset)
-
-    def moderation(self, attention: Float[Tensor, "list"]) -> Float[Tensor, "list"]:
-        """beta, the share of SEP in what o2 reads."""
-        return torch.sigmoid(self.moderation_bias + self.moderation_slope * (2 * attention - 1))
-
     def forward(self, lists: Lists) -> Float[Tensor, "list output digit"]:
         """Logits of both outputs."""
-        alpha = self.attention(lists)
-        beta = self.moderation(alpha)
+        first, second = self.rank[lists].unbind(1)
+        alpha = torch.sigmoid(first - second + self.offset)
+        beta = torch.sigmoid(self.moderation_bias + self.moderation_slope * (2 * alpha - 1))
         shares = torch.stack([torch.ones_like(beta), beta], 1)
-        constants = [self.first_constant.expand_as(beta)]
-        constants += [self.second_constant + self.second_moderated * beta]
-        slopes = shares * self.order * (alpha - 0.5)[:, None] + torch.stack(constants, 1)
+        at_o2 = self.second_constant + self.second_moderated * beta
+        constants = torch.stack([self.first_constant.expand_as(beta), at_o2], 1)
+        slopes = shares * self.order * (alpha - 0.5)[:, None] + constants
         held = shares[..., None] * self.content * torch.stack([alpha, 1 - alpha], 1)[:, None]
         # A digit that the list holds twice gets both contents.
         places = lists[:, None].expand(-1, 2, -1)
         return (slopes[..., None] * self.rank).scatter_add(2, places, held)
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """A fitted surrogate, its loss after each step and the seconds it took."""
-
-    model: RankModel
-    losses: tuple[float, ...]
-    seconds: float
 
 
 def fit_surrogate(
@@ -104,24 +79,21 @@ def fit_surrogate(
     train_lists: Lists,
     seed: int = 0,
     steps: int = 1500,
-    lr: float = 0.03,
     ranks: Float[Tensor, "digit"] | None = None,
-    scalars: Mapping[str, float] = INITIAL,
-) -> Fitted:
+) -> RankModel:
     """Fit ranks and scalars to copying `train_lists`: cross-entropy, Adam, cosine schedule.
 
     Ranks start at `ranks`, brought to mean 0 and standard deviation `SPREAD`, or at evenly spaced
-    values in an order drawn by `seed`. Each scalar's
-    learning rate is `lr` times its starting size (at least 0.3), as their sizes differ 100-fold.
+    values in an order drawn by `seed`. Each scalar's learning rate is `LEARNING_RATE` times its
+    starting size (at least 0.3), as their sizes differ 100-fold.
 
     Raises:
-        ConfigError: for lists that are not of two digits, or steps, lr or ranks out of range.
+        ConfigError: for lists that are not of two digits, or steps or ranks out of range.
     """
     steps, seed = coerce("steps", steps, int), coerce("seed", seed, int)
-    lr = coerce("lr", lr, float)
     require(config, "the surrogate", list_len=2)
-    if steps < 1 or not 0 < lr < float("inf"):
-        raise ConfigError(f"steps must be at least 1 and lr above 0, got steps={steps}, lr={lr}")
+    if steps < 1:
+        raise ConfigError(f"steps must be at least 1, got {steps}")
     if ranks is not None and (len(ranks) != config.n_digits or not ranks.isfinite().all()):
         raise ConfigError(f"ranks must be {config.n_digits} finite numbers, got {len(ranks)}")
     train_lists = check_lists(config, train_lists)
@@ -133,24 +105,21 @@ def fit_surrogate(
         ranks = even[torch.randperm(config.n_digits, generator=generator)]
     else:
         ranks = (ranks - ranks.mean()) / ranks.std().clamp_min(1e-9) * SPREAD
-    model = RankModel(ranks.float(), scalars)
+    model = RankModel(ranks.float())
+    sizes = [SPREAD if value.ndim else max(0.3, abs(value.item())) for value in model.parameters()]
     groups = [
-        {"params": [value], "lr": lr * (SPREAD if value.ndim else max(0.3, abs(value.item())))}
-        for value in model.parameters()
+        {"params": [value], "lr": LEARNING_RATE * size}
+        for value, size in zip(model.parameters(), sizes, strict=True)
     ]
     optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99))
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    losses, start = [], time.perf_counter()
     for _ in range(steps):
-        chosen = torch.randint(len(train_lists), (BATCH,), generator=generator)
-        lists = train_lists[chosen]
-        loss = cross_entropy(model(lists).flatten(0, 1), lists.flatten())
+        lists = train_lists[torch.randint(len(train_lists), (BATCH,), generator=generator)]
         optimizer.zero_grad()
-        loss.backward()
+        cross_entropy(model(lists).flatten(0, 1), lists.flatten()).backward()
         optimizer.step()
         schedule.step()
-        losses.append(loss.item())
-    return Fitted(model, tuple(losses), time.perf_counter() - start)
+    return model
 
 
 def read_off(
@@ -194,10 +163,9 @@ def compare(
     margins at o1 and o2: Pearson's correlation, and the share of the model's variance explained by
     the surrogate's times a constant.
     """
-    if len(lists) != len(model_logits):
-        raise ConfigError(
-            f"model_logits must be of the {len(lists)} lists, got {len(model_logits)}"
-        )
+    count = len(lists)
+    if count != len(model_logits):
+        raise ConfigError(f"model_logits must be of the {count} lists, got {len(model_logits)}")
     wrong = (model_logits.argmax(-1) != lists).any(1)
     theirs = pairwise_margins(model_logits.double(), lists)
     rows = []

@@ -46,13 +46,13 @@ def test_every_printed_figure_has_a_row_and_a_verdict(measured):
 
 def test_verdicts_by_hand():
     figure = Published("x", 0.62, 5e-3, note="so it is")
-    assert figure.verdict(0.6249, []) == "agrees; so it is"
-    assert figure.verdict(0.63, [0.6, 0.65]) == "within our seeds"
-    assert figure.verdict(0.63, [0.63, 0.65]) == "differs: another training"
-    assert figure.verdict(0.63, [], trained_here=False) == "differs"
-    assert Published("x", 0.62, 0, "a slip").verdict(0.63, [0.6, 0.65]).endswith("wrong: a slip")
-    assert Published("x", 0.99, 5e-3, or_more=True).agrees(0.999)
-    assert not Published("x", 0.99, 5e-3).agrees(0.999)
+    assert figure.verdict(0.6249) == "agrees; so it is"
+    assert figure.verdict(0.63, 0.6, 0.65) == "within our seeds"
+    assert figure.verdict(0.63, 0.63, 0.65) == "differs: another training"
+    assert figure.verdict(0.63, trained_here=False) == "differs"
+    assert Published("x", 0.62, 0, "a slip").verdict(0.63, 0.6, 0.65).endswith("wrong: a slip")
+    assert Published("x", 0.99, 5e-3, or_more=True).verdict(0.999) == "agrees"
+    assert Published("x", 0.99, 5e-3).verdict(0.999) != "agrees"
 
 
 def test_a_quantity_stands_beside_its_seeds(measured):

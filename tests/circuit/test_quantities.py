@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-from listcomp_utils.checkpoints import load_model
-from listcomp_utils.circuit.outputs import BINS
-from listcomp_utils.circuit.quantities import measure, trained_parameters
+from listcomp_utils.checkpoints import find_trained, load_model
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import outputs_of
+from listcomp_utils.circuit.quantities import (
+    BINS,
+    accuracy_by_difference,
+    difference_terms,
+    measure,
+    slot_classifier,
+    trained_parameters,
+)
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import add_hooks, make_model, make_native_model, parameter_table
+from listcomp_utils.task import all_lists, sample_lists
 
 RELEASED = {
     "trained_parameters": (29_760, 0),
@@ -97,3 +107,29 @@ def test_trained_parameters_are_those_that_are_not_frozen(preset):
 def test_other_architectures_are_refused(preset, changes, named):
     with pytest.raises(ConfigError, match=named):
         measure(make_model(Config.preset(preset, **changes)))
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study")
+    return config, weights_of(find_trained(config).model, torch.float64)
+
+
+def test_the_difference_is_the_sum_of_its_terms(study):
+    config, weights = study
+    lists = sample_lists(config, 500, seed=0)
+    logits = outputs_of(config, weights, lists).logits
+    terms = difference_terms(config, weights, lists)
+    assert (sum(terms.values()) - (logits[:, 1] - logits[:, 0])).abs().max() < 1e-10
+
+
+def test_the_slot_classifier_needs_two_slots(study):
+    config, weights = study
+    scores = slot_classifier(config, weights, sample_lists(config, 400, seed=0))
+    assert scores["slots"] > 0.99 > scores["slots_from_sep"] > 0.5
+
+
+def test_bins_cover_every_unequal_list(study):
+    config, weights = study
+    shares = accuracy_by_difference(config, weights, all_lists(config))
+    assert shares[-1] > 0.99 > shares[0]

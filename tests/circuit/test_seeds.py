@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from listcomp_utils.circuit.failures import FailurePredictor
 from listcomp_utils.circuit.quantities import measure
-from listcomp_utils.circuit.seeds import SEEDS, make_table, measure_seeds, predictor_of
+from listcomp_utils.circuit.seeds import SEEDS, make_table, measure_seeds
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
 from listcomp_utils.sweeps.table import read_table, write_table
@@ -24,7 +25,8 @@ def test_a_table_of_two_seeds_is_made_resumed_and_read(tmp_path):
     read = read_table("seeds", tmp_path)
     assert read.attrs["shared"]["n_digits"] == 10 and read.attrs["varied"] == []
     # Each seed's predictor was fitted on the other's lists.
-    assert predictor_of(read.iloc[0]) != predictor_of(read.iloc[1])
+    first, second = read["failure_predictor"]
+    assert first != second
     assert read["accuracy"].to_list() == pytest.approx(read["per_token"].to_list())
 
 
@@ -34,7 +36,7 @@ def test_the_shipped_rows_are_of_eight_seeds_and_hold_their_predictors():
     shared = Config.preset("study").to_dict()
     assert seeds.attrs["shared"] == {name: shared[name] for name in shared if name != "seed"}
     for _, row in seeds.iterrows():
-        predictor = predictor_of(row)
+        predictor = FailurePredictor(**row["failure_predictor"])
         assert predictor.slopes[1] < 0 < predictor.threshold < 1
         assert row["failures.precision"] > 2 * row["failures.base_rate"]
 
