@@ -2,7 +2,7 @@
 
     predictor = fit_failures([(config, weights, lists), ...])     # other seeds' models
     predictor.probability(failure_features(config, weights, lists))
-    score_failures(predictor, config, weights, lists).recall
+    score_failures(predictor, config, weights, lists)["recall"]
 
 Two numbers of a list (a, b): |alpha_1 - alpha_2|, how unequally SEP attends to the digits, and the
 rank gap, how far apart the unembedding reads the digits along P_1 - P_2.
@@ -101,22 +101,20 @@ def score_failures(
 
 
 def built_lists(
-    config: Config, weights: Weights, lists: Lists, share: float = 0.05
+    config: Config, weights: Weights, lists: Lists
 ) -> tuple[Int[Tensor, "built position"], Int[Tensor, "built position"]]:
     """Lists built to fail and lists built to be safe, from the weights alone.
 
-    To fail: the `share` of the lists (a not b), at least one, with the smallest rank in both
-    features; to be safe: that with the largest.
+    To fail: the 5% of the lists (a not b), at least one, with the smallest rank in both features;
+    to be safe: those with the largest.
 
     Raises:
-        ConfigError: for a share that is not in (0, 0.5], or no lists.
+        ConfigError: for lists without any of two different digits.
     """
     lists = unequal(lists)
-    if not 0 < share <= 0.5:
-        raise ConfigError(f"share must be in (0, 0.5], got {share}")
     if not len(lists):
         raise ConfigError("lists must hold at least one of two different digits, got 0")
-    count = max(1, int(share * len(lists)))
+    count = max(1, int(0.05 * len(lists)))
     ranks = failure_features(config, weights, lists).argsort(0).argsort(0)
     order = ranks.sum(1).argsort()
     return lists[order[:count]], lists[order[-count:]]

@@ -94,12 +94,7 @@ LABELS = {
     "o2_moderation_mean": "o2 right, o2's attention to SEP at its mean over lists",
     "steering_order": "lists reversed by steering (the follow-up: one latent scaled)",
 }
-"""Words for the names of quantities in tables."""
-
-
-def label(name: str) -> str:
-    """A quantity in words: its label, or what its name says after the dot."""
-    return LABELS.get(name, name.split(".", 1)[-1].replace("_", " "))
+"""Words for quantities in tables; the others are called what their names say after the dot."""
 
 
 def beside_seeds(
@@ -108,7 +103,8 @@ def beside_seeds(
     """A row for each quantity: on this model, and its mean and range over seeds, times `scale`."""
     over = scale * seeds[names].astype(float).agg(["mean", "min", "max"]).T
     over.columns = ["our seeds, mean", "lowest", "highest"]
-    over.insert(0, "quantity", [label(name) for name in names])
+    words = [LABELS.get(name, name.split(".", 1)[-1].replace("_", " ")) for name in names]
+    over.insert(0, "quantity", words)
     over.insert(1, "this model", [scale * measured[name] for name in names])
     return over.reset_index(drop=True)
 

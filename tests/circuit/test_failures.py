@@ -66,8 +66,8 @@ def test_built_lists_fail_and_are_safe(study):
 
 def test_what_cannot_be_done_is_refused(study):
     config, weights, lists = study
-    with pytest.raises(ConfigError, match="share"):
-        built_lists(config, weights, lists, share=0)
+    with pytest.raises(ConfigError, match="two different digits, got 0"):
+        built_lists(config, weights, torch.tensor([[4, 4]]))
     untrained = weights_of(make_model(config), torch.float64)
     with pytest.raises(ConfigError, match="right and some that are wrong"):
         fit_failures([(config, untrained, lists[:50])])
