@@ -737,16 +737,10 @@ of_the_mechanism = [
         "reversed by steering at random, largest", max(random_shares), 0.4, applies=established
     ),
     at_least(
-        "o2 right, (1, 0) in the difference",
-        measured["o2_alpha_1_0"],
-        0.97,
-        applies=established,
+        "o2 right, (1, 0) in the difference", measured["o2_alpha_1_0"], 0.97, applies=established
     ),
     at_most(
-        "o2 right, (0, 1) in the difference",
-        measured["o2_alpha_0_1"],
-        0.5,
-        applies=established,
+        "o2 right, (0, 1) in the difference", measured["o2_alpha_0_1"], 0.5, applies=established
     ),
     at_least("o1 from o2, classifier", measured["slots"], 0.99, applies=established),
     at_most(
