@@ -285,6 +285,7 @@ show(
         f"{by_flags.left.sum()} of {by_flags.seeds.sum()} runs left the plateau; the study's means lie near "
         "counts of runs that did",
         "held-out accuracy per token",
+        (0.4, 1.0),
         {f"{n} of {PRINTED_RUNS} left": level for n, level in enumerate(counts.levels)},
     ),
     alt="For each combination of LayerNorm, bias, W_V and W_O: the study's mean of three runs and the "

@@ -38,7 +38,8 @@ def training_curves(
         figure.add_vline(breakthrough, line=dict(color=COLOURS[-1], dash="dash", width=1.5))
         name = f"break-through: step {breakthrough}"
         figure.layout.shapes[-1].update(name=name, showlegend=True)
-    return figure.update_yaxes(range=[-0.02, 1.04], col=2)
+    figure.update_yaxes(range=[-0.02, 1.04], col=2)
+    return figure.update_layout(height=440)
 
 
 def grouped_bars(
@@ -66,7 +67,7 @@ def lying_bars(frame: pd.DataFrame, title: str, value_name: str, **options: Any)
     "value" and "variable". Names may repeat.
     """
     labels = dict(index="", value=wrapped(value_name, 30), variable="")
-    rows = frame.reset_index(drop=True)
+    rows = frame.rename_axis(columns=None).reset_index(drop=True)
     figure = px.bar(rows, orientation="h", labels=labels, template="listcomp", **options)
     label_axis(figure.update_yaxes, frame.index, reverse=True)
     return themed(figure, title, height=150 + 24 * len(frame))
@@ -125,7 +126,11 @@ def line_panels(
 
 
 def dot_rows(
-    series: dict[str, pd.Series], title: str, x_title: str, marks: dict[str, float]
+    series: dict[str, pd.Series],
+    title: str,
+    x_title: str,
+    x_range: tuple[float, float],
+    marks: dict[str, float],
 ) -> go.Figure:
     """Points in rows named by the index, any number a row, each series a little below the last.
 
@@ -136,6 +141,7 @@ def dot_rows(
     for name, value in marks.items():
         line = dict(color=GREYS[1], width=1, dash="dot")
         figure.add_vline(value, line=line, annotation_text=name, annotation_position="top")
-    figure.update_traces(orientation="h", marker_size=7).update_yaxes(autorange="reversed")
+    figure.update_traces(orientation="h", marker_size=7)
+    figure.update_xaxes(range=x_range).update_yaxes(autorange="reversed")
     height = 150 + 24 * next(iter(series.values())).index.nunique()
     return figure.update_layout(scattermode="group", height=height)

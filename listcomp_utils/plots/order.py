@@ -39,7 +39,7 @@ def difference_bars(
         line=dict(color=GREYS[0], width=1.5, dash="dot"),
     )
     figure.update_yaxes(range=[len(names) - 0.5, -1])
-    return figure.update_layout(height=160 + 44 * len(names))
+    return figure.update_layout(height=figure.layout.height + 20 * len(names))
 
 
 def score_points(

@@ -40,13 +40,14 @@ def test_training_names_floor_and_breakthrough_in_the_legend_once():
 
 
 def test_bars_have_the_values_and_labels_given_and_room_for_their_numbers():
-    frame = pd.DataFrame({"a": [0.5, 1], "b": [0.2, 0.3]}, ["o1", "o2"])
+    frame = pd.DataFrame({"a": [0.5, 1], "b": [0.2, 0.3]}, ["o1", "o2"]).rename_axis(columns="of")
     figure = curves.grouped_bars(frame, "Bars", "share")
     assert {bar.name: list(bar.x) for bar in figure.data} == {"a": [0.5, 1], "b": [0.2, 0.3]}
     assert [bar.marker.color for bar in figure.data] == list(COLOURS[:2])
     assert figure.layout.yaxis.ticktext == ("o1", "o2") and figure.layout.barmode == "group"
     low, high = figure.layout.xaxis.range
     assert low == 0 and high > 1 and figure.layout.xaxis.title.text == "share"
+    assert not figure.layout.legend.title.text
     assert figure.data[0].texttemplate == "%{x:.3~g}"
 
 
@@ -88,11 +89,11 @@ def test_a_name_has_one_colour_in_all_panels():
 
 def test_rows_of_dots_keep_every_point_in_its_row_and_name_their_marks():
     series = {"mean": pd.Series([0.5, 0.7], ["x", "y"]), "seeds": pd.Series([0.4, 0.6], ["x", "x"])}
-    figure = curves.dot_rows(series, "Dots", "share", {"half": 0.5})
+    figure = curves.dot_rows(series, "Dots", "share", (0, 1), {"half": 0.5})
     mean, seeds = figure.data
     assert (list(mean.x), list(mean.y)) == ([0.5, 0.7], ["x", "y"])
     assert (list(seeds.x), list(seeds.y)) == ([0.4, 0.6], ["x", "x"])
     assert figure.layout.scattermode == "group" and mean.orientation == seeds.orientation == "h"
-    assert figure.layout.yaxis.autorange == "reversed"
+    assert figure.layout.xaxis.range == (0, 1) and figure.layout.yaxis.autorange == "reversed"
     assert {trace.mode for trace in figure.data} == {"markers"}
     assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.annotations[0].text == "half"
