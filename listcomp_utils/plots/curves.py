@@ -30,12 +30,11 @@ def training_curves(
     panels = {"Mean cross entropy (nats)": losses, "Share right": accuracies}
     figure = line_panels(panels, title, "optimiser step")
     figure.update_traces(mode="lines+markers" if len(losses) <= 40 else "lines", marker_size=4)
-    figure.update_traces(line_color=GREYS[0], col=1)
     figure.update_traces(dict(line_dash="dash"), lambda trace: "held out" in trace.name)
     floor = dict(line=dict(color=GREYS[1], dash="dot", width=1.5), mode="lines")
     figure.update_traces(floor, lambda trace: "floor" in trace.name)
     if breakthrough is not None:
-        figure.add_vline(breakthrough, line=dict(color=COLOURS[-1], dash="dash", width=1.5))
+        figure.add_vline(breakthrough, line=dict(color=GREYS[0], dash="dash", width=1.5))
         name = f"break-through: step {breakthrough}"
         figure.layout.shapes[-1].update(name=name, showlegend=True)
     figure.update_yaxes(range=[-0.02, 1.04], col=2)
