@@ -47,7 +47,7 @@ def working_dir(artifacts_dir: str | Path | None) -> Path:
 
 
 def check_writable(folder: Path, name: str = "artifacts_dir") -> None:
-    """Make a folder and try a file in it; raises ConfigError by the setting's name if that fails."""
+    """Make a folder and try a file in it; raises ConfigError, naming the setting, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
