@@ -296,8 +296,8 @@ if len(twos):
     best_two = twos.loc[twos.per_token.idxmax()]
     places_gain = float(places.per_token - best_two.per_token)
     print(
-        f"With two active units, the best autoencoder of any width and number of steps ({best_two.d_sae} latents, "
-        f"{best_two.steps:,} steps) explains {best_two.explained:.3f} of the variance and gets "
+        f"With two active units, the best autoencoder of any width and number of steps ({best_two.d_sae:.0f} latents, "
+        f"{best_two.steps:,.0f} steps) explains {best_two.explained:.3f} of the variance and gets "
         f"{best_two.per_token:.3f} of the outputs right; the on-off code of digits at places explains "
         f"{places.explained:.3f} and gets {places.per_token:.3f} right."
     )
@@ -389,17 +389,17 @@ print(
 
 # %%
 first = matches[0]
-kinds = pd.Categorical(first.frame.kind, ["order", "digit", "digit and order", "mixture"])
-alive = first.frame.assign(kind=kinds).dropna(subset="kind").sort_values(["kind", "digit"])
+kinds = ["order", "digit", "digit and order", "mixture"]
+alive = first.frame[first.frame.kind != "dead"]
+alive = alive.assign(kind=pd.Categorical(alive.kind, kinds)).sort_values(["kind", "digit"])
 if len(alive):
     maps = first.latents[:, alive.index.tolist()].T.reshape(-1, config.n_digits, config.n_digits)
     pooled = adaptive_max_pool2d(maps, min(10, config.n_digits))
-    pooled = pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)
     side = -(-config.n_digits // pooled.shape[1])
     labels = {"order": "order", "mixture": "mixed"}
     show(
         heatmaps.map_gallery(
-            (pooled * 100).round().numpy() / 100,
+            (pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2),
             [labels.get(row.kind, str(row.digit)) for row in alive.itertuples()],
             f"Where each latent is active: d1 down, d2 across (seed 0, largest of each {side} by {side} lists)",
             "share of its largest activation",

@@ -8,24 +8,16 @@ make_table("features", "artifacts", jobs=2)           # all anew: `make features
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import torch
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config, ConfigError, check_names
-from listcomp_utils.features.latents import (
-    CLEAN,
-    binary,
-    live_directions,
-    match_latents,
-    matched_cosines,
-)
+from listcomp_utils.features.latents import binary, match_latents, stability
 from listcomp_utils.features.planted import PLANTED, recover
 from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.sae_files import load_or_train_sae, model_digest, sae_name, save_sae
@@ -70,26 +62,6 @@ def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
     }
 
 
-def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float]:
-    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
-
-    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` is the
-    share of matched latents with a cosine of 0.9 or more; `random` the mean for random directions,
-    as many and as wide. Raises ValueError for fewer than two.
-    """
-    if len(saes) < 2:
-        raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
-    generator = torch.Generator().manual_seed(0)
-    live = [live_directions(sae, separator.vectors) for sae in saes]
-    both = [(one, torch.randn(one.shape, generator=generator)) for one in live]
-    rows = []
-    for pair in itertools.combinations(both, 2):
-        cosines, random = (matched_cosines(*directions) for directions in zip(*pair, strict=True))
-        rows.append((cosines.mean(), (cosines >= CLEAN).mean(), random.mean()))
-    pairs = pd.DataFrame(rows, columns=["cosine", "same", "random"])
-    return {**pairs.mean().to_dict(), "lowest_pair": float(pairs.cosine.min())}
-
-
 @functools.cache
 def study_separator(checkpoint: str | None = None) -> KnownSeparator:
     """The separator of the shipped study model, or of a checkpoint of its architecture."""
@@ -115,9 +87,8 @@ class SAECell:
         config = SAEConfig(**fields)
         if "n_seeds" in settings:
             configs = [config.replace(seed=config.seed + i) for i in range(settings["n_seeds"])]
-            return stability(
-                separator, [load_or_train_sae(separator, one, self.folder) for one in configs]
-            )
+            saes = [load_or_train_sae(separator, one, self.folder) for one in configs]
+            return stability(separator, saes)
         sae, _ = train_sae(separator.vectors, config)
         save_sae(sae, self.folder / sae_name(separator, config))
         return score_sae(separator, sae)

@@ -4,10 +4,13 @@ match = match_latents(separator, sae)
 match.frame                                     # a row a latent: its kind, digit, cosines, ...
 match.order, match.digits, match.clean_digits
 flat = binary(match.latents)                    # the null of "graded": each latent on or off
+stability(separator, saes)["cosine"]            # do seeds agree?
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -136,3 +139,23 @@ def live_directions(
 ) -> Float[Tensor, "latent d_model"]:
     """Decoder directions of the latents that are active on at least one of the vectors."""
     return sae.decoder[(sae.encode(vectors) > 0).any(0)]
+
+
+def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float]:
+    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
+
+    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` is the
+    share of matched latents with a cosine of 0.9 or more; `random` the mean for random directions,
+    as many and as wide. Raises ValueError for fewer than two.
+    """
+    if len(saes) < 2:
+        raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
+    generator = torch.Generator().manual_seed(0)
+    live = [live_directions(sae, separator.vectors) for sae in saes]
+    both = [(one, torch.randn(one.shape, generator=generator)) for one in live]
+    rows = []
+    for pair in itertools.combinations(both, 2):
+        found, random = (matched_cosines(*directions) for directions in zip(*pair, strict=True))
+        rows.append((found.mean(), (found >= CLEAN).mean(), random.mean()))
+    pairs = pd.DataFrame(rows, columns=["cosine", "same", "random"])
+    return {**pairs.mean().to_dict(), "lowest_pair": float(pairs.cosine.min())}

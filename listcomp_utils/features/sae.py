@@ -127,8 +127,8 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     mean = data.mean(0)
     scale = float((data - mean).square().sum(1).mean().sqrt())
     data = (data - mean) / scale
-    batch_size = min(config.batch_size, len(data))
-    d_sae, d_model = config.d_sae, data.shape[1]
+    (count, d_model), d_sae = data.shape, config.d_sae
+    batch_size = min(config.batch_size, count)
     directions = normalize(torch.randn(d_sae, d_model, generator=generator), dim=1)
     weights = [directions.clone(), torch.zeros(d_sae), directions, torch.zeros(d_model)]
     encoder, encoder_bias, decoder, bias = (weight.requires_grad_() for weight in weights)
@@ -137,15 +137,17 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda step: min(1.0, (step + 1) / rise, (config.steps - step) / fall)
     )
-    idle = torch.zeros(config.d_sae, dtype=torch.long)
+    idle = torch.zeros(d_sae, dtype=torch.long)
     threshold, order = 0.0, torch.empty(0, dtype=torch.long)
     every, course = max(1, config.steps // 100), []
     for step in range(config.steps):
         if len(order) < batch_size:
-            order = torch.randperm(len(data), generator=generator)
+            order = torch.randperm(count, generator=generator)
         batch, order = data[order[:batch_size]], order[batch_size:]
         before = torch.relu((batch - bias) @ encoder.T + encoder_bias)
-        latents, smallest = _batch_top_k(before, config.k)
+        # The n k largest of the whole batch are kept.
+        smallest = before.detach().flatten().topk(config.k * len(batch)).values[-1].item()
+        latents = before * (before >= smallest)
         left_over = batch - bias - latents @ decoder
         loss = left_over.square().sum(1).mean()
         idle = torch.where((latents > 0).any(0), 0, idle + 1)
@@ -170,14 +172,6 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     encoder_bias, bias, threshold = encoder_bias * scale, bias * scale + mean, threshold * scale
     sae = SAE(encoder, encoder_bias, decoder, bias, threshold, config.k, config)
     return sae, pd.DataFrame(course, columns=["step", "unexplained", "dead"])
-
-
-def _batch_top_k(latents: Tensor, k: int) -> tuple[Tensor, float]:
-    """Latents with all but the n k largest of the whole batch set to 0, and the smallest kept."""
-    flat = latents.detach().flatten()
-    smallest = flat.topk(k * len(latents), sorted=False).values.min()
-    kept = (latents >= smallest) & (latents > 0)
-    return latents * kept, float(smallest)
 
 
 def _auxiliary_loss(latents: Tensor, directions: Tensor, left_over: Tensor) -> Tensor:

@@ -26,11 +26,7 @@ FORMAT = "listcomp_utils sae 1"
 
 
 def save_sae(sae: SAE, path: str | Path) -> Path:
-    """Write an SAE as `.safetensors` with its settings inside, whole or not at all.
-
-    Raises:
-        ConfigError: for a folder that cannot be written.
-    """
+    """Write an SAE and its settings, whole; raises ConfigError for a folder not to be written."""
     path = Path(path)
     check_writable(path.parent)
     config = sae.config and sae.config.to_dict()

@@ -92,10 +92,7 @@ def separator_of(model: TransformerBridge) -> KnownSeparator:
 
 @torch.no_grad()
 def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> Int[Tensor, "n 2"]:
-    """The tokens the model writes when the separator holds `vectors` after layer 0, exactly.
-
-    The outputs see nothing of the list but this vector, so the last layer alone decides.
-    """
+    """The tokens the model writes when the separator holds `vectors` after layer 0, exactly."""
     return read_out(separator.config, separator.weights, vectors).written
 
 

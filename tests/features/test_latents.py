@@ -14,8 +14,9 @@ from listcomp_utils.features.latents import (
     live_directions,
     match_latents,
     matched_cosines,
+    stability,
 )
-from listcomp_utils.features.sae import SAE
+from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.separator import quality
 
 
@@ -68,3 +69,16 @@ def test_an_sae_whose_latents_are_all_dead_is_matched_too(small, true_sae):
     assert set(dead.frame.kind) == {"dead"} and dead.order == dead.digits == dead.clean_digits == []
     assert not dead.order_on.any() and len(live_directions(dead.sae, small.vectors)) == 0
     assert len(matched_cosines(live_directions(dead.sae, small.vectors), true_sae.decoder)) == 0
+
+
+def test_seeds_are_compared_in_pairs(separator):
+    configs = [SAEConfig(d_sae=128, k=3, steps=150, seed=seed) for seed in (0, 1)]
+    saes = [train_sae(separator.vectors, config)[0] for config in configs]
+    stable = stability(separator, saes)
+    assert stable["random"] < stable["cosine"] <= 1 and stable["lowest_pair"] == stable["cosine"]
+    same = stability(separator, [saes[0], saes[0], saes[1]])
+    assert same["lowest_pair"] == pytest.approx(stable["cosine"])
+    assert same["cosine"] == pytest.approx((1 + 2 * stable["cosine"]) / 3)
+    assert same["same"] >= 1 / 3
+    with pytest.raises(ValueError, match="at least two"):
+        stability(separator, saes[:1])
