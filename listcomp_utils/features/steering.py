@@ -123,9 +123,11 @@ def steering_table(
     """
     values = sae.encode(separator.vectors[rows])
     start, table = sae.decode(values), []
+    unedited = (written(separator, start) == separator.lists[rows].flip(1)).all(1)
     for latent in (values > 0).any(0).nonzero().flatten().tolist():
         on, direction = values[:, latent] > 0, sae.decoder[latent]
-        scaled = swapped_by_scaling(separator, sae, rows, latent)
+        scaled = unedited.clone()
+        scaled[on] = swapped_by_scaling(separator, sae, rows[on], latent)
         added = swapped_by_adding(separator, start, rows, direction, amounts)
         answers = written(separator, start - values[:, latent, None] * direction)
         without = score(answers, separator.lists[rows]).per_token
