@@ -54,7 +54,7 @@ from listcomp_utils.notebook.parameters import (
     read_parameters,
 )
 
-config, options = read_parameters(globals(), draws=int, n_seeds=int)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 example = example_list(config, options.sample_list)
 shipped_model = options.checkpoint is None

@@ -48,7 +48,7 @@ live_steps: int = 200  # its optimiser steps
 # %%
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(globals(), live_layers=int, live_seeds=int, live_steps=int)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 same_grid = (options.live_layers, options.live_seeds, options.live_steps) == (3, 3, 200)
 established = is_established(config) and same_grid

@@ -25,7 +25,7 @@ from listcomp_utils.config import (
     field_types,
 )
 
-PARAMETERS_CELL = ("# Parameters: ", "preset: str = ")
+PARAMETERS_CELL = "# Parameters: "
 """How the cell that holds a notebook's parameters starts."""
 
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -151,11 +151,6 @@ def artifacts_folder(artifacts_dir: str | None, drive_dir: str | None) -> Path |
     return Path("/content/drive/MyDrive") / drive_dir
 
 
-def parameter_rows(config: Config) -> list[tuple[str, Any]]:
-    """Every field of a config with its value, to print."""
-    return list(config.to_dict().items())
-
-
 def _from_history(
     history: list[str], namespace: Mapping[str, Any]
 ) -> tuple[dict[str, Any], set[str]]:
@@ -166,7 +161,7 @@ def _from_history(
     """
     starts = [i for i, source in enumerate(history) if source.startswith(PARAMETERS_CELL)]
     if not starts:
-        raise ConfigError(f"run the parameters cell first; it starts with {PARAMETERS_CELL[0]!r}")
+        raise ConfigError(f"run the parameters cell first; it starts with {PARAMETERS_CELL!r}")
     own, _ = _assignments(history[starts[-1]])
     given = dict(own)
     for source in history[starts[-1] + 1 :]:

@@ -6,6 +6,7 @@ show_frame(edges, digits=3)
 
 from __future__ import annotations
 
+import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +17,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from IPython.display import HTML, display
-from pandas.io.formats.style import Styler
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
 
@@ -76,14 +76,21 @@ def show_frame(
 ) -> None:
     """Display a frame as a table: numbers with `digits` decimals, missing values blank, no index.
 
-    Styled HTML without random ids, and plain text beside it, so that committed outputs stay as
-    they are. `beside` adds other MIME types to the output.
+    Plain HTML with text beside it, which is small and the same each time, as committed outputs
+    must be. `beside` adds other MIME types to the output.
     """
-    style = Styler(frame, uuid="frame", cell_ids=False).hide(axis="index")
-    style.format(precision=digits, na_rep="", thousands=",", escape="html")
-    page = style.format_index(axis="columns", escape="html").to_html()
-    text = frame.to_string(index=False, na_rep="", float_format=f"{{:,.{digits}f}}".format)
+    shown = frame.map(lambda value: _in_table(value, digits))
+    with pd.option_context("display.max_colwidth", None):
+        page, text = shown.to_html(index=False, border=0), shown.to_string(index=False)
     display({"text/html": page, "text/plain": text, **(beside or {})}, raw=True)
+
+
+def _in_table(value: Any, digits: int) -> str:
+    if pd.api.types.is_scalar(value) and pd.isna(value):
+        return ""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        return str(value)
+    return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:,.{digits}f}"
 
 
 def _slim(value: Any) -> Any:

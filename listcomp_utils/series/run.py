@@ -14,7 +14,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +29,7 @@ from listcomp_utils.series.checks import (
 )
 
 if TYPE_CHECKING:
+    from listcomp_utils.config import Config
     from listcomp_utils.series.report import NotebookRun
 
 HEADLESS = {
@@ -42,8 +42,8 @@ HEADLESS = {
 }
 """Environment of the kernels of a run."""
 
-LONGEST_FIRST = ("05", "06", "03", "07")
-"""Notebooks that start before the others, so that none runs on alone at the end."""
+FIRST = ("01", "05", "06", "03")
+"""Notebooks that start before the others: 01, for which others wait, then the longest."""
 
 
 def run_series(
@@ -61,12 +61,12 @@ def run_series(
         OSError: when the report cannot be written.
     """
     notebooks = select_notebooks(only)
-    check_run(notebooks, parameters, name)
+    configs = check_run(notebooks, parameters, name)
     from listcomp_utils.series.report import write_report
 
     place = runs_dir() / name
     with _sigterm_as_ctrl_c(), _working_folder(name) as work:
-        runs = _execute_all(notebooks, work, with_whole_paths(parameters))
+        runs = _execute_all(configs, work, with_whole_paths(parameters))
         write_report(runs, work, dict(parameters))
         _publish(work, place)
     failed = [run.name for run in runs if run.error]
@@ -130,12 +130,11 @@ async def _execute(
 
 
 def _execute_all(
-    notebooks: Sequence[Path], work: Path, parameters: Mapping[str, Any]
+    notebooks: Mapping[Path, Config], work: Path, parameters: Mapping[str, Any]
 ) -> list[NotebookRun]:
     """Execute the notebooks side by side; the runs in the order of the series.
 
-    The event loop has a thread of its own: nbclient would take the signals for itself in the main
-    one, and stop only the newest kernel on Ctrl-C.
+    Notebooks of one config wait for the first of them, which may train the model that all load.
     """
     import joblib
     import nbformat
@@ -150,32 +149,40 @@ def _execute_all(
     bar = tqdm(total=cells, desc="cells of the series", unit="cell", disable=None)
     cores = asyncio.Semaphore(joblib.cpu_count())
     done: list[NotebookRun] = []
+    trained = {config: asyncio.Event() for config in notebooks.values()}
+    firsts = {config: notebook for notebook, config in reversed(notebooks.items())}
 
-    async def one(notebook: Path) -> None:
+    async def one(notebook: Path, config: Config) -> None:
+        if notebook != firsts[config]:
+            await trained[config].wait()
         taken = taken_parameters(notebook)
         given = {name: value for name, value in parameters.items() if name in taken}
         async with cores:
             error = await _execute(notebook, work / notebook.name, given, bar.update)
+        trained[config].set()
         done.append(NotebookRun(notebook.stem, work / notebook.name, error))
         said = f"FAILED {error}" if error else "done"
         bar.write(f"[{len(done)}/{len(notebooks)}] {notebook.stem} {said}", file=sys.stdout)
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(LONGEST_FIRST)):
-                group.create_task(one(notebook))
+            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(FIRST)):
+                group.create_task(one(notebook, notebooks[notebook]))
 
-    loop = asyncio.new_event_loop()
-    with contextlib.closing(loop), ThreadPoolExecutor(1) as thread, bar:
-        running = thread.submit(loop.run_until_complete, all_of_them())
+    with bar, asyncio.Runner(loop_factory=_Loop) as runner:
         try:
-            running.result()
+            runner.run(all_of_them())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-        except BaseException:
-            loop.call_soon_threadsafe(lambda: [t.cancel() for t in asyncio.all_tasks(loop)])
-            raise
     return sorted(done, key=lambda run: run.name)
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """A loop that keeps Ctrl-C: nbclient would take it, and stop the newest kernel alone."""
+
+    def add_signal_handler(self, *_: Any) -> None:
+        """Refuse, as loops outside the main thread do."""
+        raise RuntimeError("the run handles signals")
 
 
 @contextlib.contextmanager

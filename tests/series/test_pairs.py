@@ -102,7 +102,7 @@ def test_first_cell_asks_and_answers(source):
 @each_notebook
 def test_the_parameters_cell_is_short_known_and_explained(source):
     (cell,) = [c for c in read(source).cells if "parameters" in c.metadata.get("tags", [])]
-    assert cell.source.startswith(PARAMETERS_CELL[0]), "what read_parameters looks for"
+    assert cell.source.startswith(PARAMETERS_CELL), "what read_parameters looks for"
     declared = declared_parameters(source.with_suffix(".ipynb"))
     assert set(declared) <= {*CONFIG_NAMES, *Options.model_fields}
     assert "preset" in declared and len(set(declared) & set(CONFIG_NAMES)) <= 10
@@ -149,11 +149,16 @@ def test_address_is_stamped_everywhere(copied):
 def test_only_outputs_are_copied_and_only_from_the_same_cells(copied, tmp_path):
     ran = read(copied)
     ran.metadata["papermill"] = {"output_path": "/anywhere/x"}
-    ran.cells[-1].outputs = [nbformat.v4.new_output("stream", name="stdout", text="done")]
+    figure = {"data": [{"y": [1, 2, 3]}], "layout": {}}
+    ran.cells[-1].outputs = [
+        nbformat.v4.new_output("display_data", data={PLOTLY_MIME: figure}),
+        nbformat.v4.new_output("stream", name="stdout", text="done"),
+    ]
     executed = tmp_path / "executed.ipynb"
     nbformat.write(ran, executed)
     copy_outputs(executed, copied)
-    assert outputs(copied)[-1].text == "done"
+    assert outputs(copied)[-2].data == {PLOTLY_MIME: figure} and outputs(copied)[-1].text == "done"
+    assert f'"{PLOTLY_MIME}": {json.dumps(figure)}\n' in copied.with_suffix(".ipynb").read_text()
     assert "papermill" not in read(copied).metadata and differences(copied) == []
     ran.cells[3].source += "\n1 + 1"
     nbformat.write(ran, executed)
