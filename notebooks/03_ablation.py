@@ -181,8 +181,7 @@ feeding = feeding_edges(config)
 feeding_labels = [edge_label(config, edge) for edge in feeding]
 show(
     figures.grouped_bars(
-        [label.replace(" ", "<br>") for label in feeding_labels],
-        {removal: [*points.loc[feeding_labels, removal]] for removal in REMOVALS},
+        points.loc[feeding_labels],
         "What each edge that can reach an output is worth",
         "change in accuracy (points per token)",
         value_range=None,
