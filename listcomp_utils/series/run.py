@@ -144,6 +144,7 @@ def _execute_all(
     )
     bar = tqdm(total=cells, desc="cells of the series", unit="cell", disable=None)
     cores = asyncio.Semaphore(joblib.cpu_count())
+    rank = {number: place for place, number in enumerate(LONGEST_FIRST)}
     done: list[NotebookRun] = []
 
     async def one(notebook: Path) -> None:
@@ -157,7 +158,7 @@ def _execute_all(
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(LONGEST_FIRST)):
+            for notebook in sorted(notebooks, key=lambda path: rank.get(path.name[:2], len(rank))):
                 group.create_task(one(notebook))
 
     with bar, asyncio.Runner(loop_factory=_Loop) as runner:
