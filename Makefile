@@ -26,7 +26,7 @@ sync: $(READY)
 
 # Pictures beside the figures are drawn by Chromium or Chrome, which must be there.
 refresh: $(READY)
-	$(BIN)/python -c 'import kaleido' 2>/dev/null || $(BIN)/python -m pip install -q '.[maintain]'
+	$(BIN)/python -c 'import kaleido' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[maintain]'
 	$(BIN)/python -m listcomp_utils refresh
 
 bench: $(READY)

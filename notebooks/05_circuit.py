@@ -53,9 +53,7 @@ from listcomp_utils.circuit.subject import subject_of
 from listcomp_utils.config import Config
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(
-    globals(), random_directions=int, surrogate_seeds=int, surrogate_steps=int
-)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 subject = subject_of(config, options.checkpoint)
 config, study = subject.config, Config.preset("study", device=config.device)
@@ -685,7 +683,7 @@ for _, row in verdicts[verdicts["verdict"].str.startswith("the print is wrong")]
 
 # %%
 position, content = (
-    shares.loc[f"{part} weights, exchanged", "reversed"] for part in ("position", "content")
+    float(shares.loc[f"{part} weights, exchanged", "reversed"]) for part in ("position", "content")
 )
 of_the_formula = [
     at_most("formula against model, float64, trained", max(in_float64[:2]), 1e-10),
@@ -714,12 +712,12 @@ of_the_mechanism = [
     at_most("reversed by exchanging content weights", content, 0.05, applies=established),
     at_least(
         "lowest of the seeds, exchanging position weights",
-        seeds["swap.position weights, exchanged"].min(),
+        float(seeds["swap.position weights, exchanged"].min()),
         0.7,
     ),
     at_most(
         "o2 right with the moderation of the reversed list",
-        shares.loc[moderated[0], "o2_right"],
+        float(shares.loc[moderated[0], "o2_right"]),
         0.05,
         applies=established,
     ),
@@ -755,7 +753,7 @@ of_the_mechanism = [
     at_most("lists built to be safe, wrong", wrong[list(built)[1]], 0.01, applies=established),
     at_least(
         "hand-written model, held-out lists right, lowest seed",
-        fitted_right.min(),
+        float(fitted_right.min()),
         0.8,
         applies=established,
     ),

@@ -20,7 +20,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score, precision_recall_curve
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.circuit.formula import Lists, Weights
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
 from listcomp_utils.config import Config, ConfigError
 
@@ -59,9 +59,7 @@ class FailureScore:
     """Area under the precision-recall curve; the base rate at random."""
 
 
-def failure_features(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
-) -> Float[Tensor, "list 2"]:
+def failure_features(config: Config, weights: Weights, lists: Lists) -> Float[Tensor, "list 2"]:
     """|alpha_1 - alpha_2| and the rank gap |u_a - u_b|, u_t = U_t (P_1 - P_2) in units of its std.
 
     Raises:
@@ -97,10 +95,7 @@ def fit_failures(models: Sequence[Model]) -> FailurePredictor:
 
 
 def score_failures(
-    predictor: FailurePredictor,
-    config: Config,
-    weights: Weights,
-    lists: Int[Tensor, "list position"],
+    predictor: FailurePredictor, config: Config, weights: Weights, lists: Lists
 ) -> FailureScore:
     """Hold a predictor against what the model does."""
     features, wrong = _observe(config, weights, lists)
@@ -118,7 +113,7 @@ def score_failures(
 
 
 def built_lists(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"], share: float = 0.05
+    config: Config, weights: Weights, lists: Lists, share: float = 0.05
 ) -> tuple[Int[Tensor, "built position"], Int[Tensor, "built position"]]:
     """Lists built to fail and lists built to be safe, from the weights alone.
 
@@ -140,13 +135,13 @@ def built_lists(
     return lists[order[:count]], lists[order[-count:]]
 
 
-def wrong_share(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> float:
+def wrong_share(config: Config, weights: Weights, lists: Lists) -> float:
     """Share of lists (a not b) that the model gets wrong."""
     return _observe(config, weights, lists)[1].double().mean().item()
 
 
 def _observe(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
+    config: Config, weights: Weights, lists: Lists
 ) -> tuple[Float[Tensor, "list 2"], Bool[Tensor, "list"]]:
     lists = unequal(lists)
     wrong = (outputs_of(config, weights, lists).written != lists).any(1)

@@ -33,6 +33,8 @@ from listcomp_utils.mask import Edge, build_mask, edges
 from listcomp_utils.model import config_of
 from listcomp_utils.task import input_tokens
 
+Lists = Int[Tensor, "list position"]
+"""Lists of digits, a row each."""
 Edit = Callable[[int, Tensor], Tensor]
 """From a layer and its patterns (list, query, key) to the patterns that take their place."""
 
@@ -88,12 +90,7 @@ def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
     )
 
 
-def run(
-    config: Config,
-    weights: Weights,
-    lists: Int[Tensor, "list position"],
-    edit: Edit | None = None,
-) -> Circuit:
+def run(config: Config, weights: Weights, lists: Lists, edit: Edit | None = None) -> Circuit:
     """Patterns and mixtures on `lists`, teacher-forced where outputs are fed back.
 
     `edit` changes each layer's patterns before they are used, and later layers see what that does.
@@ -145,10 +142,7 @@ def without_edge(edge: Edge, renormalise: bool = False) -> Edit:
 
 
 def edge_costs(
-    config: Config,
-    weights: Weights,
-    lists: Int[Tensor, "list position"],
-    renormalise: bool = False,
+    config: Config, weights: Weights, lists: Lists, renormalise: bool = False
 ) -> dict[Edge, float]:
     """Share of the outputs on `lists` that each edge of the mask, removed alone, turns wrong.
 

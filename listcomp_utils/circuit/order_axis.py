@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Weights, check_architecture, run
+from listcomp_utils.circuit.formula import Lists, Weights, check_architecture, run
 from listcomp_utils.config import Config, require
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
@@ -98,7 +98,7 @@ def order_axis(config: Config, weights: Weights) -> OrderAxis:
     )
 
 
-def separator(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Separator:
+def separator(config: Config, weights: Weights, lists: Lists) -> Separator:
     """SEP after layer 0 as the model computes it."""
     check_pairs(config)
     attention = run(config, weights, lists).mixtures[:, 1, config.sep_position, :2]
@@ -108,7 +108,7 @@ def separator(config: Config, weights: Weights, lists: Int[Tensor, "list positio
 def compose(
     config: Config,
     weights: Weights,
-    lists: Int[Tensor, "list position"],
+    lists: Lists,
     content: Float[Tensor, "list position"],
     position: Float[Tensor, "list position"],
 ) -> Float[Tensor, "list d_model"]:
@@ -134,14 +134,12 @@ def read_out(
     return Outputs(torch.stack(residuals, 1) @ weights.unembed, moderation)
 
 
-def outputs_of(config: Config, weights: Weights, lists: Int[Tensor, "list position"]) -> Outputs:
+def outputs_of(config: Config, weights: Weights, lists: Lists) -> Outputs:
     """The model's own outputs."""
     return read_out(config, weights, separator(config, weights, lists).vectors)
 
 
-def swap_shares(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
-) -> pd.DataFrame:
+def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
     A row for each edit (the index), its columns shares of lists: `reversed` are written exactly
@@ -193,7 +191,7 @@ class Steering:
 def steer(
     config: Config,
     weights: Weights,
-    lists: Int[Tensor, "list position"],
+    lists: Lists,
     direction: Float[Tensor, "#list d_model"],
     doses: Sequence[float],
 ) -> Steering:
@@ -225,7 +223,7 @@ def steer(
 
 
 def steering_directions(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int, count: int = 5
+    config: Config, weights: Weights, lists: Lists, seed: int, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
     """P_1 - P_2 and its controls, all of its length, for `steer`.
 
@@ -251,7 +249,7 @@ def steering_directions(
 
 
 def pairwise_margins(
-    logits: Float[Tensor, "list output vocabulary"], lists: Int[Tensor, "list position"]
+    logits: Float[Tensor, "list output vocabulary"], lists: Lists
 ) -> Float[Tensor, "unequal output"]:
     """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
 
@@ -261,7 +259,7 @@ def pairwise_margins(
     return (own - other)[lists[:, 0] != lists[:, 1]]
 
 
-def unequal(lists: Int[Tensor, "list position"]) -> Int[Tensor, "unequal position"]:
+def unequal(lists: Lists) -> Int[Tensor, "unequal position"]:
     """The lists of two different digits."""
     return lists[lists[:, 0] != lists[:, 1]]
 

@@ -8,12 +8,12 @@ accuracy_by_difference(config, weights, lists)        # its figure 4, in bins
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Weights, residuals, run
+from listcomp_utils.circuit.formula import Lists, Weights, residuals, run
 from listcomp_utils.circuit.order_axis import outputs_of, separator, unequal
 from listcomp_utils.config import Config
 
@@ -24,7 +24,7 @@ BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
 def difference_terms(
     config: Config,
     weights: Weights,
-    lists: Int[Tensor, "list position"],
+    lists: Lists,
     alpha: tuple[float, float] | None = None,
 ) -> dict[str, Float[Tensor, "list vocabulary"]]:
     """The terms of l_o2 - l_o1, equation (6) of the study; they add up to it exactly.
@@ -49,9 +49,7 @@ def difference_terms(
     }
 
 
-def slot_classifier(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"], seed: int
-) -> dict[str, float]:
+def slot_classifier(config: Config, weights: Weights, lists: Lists, seed: int) -> dict[str, float]:
     """Accuracy of a linear SVC that tells final o1 from o2 vectors by their products with W_pos.
 
     Fitted on half of the lists and scored on the rest ("slots"). The control ("slots_from_sep")
@@ -73,9 +71,7 @@ def slot_classifier(
     return {"slots": separable(final), "slots_from_sep": separable(carried)}
 
 
-def accuracy_by_difference(
-    config: Config, weights: Weights, lists: Int[Tensor, "list position"]
-) -> list[float]:
+def accuracy_by_difference(config: Config, weights: Weights, lists: Lists) -> list[float]:
     """Share of lists (a not b) right in each of `BINS` of |alpha_1 - alpha_2|.
 
     nan where a bin is empty.

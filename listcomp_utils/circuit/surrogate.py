@@ -22,11 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import optimize, stats
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
+from listcomp_utils.circuit.formula import Lists
 from listcomp_utils.circuit.order_axis import pairwise_margins, unequal
 from listcomp_utils.config import Config, ConfigError, check_names, coerce, require
 from listcomp_utils.task import check_lists
@@ -66,7 +67,7 @@ class RankModel(nn.Module):
         """How many numbers are fitted."""
         return sum(parameter.numel() for parameter in self.parameters())
 
-    def attention(self, lists: Int[Tensor, "list position"]) -> Float[Tensor, "list"]:
+    def attention(self, lists: Lists) -> Float[Tensor, "list"]:
         """alpha, the share of the first digit in SEP."""
         first, second = self.rank[lists].unbind(1)
         return torch.sigmoid(first - second + self.offset)
@@ -75,7 +76,7 @@ class RankModel(nn.Module):
         """beta, the share of SEP in what o2 reads."""
         return torch.sigmoid(self.moderation_bias + self.moderation_slope * (2 * attention - 1))
 
-    def forward(self, lists: Int[Tensor, "list position"]) -> Float[Tensor, "list output digit"]:
+    def forward(self, lists: Lists) -> Float[Tensor, "list output digit"]:
         """Logits of both outputs."""
         alpha = self.attention(lists)
         beta = self.moderation(alpha)
@@ -100,7 +101,7 @@ class Fitted:
 
 def fit_surrogate(
     config: Config,
-    train_lists: Int[Tensor, "list position"],
+    train_lists: Lists,
     seed: int = 0,
     steps: int = 1500,
     lr: float = 0.03,
@@ -154,7 +155,7 @@ def fit_surrogate(
 
 def read_off(
     ranks: Float[Tensor, "digit"],
-    lists: Int[Tensor, "list position"],
+    lists: Lists,
     model_margins: Float[Tensor, "unequal output"],
 ) -> RankModel:
     """Scalars fitted to a trained model's margins by least squares, with the ranks held fixed.
@@ -183,7 +184,7 @@ def compare(
     surrogates: Mapping[str, RankModel],
     model_logits: Float[Tensor, "list output vocabulary"],
     scores: Float[Tensor, "digit"],
-    lists: Int[Tensor, "list position"],
+    lists: Lists,
 ) -> pd.DataFrame:
     """A row for each surrogate beside the model it stands for, best on held-out lists.
 

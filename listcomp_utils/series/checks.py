@@ -110,14 +110,23 @@ def with_whole_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def check_run(notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str) -> None:
-    """Raise ConfigError for a parameter no notebook takes, a wrong value, or an odd run name."""
+def check_run(
+    notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str
+) -> dict[Path, Config]:
+    """The config that each notebook would read.
+
+    Raises:
+        ConfigError: for a parameter no notebook takes, a wrong value, or an odd run name.
+    """
     check_run_name(name)
     known = {parameter for notebook in notebooks for parameter in taken_parameters(notebook)}
     check_names(parameters, sorted(known), "parameter")
+    configs = {}
     for notebook in notebooks:
         taken = taken_parameters(notebook)
-        check_parameters(notebook, {k: v for k, v in parameters.items() if k in taken})
+        given = {name: value for name, value in parameters.items() if name in taken}
+        configs[notebook], _ = check_parameters(notebook, given)
+    return configs
 
 
 def parameter_table() -> pd.DataFrame:

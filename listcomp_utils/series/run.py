@@ -29,6 +29,7 @@ from listcomp_utils.series.checks import (
 )
 
 if TYPE_CHECKING:
+    from listcomp_utils.config import Config
     from listcomp_utils.series.report import NotebookRun
 
 HEADLESS = {
@@ -41,8 +42,8 @@ HEADLESS = {
 }
 """Environment of the kernels of a run."""
 
-LONGEST_FIRST = ("05", "06", "03", "07")
-"""Notebooks that start before the others, so that none runs on alone at the end."""
+FIRST = ("01", "05", "06", "03")
+"""Notebooks that start before the others: 01, for which others wait, then the longest."""
 
 
 def run_series(
@@ -60,12 +61,12 @@ def run_series(
         OSError: when the report cannot be written.
     """
     notebooks = select_notebooks(only)
-    check_run(notebooks, parameters, name)
+    configs = check_run(notebooks, parameters, name)
     from listcomp_utils.series.report import write_report
 
     place = runs_dir() / name
     with _sigterm_as_ctrl_c(), _working_folder(name) as work:
-        runs = _execute_all(notebooks, work, with_whole_paths(parameters))
+        runs = _execute_all(configs, work, with_whole_paths(parameters))
         write_report(runs, work, dict(parameters))
         _publish(work, place)
     failed = [run.name for run in runs if run.error]
@@ -129,9 +130,12 @@ async def _execute(
 
 
 def _execute_all(
-    notebooks: Sequence[Path], work: Path, parameters: Mapping[str, Any]
+    notebooks: Mapping[Path, Config], work: Path, parameters: Mapping[str, Any]
 ) -> list[NotebookRun]:
-    """Execute the notebooks side by side; the runs in the order of the series."""
+    """Execute the notebooks side by side; the runs in the order of the series.
+
+    Notebooks of one config wait for the first of them, which may train the model that all load.
+    """
     import joblib
     import nbformat
 
@@ -144,22 +148,26 @@ def _execute_all(
     )
     bar = tqdm(total=cells, desc="cells of the series", unit="cell", disable=None)
     cores = asyncio.Semaphore(joblib.cpu_count())
-    rank = {number: place for place, number in enumerate(LONGEST_FIRST)}
     done: list[NotebookRun] = []
+    trained = {config: asyncio.Event() for config in notebooks.values()}
+    firsts = {config: notebook for notebook, config in reversed(notebooks.items())}
 
-    async def one(notebook: Path) -> None:
+    async def one(notebook: Path, config: Config) -> None:
+        if notebook != firsts[config]:
+            await trained[config].wait()
         taken = taken_parameters(notebook)
         given = {name: value for name, value in parameters.items() if name in taken}
         async with cores:
             error = await _execute(notebook, work / notebook.name, given, bar.update)
+        trained[config].set()
         done.append(NotebookRun(notebook.stem, work / notebook.name, error))
         said = f"FAILED {error}" if error else "done"
         bar.write(f"[{len(done)}/{len(notebooks)}] {notebook.stem} {said}", file=sys.stdout)
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            for notebook in sorted(notebooks, key=lambda path: rank.get(path.name[:2], len(rank))):
-                group.create_task(one(notebook))
+            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(FIRST)):
+                group.create_task(one(notebook, notebooks[notebook]))
 
     with bar, asyncio.Runner(loop_factory=_Loop) as runner:
         try:

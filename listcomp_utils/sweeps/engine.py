@@ -11,19 +11,15 @@ cut off (Ctrl-C, kill -9, a crash) does.
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import joblib
 import pandas as pd
-from tqdm import tqdm
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.files import HEADLESS_VARIABLE, runs_dir
+from listcomp_utils.files import runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
 from listcomp_utils.sweeps.table import summarise_sweep, write_frame
 from listcomp_utils.sweeps.workers import (
@@ -35,8 +31,7 @@ from listcomp_utils.sweeps.workers import (
     open_workers,
     outcomes,
 )
-
-Progress = Literal["auto", "bar", "lines", "none"]
+from listcomp_utils.training.progress import Progress, shown_progress
 
 
 def sweep_folder(name: str) -> Path:
@@ -98,12 +93,18 @@ def run_grid(
             if key not in found or (retry_failed and found[key].status == "failed")
         }
         if waiting:
-            show = stack.enter_context(_reporter(given, len(waiting), progress))
+            done, failed, names = len(given) - len(waiting), 0, _varied(given.values())
+            show = stack.enter_context(
+                shown_progress(len(given), "cell", progress, done, len(given))
+            )
             run = stack.enter_context(open_workers(backend, scheduler, jobs))
             results = stack.enter_context(contextlib.closing(outcomes(waiting, work, run)))
             for key, outcome in results:
                 records.add(kind, waiting[key], outcome)
-                show(given[key], outcome)
+                done, failed = done + 1, failed + (outcome["status"] == "failed")
+                label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
+                said = _said(outcome) + (f"; {failed} failed" if failed else "")
+                show(done, f"{label or 'the only one'}: {said}")
         every = [found[key] for key in dict.fromkeys([*given, *found])]
         _write_tables(_frame(every), folder)
     return _frame(every[: len(given)])
@@ -163,36 +164,10 @@ def _write_tables(frame: pd.DataFrame, folder: Path) -> None:
         ) from None
 
 
-@contextlib.contextmanager
-def _reporter(
-    given: Cells, waiting: int, progress: Progress
-) -> Iterator[Callable[[Mapping[str, Any], Outcome], None]]:
-    """What shows a finished cell: a live bar, a line a cell with the time left, or nothing."""
-    in_jupyter = "ipykernel" in sys.modules  # which shows stderr in red
-    if progress == "auto":
-        watched = not os.environ.get(HEADLESS_VARIABLE)
-        progress = "bar" if watched and (sys.stderr.isatty() or in_jupyter) else "lines"
-    names = dict.fromkeys(name for settings in given.values() for name in settings)
-    varied = [n for n in names if len({repr(one.get(n)) for one in given.values()}) > 1]
-    total, done, failed = len(given), len(given) - waiting, 0
-    started, at_first = time.monotonic(), done
-    where = sys.stdout if in_jupyter else sys.stderr
-    hidden = progress != "bar"
-
-    def show(settings: Mapping[str, Any], outcome: Outcome) -> None:
-        nonlocal done, failed
-        done += 1
-        failed += outcome["status"] == "failed"
-        bar.set_postfix_str(f"{failed} failed" if failed else "", refresh=False)
-        bar.update()
-        if progress == "lines":
-            label = ", ".join(f"{name}={settings.get(name)}" for name in varied) or "cell"
-            left = (time.monotonic() - started) / (done - at_first) * (total - done)
-            left = tqdm.format_interval(left)
-            print(f"[{done}/{total}] {label}: {_said(outcome)} (about {left} left)", flush=True)
-
-    with tqdm(total=total, initial=done, unit="cell", file=where, disable=hidden) as bar:
-        yield show
+def _varied(cells: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Settings that differ between cells."""
+    frame = pd.DataFrame(list(cells)).map(repr)
+    return [name for name in frame if frame[name].nunique() > 1]
 
 
 def _said(outcome: Outcome) -> str:

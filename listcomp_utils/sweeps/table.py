@@ -145,7 +145,8 @@ def read_table(name: str, folder: str | Path | None = None) -> pd.DataFrame:
     """
     path = (shipped_dir() if folder is None else Path(folder)) / f"{name}.json"
     if not path.is_file():
-        raise ConfigError(f"{path.name} is not in {path.parent}: make it with `make tables`")
+        made = f"`python -m listcomp_utils tables {name}` makes it"
+        raise ConfigError(f"{path.name} is not in {path.parent}: {made}")
     try:
         read = json.loads(path.read_text())
         frame = pd.DataFrame.from_records(read["rows"])

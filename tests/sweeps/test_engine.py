@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.sweeps import engine
 from listcomp_utils.sweeps.engine import read_cells, run_grid
 from listcomp_utils.sweeps.records import FILE
 
@@ -123,9 +122,9 @@ def test_tables_on_a_full_disk_say_that_the_cells_are_kept(tmp_path, monkeypatch
 def test_progress_is_a_line_a_cell_unless_watched(tmp_path, monkeypatch, capsys):
     quiet(seeds(2, size=1), tmp_path / "a", progress="auto")  # the tests run headless
     first, second = capsys.readouterr().out.splitlines()
-    assert first == "[1/2] seed=0: half 0 (about 00:00 left)"
-    assert second.startswith("[2/2] seed=1: FAILED ValueError: odd (about")
-    monkeypatch.delenv(engine.HEADLESS_VARIABLE)
+    assert first == "cell 1/2: seed=0: half 0 (about 00:00 left)"
+    assert second.startswith("cell 2/2: seed=1: FAILED ValueError: odd; 1 failed (about")
+    monkeypatch.delenv("LISTCOMP_HEADLESS")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     quiet(seeds(2), tmp_path / "b", progress="auto")
     shown = capsys.readouterr()
