@@ -123,7 +123,7 @@ def test_tables_are_made_by_their_rooms(rooms, tmp_path, capsys):
     ("arguments", "named"),
     [
         (["dept"], "unknown table 'dept'; did you mean 'depth'"),
-        (["depth", "--jobs", "0"], "jobs must be at least 1, got 0"),
+        (["depth", "--jobs", "0"], "'--jobs': Input should be greater than or equal to 1"),
         (["depth", "--checkpoint", "x.pt"], "--checkpoint FILE belongs to the tables features_r"),
         (["features_released"], "--checkpoint FILE belongs to the tables features_released"),
     ],

@@ -112,21 +112,20 @@ def with_whole_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_run(
     notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str
-) -> dict[Path, Config]:
-    """The config that each notebook would read.
+) -> dict[Path, tuple[Config, dict[str, Any]]]:
+    """The config that each notebook would read, and those of the parameters that it takes.
 
     Raises:
         ConfigError: for a parameter no notebook takes, a wrong value, or an odd run name.
     """
     check_run_name(name)
-    known = {parameter for notebook in notebooks for parameter in taken_parameters(notebook)}
-    check_names(parameters, sorted(known), "parameter")
-    configs = {}
+    taken = {notebook: taken_parameters(notebook) for notebook in notebooks}
+    check_names(parameters, set().union(*taken.values()), "parameter")
+    read = {}
     for notebook in notebooks:
-        taken = taken_parameters(notebook)
-        given = {name: value for name, value in parameters.items() if name in taken}
-        configs[notebook], _ = check_parameters(notebook, given)
-    return configs
+        given = {key: value for key, value in parameters.items() if key in taken[notebook]}
+        read[notebook] = check_parameters(notebook, given)[0], with_whole_paths(given)
+    return read
 
 
 def parameter_table() -> pd.DataFrame:
@@ -151,14 +150,9 @@ def parameter_table() -> pd.DataFrame:
 def _allowed(field: FieldInfo) -> str:
     """A field's type or choices, and its bounds."""
     words = re.sub(r"typing\.|Literal|<class '(\w+)'>", r"\1", str(field.annotation))
+    bounds = re.findall(r"\((\w\w)=([^)]+)\)", str(field.metadata))
     signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [
-        f"{sign} {getattr(bound, name):,}"
-        for bound in field.metadata
-        for name, sign in signs.items()
-        if hasattr(bound, name)
-    ]
-    return ", ".join([words, *bounds])
+    return ", ".join([words, *(f"{signs[sign]} {bound}" for sign, bound in bounds)])
 
 
 def check_run_name(name: str) -> None:
