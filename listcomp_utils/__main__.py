@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 
-from listcomp_utils.config import ConfigError, check_names
+from listcomp_utils.config import PRESETS, Config, ConfigError, check_names
 
 TABLE_ROOMS = (
     "listcomp_utils.ablation.seeds",
@@ -164,10 +166,31 @@ def refresh() -> int:
 @app.command()
 def parameters() -> int:
     """List what -p takes: every field of the config and every option of a notebook."""
-    from listcomp_utils.series.checks import parameter_table
+    import pandas as pd
 
-    print(parameter_table().to_string(index=False, justify="left"))
+    from listcomp_utils.notebook.parameters import Options
+    from listcomp_utils.series.checks import declared_parameters, select_notebooks
+
+    presets = [Config.preset(name).to_dict() for name in PRESETS]
+    rows = [("preset", *PRESETS, "str", "starting point")]
+    for name, field in Config.model_fields.items():
+        values = (preset[name] for preset in presets)
+        rows.append((name, *values, _allowed(field), field.description))
+    takers = {path.stem[:2]: declared_parameters(path) for path in select_notebooks()}
+    for name, field in Options.model_fields.items():
+        where = " ".join(number for number, taken in takers.items() if name in taken)
+        rows.append((name, f"in {where}", "", _allowed(field), field.description))
+    table = pd.DataFrame(rows, columns=["name", *PRESETS, "allowed", "meaning"])
+    print(table.to_string(index=False, justify="left"))
     return 0
+
+
+def _allowed(field: FieldInfo) -> str:
+    """A field's type or choices, and its bounds."""
+    words = re.sub(r"typing\.|Literal|<class '(\w+)'>", r"\1", str(field.annotation))
+    bounds = re.findall(r"\((\w\w)=([^)]+)\)", str(field.metadata))
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    return ", ".join([words, *(f"{signs[sign]} {bound}" for sign, bound in bounds)])
 
 
 def _joined_pairs(arguments: list[str]) -> list[str]:
