@@ -7,15 +7,16 @@ python -m listcomp_utils train -p list_len 3 --out models
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic.fields import FieldInfo
 
-from listcomp_utils.config import ConfigError, check_names
+from listcomp_utils.config import PRESETS, Config, ConfigError, check_names
 
 TABLE_ROOMS = (
     "listcomp_utils.ablation.seeds",
@@ -28,11 +29,10 @@ TABLE_ROOMS = (
 OF_A_CHECKPOINT = ("features_released",)
 """Tables that measure a model from a file."""
 
-Pairs = Annotated[
-    list[str] | None, typer.Option("-p", metavar="NAME VALUE", help="A parameter, as list_len 3.")
-]
+Words = list[str] | None
+Pairs = Annotated[Words, typer.Option("-p", metavar="NAME VALUE", help="A parameter: list_len 3.")]
 File = Annotated[Path | None, typer.Option("-f", help="Parameters from a YAML file.")]
-Jobs = Annotated[int | None, typer.Option(help="Processes, one thread each [one a core].")]
+Jobs = Annotated[int | None, typer.Option(min=1, help="Processes, one thread each [one a core].")]
 
 app = typer.Typer(
     add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, help=__doc__
@@ -62,9 +62,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 @app.command()
 def run(
-    notebooks: Annotated[list[str] | None, typer.Argument(help="As --only.")] = None,
+    notebooks: Annotated[Words, typer.Argument(help="As --only.")] = None,
     name: Annotated[str, typer.Option(help="Folder under artifacts/runs.")] = "latest",
-    only: Annotated[list[str] | None, typer.Option(metavar="01", help="Notebooks to run.")] = None,
+    only: Annotated[Words, typer.Option(metavar="01", help="Notebooks to run.")] = None,
     parameters: Pairs = None,
     file: File = None,
 ) -> int:
@@ -100,48 +100,31 @@ def train(
 
 @app.command()
 def sweep(
-    grid: Annotated[
-        list[str] | None,
-        typer.Option("-g", metavar="NAME=VALUES", help="Values to try: -g seed=0..4."),
-    ] = None,
+    grid: Annotated[Words, typer.Option("-g", metavar="NAME=VALUES", help="As seed=0..4.")] = None,
     name: Annotated[str | None, typer.Option(help="Folder under artifacts/runs/sweeps.")] = None,
     notebook: Annotated[str | None, typer.Option(help="Run this one; else train.")] = None,
     jobs: Jobs = None,
     backend: Annotated[str, typer.Option(help="loky, dask or ray.")] = "loky",
     scheduler: Annotated[str | None, typer.Option(help="Address of the cluster's.")] = None,
-    retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Run failed cells again.")
-    ] = False,
-    keep_models: Annotated[
-        str | None, typer.Option(help="Save the trained models in this folder.")
-    ] = None,
+    retry: Annotated[bool, typer.Option("--retry-failed", help="Run failed cells again.")] = False,
+    keep_models: Annotated[str | None, typer.Option(help="Folder for the trained models.")] = None,
     parameters: Pairs = None,
     file: File = None,
 ) -> int:
     """Train, or run a notebook, over a grid of parameters."""
     from listcomp_utils.series.sweep import sweep as run_sweep
 
-    return run_sweep(
-        grid or [],
-        _given(parameters, file),
-        name=name,
-        notebook=notebook,
-        jobs=jobs,
-        backend=backend,
-        scheduler=scheduler,
-        retry_failed=retry_failed,
-        keep_models=keep_models,
-    )
+    values = _given(parameters, file)
+    how = dict(jobs=jobs, backend=backend, scheduler=scheduler, retry_failed=retry)
+    return run_sweep(grid or [], values, name=name, notebook=notebook, models=keep_models, **how)
 
 
 @app.command()
 def tables(
-    names: Annotated[list[str] | None, typer.Argument(help="Tables to make [all].")] = None,
+    names: Annotated[Words, typer.Argument(help="Tables to make [all].")] = None,
     jobs: Jobs = None,
     out: Annotated[Path, typer.Option(help="Folder of the tables.")] = Path("artifacts"),
-    checkpoint: Annotated[
-        Path | None, typer.Option(help="The model that features_released measures.")
-    ] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Model of features_released.")] = None,
 ) -> int:
     """Train and measure what the shipped tables hold: minutes to hours, resumed where stopped."""
     rooms = [importlib.import_module(room) for room in TABLE_ROOMS]
@@ -150,8 +133,6 @@ def tables(
     wanted = names or [one for one in makers if (one in OF_A_CHECKPOINT) == bool(checkpoint)]
     if bool(checkpoint) != any(one in OF_A_CHECKPOINT for one in wanted):
         raise ConfigError(f"--checkpoint FILE belongs to the tables {', '.join(OF_A_CHECKPOINT)}")
-    if jobs is not None and jobs < 1:
-        raise ConfigError(f"jobs must be at least 1, got {jobs}")
     from listcomp_utils.checkpoints import CheckpointError
 
     for name in wanted:
@@ -185,39 +166,59 @@ def refresh() -> int:
 @app.command()
 def parameters() -> int:
     """List what -p takes: every field of the config and every option of a notebook."""
-    from listcomp_utils.series.checks import parameter_table
+    import pandas as pd
 
-    print(parameter_table().to_string(index=False, justify="left"))
+    from listcomp_utils.notebook.parameters import Options
+    from listcomp_utils.series.checks import declared_parameters, select_notebooks
+
+    presets = [Config.preset(name).to_dict() for name in PRESETS]
+    rows = [("preset", *PRESETS, "str", "starting point")]
+    for name, field in Config.model_fields.items():
+        values = (preset[name] for preset in presets)
+        rows.append((name, *values, _allowed(field), field.description))
+    takers = {path.stem[:2]: declared_parameters(path) for path in select_notebooks()}
+    for name, field in Options.model_fields.items():
+        where = " ".join(number for number, taken in takers.items() if name in taken)
+        rows.append((name, f"in {where}", "", _allowed(field), field.description))
+    table = pd.DataFrame(rows, columns=["name", *PRESETS, "allowed", "meaning"])
+    print(table.to_string(index=False, justify="left"))
     return 0
+
+
+def _allowed(field: FieldInfo) -> str:
+    """A field's type or choices, and its bounds."""
+    words = re.sub(r"typing\.|Literal|<class '(\w+)'>", r"\1", str(field.annotation))
+    bounds = re.findall(r"\((\w\w)=([^)]+)\)", str(field.metadata))
+    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
+    return ", ".join([words, *(f"{signs[sign]} {bound}" for sign, bound in bounds)])
 
 
 def _joined_pairs(arguments: list[str]) -> list[str]:
     """`-p NAME VALUE` as `-p NAME=VALUE`: typer repeats options of one word only."""
-    joined, words = [], iter(arguments)
-    for word in words:
-        joined.append(word)
-        if word == "-p":
-            pair = [*itertools.islice(words, 2)]
-            if len(pair) < 2:
+    joined, rest = [], list(arguments)
+    while rest:
+        joined.append(rest.pop(0))
+        if joined[-1] == "-p":
+            if len(rest) < 2:
                 raise ConfigError("-p takes a name and a value, as -p list_len 3")
-            joined.append("=".join(pair))
+            joined.append(f"{rest.pop(0)}={rest.pop(0)}")
     return joined
 
 
 def _given(pairs: list[str] | None, file: Path | None) -> dict[str, Any]:
     """The parameters of a file, then those of the command line."""
-    values: dict[str, Any] = {}
-    if file is not None:
-        import yaml
+    given = dict(pair.split("=", 1) for pair in pairs or [])
+    if file is None:
+        return given
+    import yaml
 
-        try:
-            loaded = yaml.safe_load(file.read_text())
-        except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
-            raise ConfigError(f"-f {file} cannot be read: {' '.join(str(error).split())}") from None
-        if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
-            raise ConfigError(f"-f {file} must hold 'name: value' lines, got {loaded!r}")
-        values |= loaded
-    return values | dict(pair.split("=", 1) for pair in pairs or [])
+    try:
+        loaded = yaml.safe_load(file.read_text())
+    except (OSError, ValueError, yaml.YAMLError, RecursionError) as error:
+        raise ConfigError(f"-f {file} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(loaded, dict) or not all(isinstance(name, str) for name in loaded):
+        raise ConfigError(f"-f {file} must hold 'name: value' lines, got {loaded!r}")
+    return loaded | given
 
 
 if __name__ == "__main__":

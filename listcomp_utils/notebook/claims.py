@@ -8,7 +8,6 @@ check_claims("01_train", [
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -77,13 +76,19 @@ def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
         )
 
 
+def outputs_with(notebook: Mapping[str, Any], mime: str) -> list[dict[str, Any]]:
+    """The outputs of an executed notebook (nbformat 4) that hold this MIME type."""
+    outputs = (output for cell in notebook["cells"] for output in cell.get("outputs", []))
+    return [output for output in outputs if mime in output.get("data", {})]
+
+
 def recorded_claims(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The claims that an executed notebook (nbformat 4) recorded, as plain values; [] if none."""
-    for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if CLAIMS_MIME in output.get("data", {}):
-                return json.loads(json.dumps(output["data"][CLAIMS_MIME]["claims"]))
-    return []
+    """The claims that an executed notebook recorded, as plain values; [] if none."""
+    return [
+        dict(claim)
+        for output in outputs_with(notebook, CLAIMS_MIME)
+        for claim in output["data"][CLAIMS_MIME]["claims"]
+    ]
 
 
 def format_value(value: Any) -> str:

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from listcomp_utils.config import (
+    PRESETS,
     Config,
     ConfigError,
     Settings,
@@ -111,9 +112,7 @@ def make_config(values: Mapping[str, Any]) -> Config:
 def is_established(config: Config) -> bool:
     """Whether claims measured for a preset apply: nothing but the seed and device was changed."""
     same = dict(seed=0, device="auto")
-    return any(
-        config.replace(**same) == Config.preset(preset, **same) for preset in ("seed", "study")
-    )
+    return any(config.replace(**same) == Config.preset(preset, **same) for preset in PRESETS)
 
 
 def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -169,30 +168,26 @@ def _from_history(
         if not nothing_else:
             break
         given |= added
-    values = {}
     for name, value in given.items():
         try:
-            values[name] = ast.literal_eval(value)
+            given[name] = ast.literal_eval(value)
         except ValueError:
-            values[name] = namespace[name]
-    return values, set(own)
+            given[name] = namespace[name]
+    return given, set(own)
 
 
-def _assignments(source: str) -> tuple[dict[str, ast.expr], bool]:
-    """The names that a cell gives values to, and whether it does nothing else."""
+def _assignments(source: str) -> tuple[dict[str, Any], bool]:
+    """The expressions that a cell gives to names, and whether it does nothing else."""
     try:
         statements = ast.parse(source).body
     except SyntaxError:
         return {}, False
-    found: dict[str, ast.expr] = {}
-    nothing_else = True
+    found = []
     for statement in statements:
         match statement:
             case (
                 ast.Assign(targets=[ast.Name(id=name)], value=value)
                 | ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value)
             ):
-                found[name] = value
-            case _:
-                nothing_else = False
-    return found, nothing_else
+                found.append((name, value))
+    return dict(found), len(found) == len(statements)

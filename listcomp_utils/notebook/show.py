@@ -6,6 +6,7 @@ show_frame(edges, digits=3)
 
 from __future__ import annotations
 
+import json
 import numbers
 import os
 import sys
@@ -17,6 +18,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from IPython.display import HTML, display
+from plotly.utils import PlotlyJSONEncoder
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
 
@@ -44,10 +46,12 @@ def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = Tr
 def slim_json(figure: go.Figure) -> dict[str, Any]:
     """The figure's JSON with plain lists and rounded numbers, its theme inside."""
     # The figure's own method would pack arrays in base 64.
-    return {
-        "data": [_slim(trace.to_plotly_json()) for trace in figure.data],
-        "layout": _slim(figure.layout.to_plotly_json()),
-    }
+    traces = [trace.to_plotly_json() for trace in figure.data]
+    plain = {"data": traces, "layout": figure.layout.to_plotly_json()}
+    return json.loads(
+        json.dumps(plain, cls=PlotlyJSONEncoder),
+        parse_float=lambda number: float(f"{float(number):.{DIGITS}g}"),
+    )
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
@@ -91,17 +95,3 @@ def _in_table(value: Any, digits: int) -> str:
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
         return str(value)
     return f"{value:,}" if isinstance(value, numbers.Integral) else f"{value:,.{digits}f}"
-
-
-def _slim(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _slim(item) for key, item in value.items() if item is not None}
-    if isinstance(value, np.ndarray):
-        return _slim(value.tolist())
-    if isinstance(value, (list, tuple)):
-        return [_slim(item) for item in value]
-    if isinstance(value, np.generic):
-        return _slim(value.item())
-    if isinstance(value, float):
-        return None if not np.isfinite(value) else float(f"{value:.{DIGITS}g}")
-    return value

@@ -11,9 +11,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from listcomp_utils.config import PRESETS, Config, ConfigError, check_names
+from listcomp_utils.config import Config, ConfigError, check_names
 from listcomp_utils.files import check_writable, repository_dir
 from listcomp_utils.notebook.parameters import (
     CONFIG_NAMES,
@@ -22,10 +22,6 @@ from listcomp_utils.notebook.parameters import (
     example_list,
     read_parameters,
 )
-
-if TYPE_CHECKING:
-    import pandas as pd
-    from pydantic.fields import FieldInfo
 
 PATHS = ("artifacts_dir", "checkpoint", "sae_file")
 """Parameters that name files or folders."""
@@ -112,53 +108,20 @@ def with_whole_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 def check_run(
     notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str
-) -> dict[Path, Config]:
-    """The config that each notebook would read.
+) -> dict[Path, tuple[Config, dict[str, Any]]]:
+    """The config that each notebook would read, and those of the parameters that it takes.
 
     Raises:
         ConfigError: for a parameter no notebook takes, a wrong value, or an odd run name.
     """
     check_run_name(name)
-    known = {parameter for notebook in notebooks for parameter in taken_parameters(notebook)}
-    check_names(parameters, sorted(known), "parameter")
-    configs = {}
+    taken = {notebook: taken_parameters(notebook) for notebook in notebooks}
+    check_names(parameters, set().union(*taken.values()), "parameter")
+    read = {}
     for notebook in notebooks:
-        taken = taken_parameters(notebook)
-        given = {name: value for name, value in parameters.items() if name in taken}
-        configs[notebook], _ = check_parameters(notebook, given)
-    return configs
-
-
-def parameter_table() -> pd.DataFrame:
-    """Every parameter a row: its name, both presets' values or the notebooks that take it, meaning.
-
-    `allowed` is the type or the choices, with the bounds.
-    """
-    import pandas as pd
-
-    presets = {name: Config.preset(name).to_dict() for name in PRESETS}
-    rows = [("preset", *presets, "str", "starting point")]
-    for name, field in Config.model_fields.items():
-        values = (preset[name] for preset in presets.values())
-        rows.append((name, *values, _allowed(field), field.description))
-    takers = {path.stem[:2]: declared_parameters(path) for path in select_notebooks()}
-    for name, field in Options.model_fields.items():
-        where = " ".join(number for number, taken in takers.items() if name in taken)
-        rows.append((name, f"in {where}", "", _allowed(field), field.description))
-    return pd.DataFrame(rows, columns=["name", *presets, "allowed", "meaning"])
-
-
-def _allowed(field: FieldInfo) -> str:
-    """A field's type or choices, and its bounds."""
-    words = re.sub(r"typing\.|Literal|<class '(\w+)'>", r"\1", str(field.annotation))
-    signs = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
-    bounds = [
-        f"{sign} {getattr(bound, name):,}"
-        for bound in field.metadata
-        for name, sign in signs.items()
-        if hasattr(bound, name)
-    ]
-    return ", ".join([words, *bounds])
+        given = {key: value for key, value in parameters.items() if key in taken[notebook]}
+        read[notebook] = check_parameters(notebook, given)[0], with_whole_paths(given)
+    return read
 
 
 def check_run_name(name: str) -> None:

@@ -1,7 +1,7 @@
 """Keeping each notebook's two files, `.py` (the source) and `.ipynb` (with outputs), the same.
 
-sync(Path("notebooks/01_train.py"))           # True when the .ipynb changed
-differences(Path("notebooks/01_train.py"))    # [] when both say the same
+sync(Path("notebooks/01_train.py"))                     # True when the .ipynb changed
+copy_outputs(run / "01_train.ipynb", Path("notebooks/01_train.py"))
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from jupytext.combine import combine_inputs_with_outputs
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 
 from listcomp_utils.files import write_atomically
+from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import PLOTLY_MIME
 from listcomp_utils.series.checks import series_dir
 
@@ -40,60 +41,27 @@ def sync_series() -> int:
 def sync(source: Path) -> bool:
     """Bring the `.ipynb` in line with its `.py`, outputs of unchanged cells kept; True if new."""
     target = source.with_suffix(".ipynb")
-    notebook = _read_source(source)
+    notebook = jupytext.read(source, fmt="py:percent")
     if target.exists():
         old = nbformat.read(target, as_version=4)
         notebook = combine_inputs_with_outputs(notebook, old, fmt="py:percent")
     return _write(notebook, target)
 
 
-def differences(source: Path) -> list[str]:
-    """Where a pair differs, cell by cell: empty when the two files say the same."""
-    target = source.with_suffix(".ipynb")
-    if not target.exists():
-        return [f"{target.name} is missing"]
-    ours, theirs = _cells(source), _cells(target)
-    found = [
-        f"{source.stem} cell {number}: {one[:60]!r} is not {other[:60]!r}"
-        for number, ((kind, one, meta), (other_kind, other, other_meta)) in enumerate(
-            zip(ours, theirs, strict=False)
-        )
-        if (kind, one, meta) != (other_kind, other, other_meta)
-    ]
-    if len(ours) != len(theirs):
-        found.append(f"{source.stem}: {len(ours)} cells in .py, {len(theirs)} in .ipynb")
-    return found
-
-
 def copy_outputs(executed: Path, source: Path) -> None:
     """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it.
 
     Raises:
-        ValueError: when the executed notebook's cells are not the pair's, or a cell failed.
+        ValueError: when the executed notebook's cells are not the pair's.
     """
-    notebook = _read_source(source)
-    ran = nbformat.read(executed, as_version=4)
-    ran, _ = CoalesceStreamsPreprocessor().preprocess(ran, {})
-    cells = [
-        cell for cell in ran.cells if "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
-    if [c.source.strip() for c in cells] != [c.source.strip() for c in notebook.cells]:
+    notebook = jupytext.read(source, fmt="py:percent")
+    ran, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.read(executed, as_version=4), {})
+    if [c.source.strip() for c in ran.cells] != [c.source.strip() for c in notebook.cells]:
         raise ValueError(f"{executed} does not hold the cells of {source}; run it again")
-    count = 0
-    for cell, done in zip(notebook.cells, cells, strict=True):
-        if cell.cell_type != "code":
-            continue
-        count += 1
-        cell.execution_count = count
-        cell.outputs = []
-        for output in done.outputs:
-            if output.output_type == "error":
-                raise ValueError(f"{executed}: cell {count} failed: {output.ename}")
-            if output.get("name") == "stderr":
-                continue
-            if "execution_count" in output:
-                output.execution_count = count
-            cell.outputs.append(output)
+    for cell, done in zip(notebook.cells, ran.cells, strict=True):
+        if cell.cell_type == "code":
+            cell.execution_count = done.execution_count
+            cell.outputs = [one for one in done.outputs if one.get("name") != "stderr"]
     _write(notebook, source.with_suffix(".ipynb"))
 
 
@@ -117,33 +85,20 @@ def stamp_address(source: Path, address: str) -> bool:
     return stamped != text
 
 
-def _read_source(source: Path) -> nbformat.NotebookNode:
-    notebook = jupytext.read(source, fmt="py:percent")
-    notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
-    for number, cell in enumerate(notebook.cells):
-        cell["id"] = f"{source.stem[:2]}-{number:02d}"
-    return notebook
-
-
-def _cells(path: Path) -> list[tuple[str, str, dict]]:
-    return [
-        (cell.cell_type, cell.source.strip(), dict(cell.metadata))
-        for cell in jupytext.read(path).cells
-    ]
-
-
 def _write(notebook: nbformat.NotebookNode, target: Path) -> bool:
     """Write a notebook, each figure's JSON on one line: indented it is twice as long."""
     notebook.metadata = nbformat.from_dict({"kernelspec": KERNEL})
     notebook.nbformat, notebook.nbformat_minor = 4, 5
-    figures = []
-    for output in (output for cell in notebook.cells for output in cell.get("outputs", [])):
-        if PLOTLY_MIME in output.get("data", {}):
-            figures.append(json.dumps(output.data[PLOTLY_MIME], sort_keys=True))
-            output.data[PLOTLY_MIME] = f"figure {len(figures)}"
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"{target.stem[:2]}-{number:02d}"
+    figures = {}
+    for output in outputs_with(notebook, PLOTLY_MIME):
+        mark = f"figure {len(figures)}"
+        figures[f'"{mark}"'] = json.dumps(output.data[PLOTLY_MIME], sort_keys=True)
+        output.data[PLOTLY_MIME] = mark
     text = nbformat.writes(notebook) + "\n"
-    for number, figure in enumerate(figures, start=1):
-        text = text.replace(f'"{PLOTLY_MIME}": "figure {number}"', f'"{PLOTLY_MIME}": {figure}')
+    for mark, figure in figures.items():
+        text = text.replace(f'"{PLOTLY_MIME}": {mark}', f'"{PLOTLY_MIME}": {figure}')
     if target.exists() and target.read_text() == text:
         return False
     write_atomically(target, text.encode())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import shutil
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,17 +19,18 @@ import plotly.graph_objects as go
 from PIL import Image
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.files import runs_dir
+from listcomp_utils.files import runs_dir, write_atomically
+from listcomp_utils.notebook.claims import format_value, outputs_with
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
 from listcomp_utils.series.checks import series_dir
 from listcomp_utils.series.pairs import copy_outputs, notebook_sources, sync_series
-from listcomp_utils.series.readme import PICTURE_FROM, write_picture, write_results
 from listcomp_utils.series.run import run_series
 
 WIDTH, HEIGHT = 700, 450
 """Pixels of a picture whose figure does not name its own."""
 PALETTE = 32
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+PICTURE_FROM = "02_attention"
+START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
 
 
 def refresh() -> int:
@@ -73,14 +74,44 @@ def add_pictures(executed: Sequence[Path]) -> None:
     with _drawing() as draw:
         for path in executed:
             notebook = nbformat.read(path, as_version=4)
-            for output in (o for cell in notebook.cells for o in cell.get("outputs", [])):
-                if PLOTLY_MIME in output.get("data", {}):
-                    note, figure = output.metadata[METADATA_KEY], output.data[PLOTLY_MIME]
-                    output.data["image/png"] = base64.b64encode(_picture(draw, figure)).decode()
-                    output.metadata["image/png"] = {"alt": note["alt"]}
-                    if not note["interactive"]:
-                        del output.data[PLOTLY_MIME]
+            for output in outputs_with(notebook, PLOTLY_MIME):
+                note, figure = output.metadata[METADATA_KEY], output.data[PLOTLY_MIME]
+                output.data["image/png"] = base64.b64encode(_picture(draw, figure)).decode()
+                output.metadata["image/png"] = {"alt": note["alt"]}
+                if not note["interactive"]:
+                    del output.data[PLOTLY_MIME]
             nbformat.write(notebook, path)
+
+
+def write_results(readme: Path, claims_file: Path) -> None:
+    """Put a run's claims between the README's markers: a table a notebook, folded away.
+
+    Raises:
+        ValueError: when the markers are missing.
+    """
+    parts = [START]
+    for notebook, claims in json.loads(claims_file.read_text())["claims"].items():
+        rows = [["figure", "value", "expected"], ["---"] * 3]
+        rows += [[c["name"], format_value(c["value"]), c["expected"] or "shown"] for c in claims]
+        escaped = [[word.replace("|", "\\|") for word in row] for row in rows]
+        table = "\n".join(f"| {' | '.join(row)} |" for row in escaped)
+        head = f"<details><summary>{notebook}: {len(claims)} figures</summary>"
+        parts.append(f"{head}\n\n{table}\n\n</details>")
+    before, start, rest = readme.read_text().partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise ValueError(f"{readme.name} lacks the markers {START!r} and {END!r}")
+    new = "\n".join([*parts, END])
+    write_atomically(readme, f"{before}{new}{after}".encode())
+
+
+def write_picture(path: Path, executed: Path) -> None:
+    """Save the main figure of an executed notebook; raises ValueError when it has none."""
+    for output in outputs_with(nbformat.read(executed, as_version=4), "image/png"):
+        if output.metadata.get(METADATA_KEY, {}).get("main"):
+            write_atomically(path, base64.b64decode(output.data["image/png"]))
+            return
+    raise ValueError(f"{executed.name} shows no main figure")
 
 
 @contextlib.contextmanager
@@ -88,8 +119,7 @@ def _drawing() -> Iterator[Any]:
     """kaleido's drawing function, with one browser for all figures and nothing from the network."""
     import kaleido
 
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    kaleido.start_sync_server(path=found, mathjax=False)
+    kaleido.start_sync_server(mathjax=False)
     try:
         yield kaleido.calc_fig_sync
     finally:

@@ -1,6 +1,6 @@
 """The HTML report of a run: an index and a page a notebook, all of it readable offline.
 
-write_report([NotebookRun("01_train", folder / "01_train.ipynb", None)], folder, {"seed": 1})
+write_report({folder / "01_train.ipynb": None}, folder, {"seed": 1})
 
 Figures stand interactive in their places, drawn by one copy of plotly.js beside the pages.
 """
@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import html
 import json
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +22,7 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from plotly.offline import get_plotlyjs
 
 from listcomp_utils.files import write_atomically
-from listcomp_utils.notebook.claims import VERDICTS, format_value, recorded_claims
+from listcomp_utils.notebook.claims import VERDICTS, format_value, outputs_with, recorded_claims
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
 
 _PAGES = jinja2.Environment(autoescape=True)
@@ -78,59 +76,55 @@ _FIGURE = _PAGES.from_string(
 )
 
 
-@dataclass(frozen=True)
-class NotebookRun:
-    """One executed notebook: its file, and what went wrong, if anything did."""
+def write_report(
+    errors: Mapping[Path, str | None], folder: Path, parameters: Mapping[str, Any]
+) -> None:
+    """Write index.html, a page a notebook, plotly.js and claims.json to `folder`.
 
-    name: str
-    path: Path
-    error: str | None
-
-
-def write_report(runs: Sequence[NotebookRun], folder: Path, parameters: Mapping[str, Any]) -> Path:
-    """Write index.html, a page a notebook, plotly.js and claims.json to `folder`."""
-    summaries = [_write_notebook_page(run, folder) for run in runs]
+    `errors` says of each executed notebook what went wrong in it, None when nothing did.
+    """
+    runs = [_write_notebook_page(path, folder) | {"error": errors[path]} for path in errors]
     record = {
         "parameters": dict(parameters),
-        "claims": {one["name"]: one["claims"] for one in summaries},
+        "claims": {run["name"]: run["claims"] for run in runs},
     }
     write_atomically(folder / "claims.json", json.dumps(record, indent=1, default=str).encode())
     write_atomically(folder / "plotly.min.js", get_plotlyjs().encode())
-    body = _INDEX.render(
-        runs=summaries, parameters=parameters, shown=format_value, verdicts=VERDICTS
-    )
+    body = _INDEX.render(runs=runs, parameters=parameters, shown=format_value, verdicts=VERDICTS)
     page = _PAGE.render(title="List copier: report", body=Markup(body))
     write_atomically(folder / "index.html", page.encode())
-    return folder / "index.html"
 
 
-def _write_notebook_page(run: NotebookRun, folder: Path) -> dict[str, Any]:
+def _write_notebook_page(path: Path, folder: Path) -> dict[str, Any]:
     """Write a notebook's page; what the index says of it."""
-    notebook = nbformat.read(run.path, as_version=4)
-    summary = {"name": run.name, "error": run.error, "figure": ""}
-    summary |= _question_and_answer(notebook) | {"claims": recorded_claims(notebook)}
-    for cell in notebook.cells:
-        for output in cell.get("outputs", []):
-            data = output.get("data", {})
-            note = output.get("metadata", {}).get(METADATA_KEY, {})
-            if "page" in note:
-                link = f'<a href="{note["page"]}">{html.escape(data["text/plain"])}</a>'
-                output["data"] = {"text/html": f"<p>{link}</p>"}
-            if PLOTLY_MIME in data:
-                figure = _figure(data[PLOTLY_MIME], note.get("alt", ""))
-                output["data"] = {"text/html": figure}
-                if note.get("main"):
-                    summary["figure"] = figure
+    notebook = nbformat.read(path, as_version=4)
+    question, answer = notebook.cells[0].source.removeprefix("# ").split("\n\n")[:2]
+    main = ""
+    for output in outputs_with(notebook, PLOTLY_MIME):
+        note = output.metadata[METADATA_KEY]
+        figure = _figure(output.data[PLOTLY_MIME], note["alt"])
+        output.data = {"text/html": figure}
+        main = figure if note["main"] else main
+    for output in outputs_with(notebook, "text/plain"):
+        if page := output.metadata.get(METADATA_KEY, {}).get("page"):
+            link = f'<a href="{page}">{html.escape(output.data["text/plain"])}</a>'
+            output.data = {"text/html": f"<p>{link}</p>"}
     exporter = HTMLExporter(template_name="basic", preprocessors=[CoalesceStreamsPreprocessor])
     body, resources = exporter.from_notebook_node(notebook)
     back = '<p><a href="index.html">← all notebooks</a></p>'
     page = _PAGE.render(
-        title=f"{run.name}: {summary['question']}",
+        title=f"{path.stem}: {question}",
         body=Markup(back + body),
-        code_css=Markup("\n".join(resources.get("inlining", {}).get("css", []))),
+        code_css=Markup("\n".join(resources["inlining"]["css"])),
     )
-    write_atomically(folder / f"{run.name}.html", page.encode())
-    return summary
+    write_atomically(folder / f"{path.stem}.html", page.encode())
+    return {
+        "name": path.stem,
+        "question": question,
+        "answer": Markup(markdown2html(answer)),
+        "figure": main,
+        "claims": recorded_claims(notebook),
+    }
 
 
 def _figure(figure: Mapping[str, Any], alt: str) -> Markup:
@@ -139,14 +133,3 @@ def _figure(figure: Mapping[str, Any], alt: str) -> Markup:
     text = json.dumps(figure).replace("</", "<\\/")
     height = figure["layout"].get("height", 450)
     return Markup(_FIGURE.render(figure=Markup(text), alt=alt, height=height))
-
-
-def _question_and_answer(notebook: nbformat.NotebookNode) -> dict[str, Any]:
-    """The title of a notebook and its paragraph that starts with **Answer**, as HTML."""
-    source = next((cell.source for cell in notebook.cells if cell.cell_type == "markdown"), "")
-    title = re.search(r"^# (.+)$", source, re.MULTILINE)
-    answer = re.search(r"(\*\*Answer\.?\*\*.+?)(?:\n\s*\n|\Z)", source, re.DOTALL)
-    return {
-        "question": title.group(1).strip() if title else "",
-        "answer": Markup(markdown2html(answer.group(1))) if answer else "",
-    }

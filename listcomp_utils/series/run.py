@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,17 +19,10 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, check_writable, runs_dir
-from listcomp_utils.series.checks import (
-    check_run,
-    select_notebooks,
-    series_dir,
-    taken_parameters,
-    with_whole_paths,
-)
+from listcomp_utils.series.checks import check_run, select_notebooks, series_dir
 
 if TYPE_CHECKING:
     from listcomp_utils.config import Config
-    from listcomp_utils.series.report import NotebookRun
 
 HEADLESS = {
     HEADLESS_VARIABLE: "1",
@@ -60,32 +52,27 @@ def run_series(
         ConfigError: before anything runs, for a bad parameter, name or choice of notebooks.
         OSError: when the report cannot be written.
     """
-    notebooks = select_notebooks(only)
-    configs = check_run(notebooks, parameters, name)
+    notebooks = check_run(select_notebooks(only), parameters, name)
     from listcomp_utils.series.report import write_report
 
     place = runs_dir() / name
-    with _sigterm_as_ctrl_c(), _working_folder(name) as work:
-        runs = _execute_all(configs, work, with_whole_paths(parameters))
-        write_report(runs, work, dict(parameters))
-        _publish(work, place)
-    failed = [run.name for run in runs if run.error]
+    with _sigterm_as_ctrl_c(), _replaced(place) as work:
+        errors = _execute_all(notebooks, work)
+        write_report(errors, work, parameters)
+    failed = [path.stem for path, error in errors.items() if error]
     print(f"report: {place / 'index.html'}", flush=True)
     if failed:
-        print(f"{len(failed)} of {len(runs)} notebooks failed: {', '.join(failed)}")
+        print(f"{len(failed)} of {len(errors)} notebooks failed: {', '.join(failed)}")
         print("\n".join(f"kept: {place / name}.ipynb" for name in failed))
     return 1 if failed else 0
 
 
-def execute_notebook(
-    notebook: Path, output: Path, parameters: Mapping[str, Any], progress: bool = False
-) -> str | None:
+def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> str | None:
     """Execute one notebook headless into `output`; what went wrong in it, or None.
 
     Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
     """
-    with tqdm(desc=notebook.stem, unit="cell", disable=not progress) as bar:
-        return asyncio.run(_execute(notebook, output, parameters, bar.update))
+    return asyncio.run(_execute(notebook, output, parameters, lambda: None))
 
 
 async def _execute(
@@ -97,12 +84,10 @@ async def _execute(
 
     content = nbformat.read(notebook, as_version=4)
     if parameters:
-        from papermill.translators import PythonTranslator
-
+        code = "\n".join(f"{name} = {value!r}" for name, value in parameters.items())
         tags = [cell.metadata.get("tags", []) for cell in content.cells]
-        (place,) = [number for number, names in enumerate(tags) if "parameters" in names]
-        injected = nbformat.v4.new_code_cell(PythonTranslator.codify(parameters))
-        injected.metadata.tags = ["injected-parameters"]
+        place = next(number for number, names in enumerate(tags) if "parameters" in names)
+        injected = nbformat.v4.new_code_cell(code, metadata={"tags": ["injected-parameters"]})
         content.cells.insert(place + 1, injected)
     for cell in content.cells:
         if cell.cell_type == "code":
@@ -130,16 +115,14 @@ async def _execute(
 
 
 def _execute_all(
-    notebooks: Mapping[Path, Config], work: Path, parameters: Mapping[str, Any]
-) -> list[NotebookRun]:
-    """Execute the notebooks side by side; the runs in the order of the series.
+    notebooks: Mapping[Path, tuple[Config, Mapping[str, Any]]], work: Path
+) -> dict[Path, str | None]:
+    """Execute notebooks side by side into `work`; what went wrong in each, in the series' order.
 
     Notebooks of one config wait for the first of them, which may train the model that all load.
     """
     import joblib
     import nbformat
-
-    from listcomp_utils.series.report import NotebookRun
 
     cells = sum(
         cell.cell_type == "code"
@@ -148,33 +131,32 @@ def _execute_all(
     )
     bar = tqdm(total=cells, desc="cells of the series", unit="cell", disable=None)
     cores = asyncio.Semaphore(joblib.cpu_count())
-    done: list[NotebookRun] = []
-    trained = {config: asyncio.Event() for config in notebooks.values()}
-    firsts = {config: notebook for notebook, config in reversed(notebooks.items())}
+    errors: dict[Path, str | None] = {}
+    firsts = {config: notebook for notebook, (config, _) in reversed(notebooks.items())}
+    trained = {config: asyncio.Event() for config in firsts}
 
-    async def one(notebook: Path, config: Config) -> None:
+    async def one(notebook: Path) -> None:
+        config, parameters = notebooks[notebook]
         if notebook != firsts[config]:
             await trained[config].wait()
-        taken = taken_parameters(notebook)
-        given = {name: value for name, value in parameters.items() if name in taken}
+        output = work / notebook.name
         async with cores:
-            error = await _execute(notebook, work / notebook.name, given, bar.update)
+            errors[output] = error = await _execute(notebook, output, parameters, bar.update)
         trained[config].set()
-        done.append(NotebookRun(notebook.stem, work / notebook.name, error))
         said = f"FAILED {error}" if error else "done"
-        bar.write(f"[{len(done)}/{len(notebooks)}] {notebook.stem} {said}", file=sys.stdout)
+        bar.write(f"[{len(errors)}/{len(notebooks)}] {notebook.stem} {said}", file=sys.stdout)
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
-            for notebook in sorted(notebooks, key=lambda n: not n.name.startswith(FIRST)):
-                group.create_task(one(notebook, notebooks[notebook]))
+            for notebook in sorted(notebooks, key=lambda path: not path.name.startswith(FIRST)):
+                group.create_task(one(notebook))
 
     with bar, asyncio.Runner(loop_factory=_Loop) as runner:
         try:
             runner.run(all_of_them())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
-    return sorted(done, key=lambda run: run.name)
+    return dict(sorted(errors.items()))
 
 
 class _Loop(asyncio.SelectorEventLoop):
@@ -186,46 +168,28 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 @contextlib.contextmanager
-def _working_folder(name: str) -> Iterator[Path]:
-    """A new folder beside the reports, which is gone afterwards whatever happens."""
-    work = runs_dir() / f".{name}.{os.getpid()}"
+def _replaced(place: Path) -> Iterator[Path]:
+    """A new folder that takes `place` once it is whole, and is gone if it never is."""
+    work = place.with_name(f".{place.name}.{os.getpid()}")
+    old = work.with_name(f"{work.name}.old")
     check_writable(work)
     try:
         yield work
+        if place.exists():
+            place.rename(old)
+        work.rename(place)
     finally:
+        if old.exists() and not place.exists():
+            old.rename(place)
         shutil.rmtree(work, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 @contextlib.contextmanager
 def _sigterm_as_ctrl_c() -> Iterator[None]:
     """Let SIGTERM end a run as Ctrl-C does: kernels stopped, the working folder removed."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _publish(work: Path, place: Path) -> None:
-    """Put a finished folder in place of the old one by renaming."""
-    old = work.with_name(f"{work.name}.old")
-    try:
-        while True:
-            shutil.rmtree(old, ignore_errors=True)
-            with contextlib.suppress(FileNotFoundError):
-                os.rename(place, old)
-            try:
-                os.rename(work, place)
-                break
-            except OSError:
-                if not place.exists():
-                    raise
-    except BaseException:
-        if old.exists() and not place.exists():
-            os.rename(old, place)
-        raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

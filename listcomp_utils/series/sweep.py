@@ -109,28 +109,33 @@ def sweep(
     *,
     name: str | None = None,
     notebook: str | None = None,
-    keep_models: str | Path | None = None,
+    models: str | Path | None = None,
     **how: Any,
 ) -> int:
     """Run the sweep that the command line asks for; 1 when a cell of it has failed, else 0.
 
-    `how` are the keywords of `run_grid`: jobs, backend, scheduler, retry_failed.
+    `models` is a folder to keep trained models in, `how` the keywords of `run_grid`.
 
     Raises:
         ConfigError: before anything runs, for a wrong grid, name, or way to run it.
     """
     values = parse_grid(grid)
-    name = name or "-".join([*([] if notebook is None else [notebook]), *values])
+    name = name or "-".join(filter(None, [notebook, *values]))
     check_run_name(name)
     folder = sweep_folder(name)
     if notebook is None:
-        cells, work = config_cells(values, base), TrainCell(models=keep_models)
+        cells, work = config_cells(values, base), TrainCell(models=models)
     else:
         cells = notebook_cells(values, base, notebook)
         work = RunNotebook(folder.resolve() / "notebooks", f"notebook {cells[0]['notebook']}")
     print(f"sweep {name}: {len(cells):,} cells; records: {folder}", flush=True)
     frame = run_grid(cells, work, folder, **how)
-    _print_tables(frame, summary=notebook is None)
+    varied = varied_settings(frame)
+    if len(frame) > MOST_PRINTED:
+        print(f"the first {MOST_PRINTED} of {len(frame):,} cells; the file has all")
+    _print_columns(frame.head(MOST_PRINTED), [*varied, _MAIN])
+    if notebook is None:
+        _print_columns(summarise_sweep(frame), [*varied, _OVER_SEEDS])
     print(f"\ntable: {folder / 'table.csv'}")
     failed = (frame["status"] == "failed").sum()
     if failed:
@@ -138,17 +143,7 @@ def sweep(
     return 1 if failed else 0
 
 
-def _print_tables(frame: pd.DataFrame, summary: bool) -> None:
-    """The settings that vary with the main figures; of trainings, also over seeds."""
-    varied = varied_settings(frame)
-    tables = [frame.head(MOST_PRINTED).filter(regex=_whole([*varied, _MAIN]))]
-    if len(frame) > MOST_PRINTED:
-        print(f"the first {MOST_PRINTED} of {len(frame):,} cells; the file has all")
-    if summary:
-        tables.append(summarise_sweep(frame).filter(regex=_whole([*varied, _OVER_SEEDS])))
-    for table in tables:
-        print(f"\n{table.dropna(axis=1, how='all').to_string(index=False, na_rep='')}")
-
-
-def _whole(names: Sequence[str]) -> str:
-    return f"^({'|'.join(names)})$"
+def _print_columns(table: pd.DataFrame, names: Sequence[str]) -> None:
+    """Print the columns whose whole name is, or matches, one of `names`."""
+    columns = table.filter(regex=f"^({'|'.join(names)})$").dropna(axis=1, how="all")
+    print(f"\n{columns.to_string(index=False, na_rep='')}")

@@ -13,7 +13,7 @@ def test_the_least_settings_on_a_model_without_a_known_separator(runs, tmp_path)
     parameters = {"preset": "seed", "checkpoint": "mine.pt", **smallest}
     output = tmp_path / "06_features.ipynb"
     notebook = series_dir() / "06_features.ipynb"
-    assert execute_notebook(notebook, output, parameters, progress=False) is None
+    assert execute_notebook(notebook, output, parameters) is None
     executed = nbformat.read(output, as_version=4)
     printed = "".join(
         out.text for cell in executed.cells for out in cell.get("outputs", []) if "text" in out

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from listcomp_utils.series.report import NotebookRun, write_report
+from listcomp_utils.series.report import write_report
 from listcomp_utils.series.run import execute_notebook
 
 
@@ -16,7 +16,7 @@ def report(tmp_path_factory, tiny_series):
     folder = tmp_path_factory.mktemp("report")
     path = folder / "01_one.ipynb"
     assert execute_notebook(tiny_series / "01_one.ipynb", path, {}) is None
-    write_report([NotebookRun("01_one", path, None)], folder, {"lr": "<i>1e-3</i>"})
+    write_report({path: None}, folder, {"lr": "<i>1e-3</i>"})
     return folder
 
 

@@ -60,7 +60,7 @@ def test_a_sweep_of_a_notebook_gives_its_claims(runs, capsys, monkeypatch):
     assert kept.name == "03_ablation.ipynb" and kept.is_file()
     assert table["error"][1].startswith("RuntimeError: ValueError: six (kept: ")
     printed = capsys.readouterr().out
-    assert "[1/2] n_digits=5: claims held 1, claims checked 1" in printed
+    assert "cell 1/2: n_digits=5: claims held 1, claims checked 1" in printed
     assert "1 of 2 cells failed; --retry-failed" in printed
     for other in (dict(notebook="02"), dict()):
         with pytest.raises(ConfigError, match="holds notebook 03_ablation, not"):
@@ -68,10 +68,10 @@ def test_a_sweep_of_a_notebook_gives_its_claims(runs, capsys, monkeypatch):
 
 
 def test_a_sweep_of_trainings_prints_its_tables_and_its_failures(runs, capsys):
-    grid, how = ["seed=0..1", "lr=1e-2,1e30"], dict(jobs=1, keep_models=str(runs / "models"))
+    grid, how = ["seed=0..1", "lr=1e-2,1e30"], dict(jobs=1, models=str(runs / "models"))
     assert sweep(grid, TINY, **how) == 1
     printed = capsys.readouterr().out
-    assert "[1/4] lr=0.01, seed=0: per token" in printed and "left)" in printed
+    assert "cell 1/4: lr=0.01, seed=0: per token" in printed and "left)" in printed
     assert "FAILED RuntimeError: training diverged" in printed
     assert "2 of 4 cells failed; --retry-failed" in printed
     assert "share_broke_through" in printed
