@@ -3,9 +3,6 @@
 frame = run_grid([{"seed": 0}, {"seed": 1}], work, sweep_folder("mine"), jobs=2)
 frame["status"], frame.attrs["made"]
 read_cells(sweep_folder("mine"))                        # every cell recorded there, any time
-
-`work` gives the figures of a cell from its settings. A recorded cell never runs again; one that was
-cut off (Ctrl-C, kill -9, a crash) does.
 """
 
 from __future__ import annotations
@@ -21,7 +18,7 @@ import pandas as pd
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
-from listcomp_utils.sweeps.table import summarise_sweep, write_frame
+from listcomp_utils.sweeps.table import varied_settings, write_tables
 from listcomp_utils.sweeps.workers import (
     OUTCOME,
     Backend,
@@ -79,34 +76,31 @@ def run_grid(
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
     given = _by_identity(cells)
     kind = name_of(work)
-    with contextlib.ExitStack() as stack:
-        records = stack.enter_context(open_records(folder))
+    with open_records(folder) as records:
         found = records.found
         others = {record.work for record in found.values()} - {kind}
         if others:
             raise ConfigError(
                 f"{str(folder)!r} holds {', '.join(others)}, not {kind}: choose another name"
             )
-        waiting = {
-            key: settings
-            for key, settings in given.items()
-            if key not in found or (retry_failed and found[key].status == "failed")
-        }
+        again = {key for key, one in found.items() if retry_failed and one.status == "failed"}
+        waiting = {key: given[key] for key in given if key not in found or key in again}
         if waiting:
-            done, failed, names = len(given) - len(waiting), 0, _varied(given.values())
-            show = stack.enter_context(
-                shown_progress(len(given), "cell", progress, done, len(given))
-            )
-            run = stack.enter_context(open_workers(backend, scheduler, jobs))
-            results = stack.enter_context(contextlib.closing(outcomes(waiting, work, run)))
-            for key, outcome in results:
-                records.add(kind, waiting[key], outcome)
-                done, failed = done + 1, failed + (outcome["status"] == "failed")
-                label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
-                said = _said(outcome) + (f"; {failed} failed" if failed else "")
-                show(done, f"{label or 'the only one'}: {said}")
+            done, failed = len(given) - len(waiting), 0
+            names = varied_settings(pd.DataFrame(list(given.values())))
+            with (
+                shown_progress(len(given), "cell", progress, done, len(given)) as show,
+                open_workers(backend, scheduler, jobs) as run,
+                contextlib.closing(outcomes(waiting, work, run)) as results,
+            ):
+                for key, outcome in results:
+                    records.add(kind, waiting[key], outcome)
+                    done, failed = done + 1, failed + (outcome["status"] == "failed")
+                    label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
+                    said = _said(outcome) + (f"; {failed} failed" if failed else "")
+                    show(done, f"{label or 'the only one'}: {said}")
         every = [found[key] for key in dict.fromkeys([*given, *found])]
-        _write_tables(_frame(every), folder)
+        write_tables(_frame(every), folder)
     return _frame(every[: len(given)])
 
 
@@ -127,8 +121,7 @@ def name_of(work: Callable[..., Any]) -> str:
 def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
     given: dict[str, Mapping[str, Any]] = {}
     for settings in cells:
-        taken = sorted(settings.keys() & set(OUTCOME))
-        if taken:
+        if taken := sorted(settings.keys() & set(OUTCOME)):
             raise ConfigError(f"a setting must not have a column's name, got {', '.join(taken)}")
         try:
             given.setdefault(identity(settings), settings)
@@ -151,23 +144,6 @@ def _frame(records: Sequence[Record]) -> pd.DataFrame:
         seconds = round(sum(one.seconds for one in records))
         frame.attrs["made"] = dict(finished=last.finished, seconds=seconds, versions=last.versions)
     return frame
-
-
-def _write_tables(frame: pd.DataFrame, folder: Path) -> None:
-    try:
-        write_frame(frame, folder / "table")
-        if "seed" in frame.columns:
-            write_frame(summarise_sweep(frame), folder / "summary")
-    except OSError as error:
-        raise ConfigError(
-            f"the tables in {str(folder)!r} cannot be written: {error}; all cells are recorded"
-        ) from None
-
-
-def _varied(cells: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Settings that differ between cells."""
-    frame = pd.DataFrame(list(cells)).map(repr)
-    return [name for name in frame if frame[name].nunique() > 1]
 
 
 def _said(outcome: Outcome) -> str:

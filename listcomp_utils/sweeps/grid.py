@@ -22,8 +22,6 @@ Cell = dict[str, Any]
 MOST_CELLS = 10_000
 """Cells of one grid at most: more are a slip of the keyboard."""
 
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
-
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
     """Names with their values from texts such as "list_len=2,3", "seed=0..4" or "seed=0..2,7".
@@ -83,9 +81,8 @@ def combinations(
     from sklearn.model_selection import ParameterGrid  # a second that a wrong grid need not wait
 
     check_names([*grid, *base], known, "parameter")
-    points = ParameterGrid(_values_of(grid, base))
     cells: dict[str, Cell] = {}
-    for point in points:
+    for point in ParameterGrid(_values_of(grid, base)):
         try:
             settings = complete({**base, **point})
         except ConfigError as error:
@@ -98,24 +95,19 @@ def combinations(
 def _parse_values(name: str, text: str) -> Sequence[Any]:
     if not text:
         raise ConfigError(f"{name} has an empty value in the grid: write {name}=1,2 or {name}=1..4")
-    ends = _RANGE.fullmatch(text)
+    ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", text)
     if ends is None:
         return [text]
-    first, last = int(ends[1]), int(ends[2])
-    if first > last:
+    values = range(int(ends[1]), int(ends[2]) + 1)
+    if values.start >= values.stop:
         raise ConfigError(f"{name}={text} is an empty range: write the lower end first")
-    if last - first >= MOST_CELLS:
-        raise ConfigError(
-            f"{name}={text} has {last - first + 1:,} values; "
-            f"a grid has at most {MOST_CELLS:,} cells"
-        )
-    return range(first, last + 1)
+    _check_size(values.stop - values.start, f"{name}={text}")
+    return values
 
 
 def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> dict[str, list[Any]]:
     if not grid:
         raise ConfigError("the grid is empty: give at least one -g name=values")
-    axes = {}
     for name, values in grid.items():
         if name in base:
             raise ConfigError(
@@ -123,11 +115,15 @@ def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> di
             )
         if isinstance(values, str):
             raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
-        axes[name] = list(values)
-        if not axes[name]:
-            raise ConfigError(f"{name} has no values in the grid")
+    axes = {name: list(values) for name, values in grid.items()}
+    shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
     size = math.prod(len(values) for values in axes.values())
-    if size > MOST_CELLS:
-        shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
-        raise ConfigError(f"the grid has {size:,} cells ({shape}), at most {MOST_CELLS:,} allowed")
+    if not size:
+        raise ConfigError(f"a name has no values in the grid ({shape})")
+    _check_size(size, shape)
     return axes
+
+
+def _check_size(size: int, of: str) -> None:
+    if size > MOST_CELLS:
+        raise ConfigError(f"a grid has at most {MOST_CELLS:,} cells, got {size:,} ({of})")

@@ -53,7 +53,9 @@ def test_a_sweep_is_summarised_over_seeds_that_broke_through():
 
 def test_a_shipped_table_reads_back(tmp_path):
     made = {"finished": "2026-01-01", "seconds": 10, "versions": {}}
-    path = write_table(FRAME, tmp_path / "t.json", "Why?", made)
+    frame = FRAME.copy()
+    frame.attrs = {"made": made}
+    path = write_table(frame, tmp_path / "t.json", "Why?")
     assert path.read_text().count("\n  {") == 4  # a row a line
     table = read_table("t", tmp_path)
     assert table.attrs == {
@@ -69,7 +71,7 @@ def test_a_shipped_table_reads_back(tmp_path):
 
 
 def test_a_table_that_is_not_there_or_not_whole_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"t.json is not in .*: tables t` makes it"):
+    with pytest.raises(ConfigError, match=r"t.json is not in .* tables t` makes it"):
         read_table("t", tmp_path)
     for content in ("{", json.dumps({"rows": [{"a": 1}]}), "[]"):
         (tmp_path / "t.json").write_text(content)
