@@ -7,8 +7,8 @@ read_cells(sweep_folder("mine"))                        # every cell recorded th
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,12 @@ from listcomp_utils.config import ConfigError
 from listcomp_utils.files import runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
 from listcomp_utils.sweeps.table import varied_settings, write_tables
-from listcomp_utils.sweeps.workers import (
-    OUTCOME,
-    Backend,
-    Cells,
-    Outcome,
-    Work,
-    open_workers,
-    outcomes,
-)
+from listcomp_utils.sweeps.workers import OUTCOME, Backend, Cells, Outcome, Work, outcomes
 from listcomp_utils.training.progress import Progress, shown_progress
 
 
 def sweep_folder(name: str) -> Path:
-    """The folder of the sweep of a name: artifacts/runs/sweeps/NAME in a clone."""
+    """The folder of a sweep by its name: artifacts/runs/sweeps/NAME in a clone."""
     return runs_dir() / "sweeps" / name
 
 
@@ -50,11 +42,9 @@ def run_grid(
     """Run the cells that are not recorded in `folder` yet; a row for each cell, in their order.
 
     A row has the settings, `status` ("done" or "failed"), `error`, `seconds` and the figures;
-    `attrs["made"]` says when the last cell finished, with which versions, and in how many seconds
-    all did, one after another. Cells with equal settings are one. A failed cell is recorded with
-    its error, stops no other, and runs again only with `retry_failed`. The tables in the folder
-    (table.csv, table.json and, where `seed` is a setting, summary.csv, summary.json over seeds)
-    hold every cell recorded there.
+    `attrs["made"]` says when the last cell finished, with which versions, and the seconds of all.
+    Cells with equal settings are one. A recorded cell never runs again, a failed one only with
+    `retry_failed`. The tables in the folder (see `write_tables`) hold every cell recorded there.
 
     Args:
         cells: settings of each cell, as plain JSON values: everything that decides its result.
@@ -90,8 +80,7 @@ def run_grid(
             names = varied_settings(pd.DataFrame(list(given.values())))
             with (
                 shown_progress(len(given), "cell", progress, done, len(given)) as show,
-                open_workers(backend, scheduler, jobs) as run,
-                contextlib.closing(outcomes(waiting, work, run)) as results,
+                closing(outcomes(waiting, work, backend, scheduler, jobs)) as results,
             ):
                 for key, outcome in results:
                     records.add(kind, waiting[key], outcome)
@@ -150,9 +139,6 @@ def _said(outcome: Outcome) -> str:
     """The error's first line, or the first three figures that are numbers."""
     if outcome["status"] == "failed":
         return f"FAILED {outcome['error'].splitlines()[0]}"
-    numbers = [
-        f"{name.replace('_', ' ')} {value:.4g}"
-        for name, value in outcome["figures"].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return ", ".join(numbers[:3]) or "done"
+    numbers = {k: v for k, v in outcome["figures"].items() if type(v) in (int, float)}
+    said = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
+    return ", ".join(said[:3]) or "done"

@@ -98,16 +98,17 @@ def _parse_values(name: str, text: str) -> Sequence[Any]:
     ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", text)
     if ends is None:
         return [text]
-    values = range(int(ends[1]), int(ends[2]) + 1)
-    if values.start >= values.stop:
+    first, last = int(ends[1]), int(ends[2])
+    if first > last:
         raise ConfigError(f"{name}={text} is an empty range: write the lower end first")
-    _check_size(values.stop - values.start, f"{name}={text}")
-    return values
+    _check_size(last - first + 1, f"{name}={text}")
+    return range(first, last + 1)
 
 
 def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> dict[str, list[Any]]:
     if not grid:
         raise ConfigError("the grid is empty: give at least one -g name=values")
+    axes = {}
     for name, values in grid.items():
         if name in base:
             raise ConfigError(
@@ -115,15 +116,14 @@ def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> di
             )
         if isinstance(values, str):
             raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
-    axes = {name: list(values) for name, values in grid.items()}
+        axes[name] = list(values)
+        if not axes[name]:
+            raise ConfigError(f"{name} has no values in the grid")
     shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
-    size = math.prod(len(values) for values in axes.values())
-    if not size:
-        raise ConfigError(f"a name has no values in the grid ({shape})")
-    _check_size(size, shape)
+    _check_size(math.prod(len(values) for values in axes.values()), shape)
     return axes
 
 
-def _check_size(size: int, of: str) -> None:
+def _check_size(size: int, shape: str) -> None:
     if size > MOST_CELLS:
-        raise ConfigError(f"a grid has at most {MOST_CELLS:,} cells, got {size:,} ({of})")
+        raise ConfigError(f"the grid has {size:,} cells ({shape}), at most {MOST_CELLS:,} allowed")

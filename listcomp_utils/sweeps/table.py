@@ -77,15 +77,10 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> None:
     tables = {"table": frame}
     if "seed" in frame.columns:
         tables["summary"] = summarise_sweep(frame)
-    try:
-        for name, rows in tables.items():
-            write_atomically(folder / f"{name}.csv", rows.to_csv(index=False).encode())
-            content = json.dumps(_records(rows), indent=1)
-            write_atomically(folder / f"{name}.json", f"{content}\n".encode())
-    except OSError as error:
-        raise ConfigError(
-            f"the tables in {str(folder)!r} cannot be written: {error}; all cells are recorded"
-        ) from None
+    for name, rows in tables.items():
+        content = json.dumps(_records(rows), indent=1) + "\n"
+        _write(folder / f"{name}.csv", rows.to_csv(index=False), "; all cells are recorded")
+        _write(folder / f"{name}.json", content, "; all cells are recorded")
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Path:
@@ -99,12 +94,10 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
         ConfigError: for a folder that cannot be written.
     """
     path, varied = Path(path), [name for name in varied_settings(frame) if name != "seed"]
-    failed = frame[frame["status"] != "done"]
-    if len(failed):
-        raise RuntimeError(
-            f"{len(failed)} of {len(frame)} cells failed, no table is written; the first: "
-            f"{failed['error'].iloc[0]}"
-        )
+    errors = frame.loc[frame["status"] != "done", "error"].tolist()
+    if errors:
+        said = f"{len(errors)} of {len(frame)} cells failed, no table is written"
+        raise RuntimeError(f"{said}; the first: {errors[0]}")
     shared = [name for name in _settings_of(frame) if name not in {*varied, "seed"}]
     head = {
         "question": question,
@@ -117,10 +110,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     content = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n'
     check_writable(path.parent)
-    try:
-        write_atomically(path, content.encode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error}") from None
+    _write(path, content)
     return path
 
 
@@ -135,8 +125,8 @@ def read_table(name: str, folder: str | Path | None = None) -> pd.DataFrame:
     """
     path = (shipped_dir() if folder is None else Path(folder)) / f"{name}.json"
     if not path.is_file():
-        made = f"`python -m listcomp_utils tables {name}` makes it"
-        raise ConfigError(f"{path.name} is not in {path.parent}: {made}")
+        command = f"python -m listcomp_utils tables {name}"
+        raise ConfigError(f"{path.name} is not in {path.parent}: `{command}` makes it")
     try:
         read = json.loads(path.read_text())
         frame = pd.DataFrame.from_records(read["rows"])
@@ -150,6 +140,13 @@ def _settings_of(frame: pd.DataFrame) -> list[str]:
     """The columns before `status`, all where there is none."""
     names = list(frame)
     return names[: names.index("status")] if "status" in names else names
+
+
+def _write(path: Path, content: str, consolation: str = "") -> None:
+    try:
+        write_atomically(path, content.encode())
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error}{consolation}") from None
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,12 +1,11 @@
 """Running cells in worker processes, on this machine or on a cluster.
 
-with open_workers("loky", None, jobs=2) as run:
-    for key, outcome in outcomes({"a": {"seed": 0}, "b": {"seed": 1}}, work, run): ...
+cells = {"a": {"seed": 0}, "b": {"seed": 1}}
+for key, outcome in outcomes(cells, work, "loky", None, jobs=2): ...
 """
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import importlib.metadata
 import importlib.util
@@ -20,6 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from typing import Any, Literal
 
 import joblib
@@ -44,14 +44,32 @@ Run = Callable[[Cells, Work], Iterator[tuple[str, Any]]]
 """Key and outcome of every cell as it finishes, or the error of a process that died with it."""
 
 
-def open_workers(
-    backend: Backend, scheduler: str | None, jobs: int
-) -> contextlib.AbstractContextManager[Run]:
-    """What runs cells, for a block; `jobs` is for loky, where 1 is this process.
+def outcomes(
+    cells: Cells, work: Work, backend: Backend, scheduler: str | None, jobs: int
+) -> Iterator[tuple[str, Outcome]]:
+    """Key and outcome of every cell as it finishes; `jobs` is for loky, where 1 is this process.
+
+    When a worker process dies (out of memory, killed), the cells that may have been in it run again
+    one at a time, so that only the cell which kills its process fails.
 
     Raises:
         ConfigError: for a package, a scheduler or a cluster that is not there or not fit.
     """
+    with _workers(backend, scheduler, jobs) as run:
+        suspects = []
+        for key, outcome in run(cells, work):
+            if isinstance(outcome, Exception):
+                suspects.append(key)
+            else:
+                yield key, outcome
+        for key in suspects:
+            started = time.perf_counter()
+            ((_, outcome),) = run({key: cells[key]}, work)
+            died = isinstance(outcome, Exception)
+            yield key, _outcome(started, error=outcome) if died else outcome
+
+
+def _workers(backend: Backend, scheduler: str | None, jobs: int) -> AbstractContextManager[Run]:
     if backend == "loky":
         if scheduler is not None:
             raise ConfigError(f"scheduler is for the backends dask and ray, got {scheduler!r}")
@@ -59,34 +77,13 @@ def open_workers(
     clusters = {"dask": ("distributed", _on_dask), "ray": ("ray", _on_ray)}
     if backend not in clusters:
         raise ConfigError(f"backend must be 'loky', 'dask' or 'ray', got {backend!r}")
-    package, cluster = clusters[backend]
-    if importlib.util.find_spec(package) is None:
-        raise ConfigError(
-            f"the backend {backend} needs the package {package}: pip install {package}"
-        )
+    need, cluster = clusters[backend]
+    if importlib.util.find_spec(need) is None:
+        raise ConfigError(f"the backend {backend} needs the package {need}: pip install {need}")
     return cluster(scheduler)
 
 
-def outcomes(cells: Cells, work: Work, run: Run) -> Iterator[tuple[str, Outcome]]:
-    """Key and outcome of every cell as it finishes.
-
-    When a worker process dies (out of memory, killed), the cells that may have been in it run again
-    one at a time, so that only the cell which kills its process fails.
-    """
-    suspects = []
-    for key, outcome in run(cells, work):
-        if isinstance(outcome, Exception):
-            suspects.append(key)
-        else:
-            yield key, outcome
-    for key in suspects:
-        started = time.perf_counter()
-        ((_, outcome),) = run({key: cells[key]}, work)
-        died = isinstance(outcome, Exception)
-        yield key, _outcome(started, error=outcome) if died else outcome
-
-
-@contextlib.contextmanager
+@contextmanager
 def _on_this_machine(jobs: int) -> Iterator[Run]:
     """Workers are kept from cell to cell, as importing TransformerLens takes seconds."""
 
@@ -104,7 +101,7 @@ def _on_this_machine(jobs: int) -> Iterator[Run]:
         how = dict(batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
         while finished < len(cells):
             try:
-                with contextlib.closing(joblib.Parallel(count, **how)(hand_out())) as results:
+                with closing(joblib.Parallel(count, **how)(hand_out())) as results:
                     for key, outcome in results:
                         taken.remove(key)
                         finished += 1
@@ -119,7 +116,7 @@ def _on_this_machine(jobs: int) -> Iterator[Run]:
         yield run
 
 
-@contextlib.contextmanager
+@contextmanager
 def _on_dask(scheduler: str | None) -> Iterator[Run]:
     """By dask's own futures: joblib's backend (1.6) waits for ever for a task that dask gave up."""
     from distributed import Client, KilledWorker, as_completed
@@ -148,7 +145,7 @@ def _on_dask(scheduler: str | None) -> Iterator[Run]:
         yield run
 
 
-@contextlib.contextmanager
+@contextmanager
 def _on_ray(scheduler: str | None) -> Iterator[Run]:
     """One block after another: joblib's backend for ray gives whole lists only."""
     import ray
@@ -187,8 +184,7 @@ def _run_cell(work: Work, key: str, settings: Mapping[str, Any]) -> tuple[str, O
     try:
         text = json.dumps(work(settings), default=lambda array: array.tolist())
         figures = json.loads(text, parse_constant=lambda _: None)  # NaN and inf are not JSON
-        taken = sorted(figures.keys() & {*settings, *OUTCOME})
-        if taken:
+        if taken := sorted(figures.keys() & {*settings, *OUTCOME}):
             raise ValueError(f"figures under names of other columns: {', '.join(taken)}")
         return key, _outcome(started, figures)
     except Exception as error:
@@ -198,7 +194,7 @@ def _run_cell(work: Work, key: str, settings: Mapping[str, Any]) -> tuple[str, O
 def _outcome(started: float, figures: Any = None, error: Exception | None = None) -> Outcome:
     versions = {"python": platform.python_version()}
     for name in ("listcomp_utils", "torch", "transformer_lens"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        with suppress(importlib.metadata.PackageNotFoundError):
             versions[name] = importlib.metadata.version(name)
     torch = sys.modules.get("torch")  # not for the sake of a cell that did without it
     if torch is not None and torch.cuda.is_available():
