@@ -110,7 +110,7 @@ def name_of(work: Callable[..., Any]) -> str:
 def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
     given: dict[str, Mapping[str, Any]] = {}
     for settings in cells:
-        if taken := sorted(settings.keys() & set(OUTCOME)):
+        if taken := sorted(settings.keys() & {*OUTCOME}):
             raise ConfigError(f"a setting must not have a column's name, got {', '.join(taken)}")
         try:
             given.setdefault(identity(settings), settings)

@@ -20,14 +20,13 @@ Cell = dict[str, Any]
 """Everything that decides the result of one cell, as plain JSON values."""
 
 MOST_CELLS = 10_000
-"""Cells of one grid at most: more are a slip of the keyboard."""
+"""Cells of one grid at most."""
 
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
     """Names with their values from texts such as "list_len=2,3", "seed=0..4" or "seed=0..2,7".
 
-    `a..b` is a range of whole numbers with both ends. Commas inside square brackets do not part
-    values, so that "sample_list=[8,3],[3,8]" has two.
+    `a..b` is a range of whole numbers with both ends; "sample_list=[8,3],[3,8]" has two values.
 
     Raises:
         ConfigError: for a text without "=", a missing value, an empty range, or a name given twice.
@@ -39,11 +38,8 @@ def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
             raise ConfigError(f"-g must be name=values such as seed=0..4 or lr=1e-3,1e-2: {text!r}")
         if name in grid:
             raise ConfigError(f"{name} is in the grid twice: give all its values in one -g")
-        grid[name] = [
-            value
-            for part in re.split(r",(?![^\[]*\])", values)
-            for value in _parse_values(name, part.strip())
-        ]
+        parts = re.split(r",(?![^\[]*\])", values)  # at commas outside square brackets
+        grid[name] = [value for part in parts for value in _parse_values(name, part.strip())]
     return grid
 
 

@@ -8,10 +8,10 @@ read_records(folder)                                    # any time, by anyone
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,10 +25,9 @@ FILE = "cells.sqlite"
 
 
 class Record(BaseModel):
-    """One finished cell, as its columns in the file."""
+    """One finished cell, as its columns in the file; `work` is the name of what ran."""
 
     work: str
-    """Name of what ran: one kind a folder."""
     settings: Json[dict[str, Any]]
     status: Literal["done", "failed"]
     error: str | None
@@ -76,7 +75,7 @@ def identity(settings: Mapping[str, Any]) -> str:
     return json.dumps(json.loads(text, parse_float=number), sort_keys=True)
 
 
-@contextlib.contextmanager
+@contextmanager
 def open_records(folder: Path) -> Iterator[Records]:
     """The records in a folder, for this process alone; the lock goes when the process does.
 
@@ -112,10 +111,10 @@ def read_records(folder: Path) -> list[Record]:
         return _all_of(database)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
             yield database
     except sqlite3.Error as error:
         raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None

@@ -33,20 +33,18 @@ LISTS_SCORED = 10_000
 class TrainCell:
     """Work for `run_grid`: trains the Config that is in a cell's settings, on one CPU thread.
 
-    A cell fails with RuntimeError when the loss stops being a number, and with ValueError when two
-    figures have one name.
+    `measure` gives figures beside the usual ones. `models` is a folder to keep trained models in,
+    for `checkpoints.find_trained`. `observe` makes from a config the callback of its training (see
+    `train_many`), whose method `figures` is then a `Measure` too. A cell fails with RuntimeError
+    when the loss stops being a number, and with ValueError when two figures have one name.
 
     Raises:
         ConfigError: when `models` cannot be written.
     """
 
     measure: Measure | None = None
-    """Figures beside the usual ones."""
     models: str | Path | None = None
-    """Folder to keep trained models in, for `checkpoints.find_trained`."""
     observe: Callable[[Config], Any] | None = None
-    """Makes, from a config, the callback of its training (see `train_many`), whose method
-    `figures` is then a `Measure` of it."""
 
     def __post_init__(self) -> None:
         if self.models is not None:
@@ -56,8 +54,8 @@ class TrainCell:
     @property
     def name(self) -> str:
         """What a sweep's folder holds: trainings measured in other ways do not mix with these."""
-        extra = [name_of(part) for part in (self.measure, self.observe) if part is not None]
-        return " with ".join(["trainings", *extra])
+        parts = [name_of(part) for part in (self.measure, self.observe) if part]
+        return " with ".join(["trainings", *parts])
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The figures of one training."""
@@ -66,7 +64,7 @@ class TrainCell:
         from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
 
         config = Config.from_dict(dict(settings))
-        observer = None if self.observe is None else self.observe(config)
+        observer = self.observe and self.observe(config)
         (trained,) = train_many(config, [config.seed], progress="none", callback=observer)
         if trained.history.interrupted:  # Ctrl-C, on which a training by itself keeps what it has
             raise KeyboardInterrupt
@@ -98,8 +96,7 @@ def measure_training(trained: TrainResult) -> dict[str, Any]:
     if not len(lists):
         lists = lists_to_score(config, most=LISTS_SCORED)
         scored_on = "all" if len(lists) == config.n_lists else "sample"
-    scores = accuracy(trained.model, lists)
-    step = breakthrough_step(history, config)
+    scores, step = accuracy(trained.model, lists), breakthrough_step(history, config)
     return {
         "per_token": scores.per_token,
         "per_list": scores.per_list,
