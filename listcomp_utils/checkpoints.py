@@ -59,7 +59,7 @@ def save_model(model: TransformerBridge, path: str | Path, history: History | No
     """
     path = Path(path)
     config = config_of(model)
-    check_writable(path.parent)
+    check_writable(path.parent, "path: folder")
     if path.suffix == ".safetensors":
         metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
         if history is not None:

@@ -46,14 +46,14 @@ def working_dir(artifacts_dir: str | Path | None) -> Path:
     return Path(artifacts_dir).expanduser() if artifacts_dir else runs_dir() / "checkpoints"
 
 
-def check_writable(folder: Path) -> None:
-    """Make the folder and try a file in it; raises ConfigError when either fails."""
+def check_writable(folder: Path, name: str = "artifacts_dir") -> None:
+    """Make a folder and try a file in it; raises ConfigError, naming the setting, if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise ConfigError(f"artifacts_dir {str(folder)!r} cannot be written: {error}") from None
+        raise ConfigError(f"{name} {str(folder)!r} cannot be written: {error}") from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -170,23 +170,17 @@ print(f"{trained.path.name}: {made}, {history.steps_done:,} steps in {history.se
 def curves(history, config, title):
     """The loss and the accuracies of a training, as one figure."""
     course = history.evaluations
-    losses = {"loss, training lists": [row.train_loss for row in course]}
-    accuracies = {
-        f"o{place + 1}, training lists": [row.train.per_position[place] for row in course]
-        for place in range(config.list_len)
-    }
+    steps = [row.step for row in course]
+    losses = pd.DataFrame({"loss, training lists": [row.train_loss for row in course]}, steps)
+    accuracies = pd.DataFrame([row.train.per_position for row in course], steps)
+    accuracies.columns = [f"o{place + 1}, training lists" for place in accuracies]
     accuracies["whole list, training"] = [row.train.per_list for row in course]
     if course[0].held_out is not None:
         losses["loss, held out"] = [row.held_out_loss for row in course]
         accuracies["whole list, held out"] = [row.held_out.per_list for row in course]
-    return figures.training_curves(
-        [row.step for row in course],
-        losses,
-        history.train_loss_floor,
-        accuracies,
-        breakthrough_step(history, config),
-        title,
-    )
+    losses[f"floor {history.train_loss_floor:.3f}"] = history.train_loss_floor
+    broke = breakthrough_step(history, config)
+    return figures.training_curves(losses, accuracies, broke, title)
 
 
 excess = history.best.train_loss - history.train_loss_floor
@@ -239,9 +233,8 @@ right = (written == scored).double().mean(1)
 
 def accuracy_map(config, right, title):
     """Share of outputs right for every list of two digits."""
-    return heatmaps.list_map(
-        right.reshape(config.n_digits, config.n_digits).numpy(), title, "share of outputs right"
-    )
+    values = right.reshape(config.n_digits, config.n_digits).numpy()
+    return heatmaps.list_maps({"": values}, title, "share of outputs right")
 
 
 if config.list_len == 2 and len(scored) == config.n_lists:
@@ -251,10 +244,10 @@ if config.list_len == 2 and len(scored) == config.n_lists:
     )
 else:
     labels = [f"o{i + 1}" for i in range(config.list_len)]
-    bars = {name: score.per_position for name, score in scores.items()}
+    bars = pd.DataFrame({name: score.per_position for name, score in scores.items()}, labels)
     show(
         figures.grouped_bars(
-            labels, bars, f"{everywhere.per_list:.1%} of the lists are copied whole", "share right"
+            bars, f"{everywhere.per_list:.1%} of the lists are copied whole", "share right"
         ),
         alt="Share of lists in which each output is right.",
     )

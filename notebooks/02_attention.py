@@ -61,7 +61,6 @@ established = is_established(config)
 print(config.slug, "list", *example)
 
 # %%
-import numpy as np
 import pandas as pd
 import torch
 
@@ -150,16 +149,11 @@ spread = by_edge.agg(["mean", "std", "min", "max"]).T
 show_frame(spread.rename_axis("edge").reset_index(), digits=3)
 
 # %%
-bins = np.linspace(0, 1, 41)
-counts = np.stack([np.histogram(w.numpy(), bins)[0] / len(lists) for w in free.values()])
 widest = max(free, key=lambda edge: free[edge].std())
 show(
     heatmaps.density_rows(
-        counts,
-        [edge_label(config, edge) for edge in free],
-        bins,
+        {edge_label(config, edge): weight.numpy() for edge, weight in free.items()},
         f"{edge_label(config, widest)} varies most over lists: std {free[widest].std():.3f}",
-        "attention weight",
     ),
     alt="For each allowed edge that has a choice, the distribution of its attention weight over lists.",
 )
@@ -316,8 +310,7 @@ sizes = means.abs().max(axis=1)
 large = means[sizes > 0.02 * sizes.max()]
 show(
     figures.grouped_bars(
-        list(large.index),
-        large.to_dict("list"),
+        large,
         "Written by: " + ", ".join(f"{o}: {path}" for o, path in means.idxmax().items()),
         "logit of the right digit",
         value_range=None,

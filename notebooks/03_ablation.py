@@ -54,7 +54,7 @@ from listcomp_utils.notebook.parameters import (
     read_parameters,
 )
 
-config, options = read_parameters(globals(), draws=int, n_seeds=int)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 example = example_list(config, options.sample_list)
 shipped_model = options.checkpoint is None
@@ -181,8 +181,7 @@ feeding = feeding_edges(config)
 feeding_labels = [edge_label(config, edge) for edge in feeding]
 show(
     figures.grouped_bars(
-        [label.replace(" ", "<br>") for label in feeding_labels],
-        {removal: [*points.loc[feeding_labels, removal]] for removal in REMOVALS},
+        points.loc[feeding_labels],
         "What each edge that can reach an output is worth",
         "change in accuracy (points per token)",
         value_range=None,

@@ -143,11 +143,10 @@ numbers = list(range(config.n_digits))
 planes = {name: parts.coordinates(2) for name, parts in alphabet.items()}
 show(
     diagrams.point_panels(
-        {name: plane.to_numpy() for name, plane in planes.items()},
+        planes,
         {"digit": numbers},
         [str(number) for number in numbers],
         "The digits in their first two components",
-        {name: tuple(plane) for name, plane in planes.items()},
         show_text=config.n_digits <= 100,
     ),
     alt="Digits in the first two principal components of the embedding and of the unembedding.",
@@ -185,11 +184,10 @@ def drawn(values):
 planes = {name: parts.coordinates(2) for name, parts in components.items()}
 show(
     diagrams.point_panels(
-        {name: plane.to_numpy()[shown_lists] for name, plane in planes.items()},
+        {name: plane.iloc[shown_lists] for name, plane in planes.items()},
         {name: drawn(values) for name, values in colours.items()},
         drawn(texts),
         "The separator's vector in two components",
-        {name: tuple(plane) for name, plane in planes.items()},
         show_text=False,
     ),
     alt="The separator's vectors of all lists in two principal components, after layer 0 and after the "
@@ -205,11 +203,10 @@ for name, parts in components.items():
     space = parts.coordinates(3)
     show(
         diagrams.points_in_space(
-            space.to_numpy()[shown_lists],
+            space.iloc[shown_lists],
             drawn(colours["sum"]),
             drawn(texts),
             f"SEP {name}: three components hold {parts.explained[:3].sum():.0%} of the variance",
-            tuple(space),
             "sum",
         ),
         alt=f"The separator's vectors {name} in three principal components, coloured by sum.",
@@ -250,12 +247,14 @@ if can_probe:
     show_frame(probes, digits=3)
     show(
         figures.grouped_bars(
-            list(targets),
-            {
-                f"{place}{suffix}": rows[which].clip(lower=0).tolist()
-                for place, rows in probes.groupby("place", sort=False)
-                for suffix, which in (("", "score"), (", shuffled", "shuffled"))
-            },
+            pd.DataFrame(
+                {
+                    f"{place}{suffix}": rows[which].clip(lower=0).tolist()
+                    for place, rows in probes.groupby("place", sort=False)
+                    for suffix, which in (("", "score"), (", shuffled", "shuffled"))
+                },
+                list(targets),
+            ),
             "What linear probes find at SEP on held-out lists",
             "accuracy, or R² for the sum",
         ),

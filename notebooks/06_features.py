@@ -56,18 +56,16 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.sae import SAEConfig
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(
-    globals(), d_sae=int, k=int, n_seeds=int, sae_steps=int, steer_lists=int, sae_file=str | None
-)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 sae_config = SAEConfig(d_sae=options.d_sae, k=options.k, steps=options.sae_steps)
 
+from listcomp_utils.circuit.order_axis import check_pairs
 from listcomp_utils.features.sae_files import load_or_train_sae, open_sae
-from listcomp_utils.features.separator import check_known
 
 checkpoint, as_asked = options.checkpoint, True
 try:
-    check_known(config)
+    check_pairs(config)
 except ConfigError as error:
     print(
         f"The parameters ask for {config.slug}. {error}. What follows is about the study preset's model instead, "
@@ -80,17 +78,15 @@ established = as_asked and is_established(config) and checkpoint is None and sam
 print(f"The model here: {checkpoint or config.slug}")
 
 # %%
-from dataclasses import asdict
-
 import numpy as np
 import pandas as pd
 import torch
+from torch.nn.functional import adaptive_max_pool2d
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.features.grid import KS, score_sae, shipped_tables
 from listcomp_utils.features.latents import (
     KINDS,
-    activation_maps,
     binary,
     live_directions,
     match_latents,
@@ -204,7 +200,7 @@ codes = {
 ranks = {f"principal components, rank {k}": (k, principal_part(separator, k)) for k in ks}
 by_hand = pd.DataFrame(
     {
-        name: {"l0": active, **asdict(quality(separator, vectors))}
+        name: {"l0": active, **quality(separator, vectors)}
         for name, (active, vectors) in {**codes, **ranks}.items()
     }
 ).T
@@ -239,7 +235,7 @@ names = {
 }
 by_k = over_seeds.agg({name: "mean" if name in ("l0", "dead") else spread for name in names})
 by_k.index = [f"autoencoders, k = {one}" for one in ks]
-model_row = pd.DataFrame([asdict(own)], index=["the model's own vector"])
+model_row = pd.DataFrame([own], index=["the model's own vector"])
 rows = pd.concat([model_row, by_k, by_hand])[list(names)].rename(columns=names)
 print(f"{d_sae} latents, {over_seeds.size().min()} seeds for each k; range over seeds in brackets")
 show_frame(rows.rename_axis("the separator's vector from").reset_index(), digits=3)
@@ -298,8 +294,8 @@ if len(twos):
     best_two = twos.loc[twos.per_token.idxmax()]
     places_gain = float(places.per_token - best_two.per_token)
     print(
-        f"With two active units, the best autoencoder of any width and number of steps ({best_two.d_sae} latents, "
-        f"{best_two.steps:,} steps) explains {best_two.explained:.3f} of the variance and gets "
+        f"With two active units, the best autoencoder of any width and number of steps ({best_two.d_sae:.0f} latents, "
+        f"{best_two.steps:,.0f} steps) explains {best_two.explained:.3f} of the variance and gets "
         f"{best_two.per_token:.3f} of the outputs right; the on-off code of digits at places explains "
         f"{places.explained:.3f} and gets {places.per_token:.3f} right."
     )
@@ -395,13 +391,13 @@ kinds = ["order", "digit", "digit and order", "mixture"]
 alive = first.frame[first.frame.kind != "dead"]
 alive = alive.assign(kind=pd.Categorical(alive.kind, kinds)).sort_values(["kind", "digit"])
 if len(alive):
-    pooled = activation_maps(separator, first.latents[:, alive.latent.tolist()], bins=10)
-    pooled = pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)
+    maps = first.latents[:, alive.index.tolist()].T.reshape(-1, config.n_digits, config.n_digits)
+    pooled = adaptive_max_pool2d(maps, min(10, config.n_digits))
     side = -(-config.n_digits // pooled.shape[1])
     labels = {"order": "order", "mixture": "mixed"}
     show(
         heatmaps.map_gallery(
-            (pooled * 100).round().numpy() / 100,
+            (pooled / pooled.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2),
             [labels.get(row.kind, str(row.digit)) for row in alive.itertuples()],
             f"Where each latent is active: d1 down, d2 across (seed 0, largest of each {side} by {side} lists)",
             "share of its largest activation",
@@ -607,7 +603,7 @@ random_directions = torch.randn(5, config.d_model, generator=generator)
 
 def edits(m, steered):
     """The share of the lists that each kind of edit swaps, through one autoencoder."""
-    start = m.sae.reconstruct(separator.vectors)
+    start = m.sae.decode(m.latents)
     here, others = m.order_on[every_row], steered[~steered.is_order]
     scaled = [swapped_by_scaling(separator, m.sae, every_row, i) for i in m.order]
     either = torch.stack([torch.zeros_like(here), *scaled]).any(0)
@@ -686,7 +682,7 @@ show(
     alt="Share of lists that adding a latent's decoder direction swaps, against the direction's absolute cosine "
     "with the order axis: it rises with the cosine.",
 )
-unedited = [outputs_right(m.sae.reconstruct(separator.vectors)) for m in matches]
+unedited = [outputs_right(m.sae.decode(m.latents)) for m in matches]
 costs = [right - one.without for right, one in zip(unedited, steering, strict=True)]
 others = [one[~one.is_order] for one in steering]
 distance = [
@@ -759,7 +755,7 @@ if rows:
 # directions, as many and as wide.
 
 # %%
-directions = [live_directions(separator, sae) for sae in saes]
+directions = [live_directions(sae, separator.vectors) for sae in saes]
 cosines = np.array([[matched_cosines(a, b).mean() for b in directions] for a in directions])
 between = cosines[np.triu_indices(len(saes), 1)].tolist()
 random_pair = [torch.randn(one.shape, generator=generator) for one in directions[:1] * 2]

@@ -48,7 +48,7 @@ live_steps: int = 200  # its optimiser steps
 # %%
 from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
 
-config, options = read_parameters(globals(), live_layers=int, live_seeds=int, live_steps=int)
+config, options = read_parameters(globals())
 folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
 same_grid = (options.live_layers, options.live_seeds, options.live_steps) == (3, 3, 200)
 established = is_established(config) and same_grid
@@ -193,7 +193,7 @@ for recipe, rows in courses.groupby("recipe", sort=False):
     show(
         figures.line_panels(
             {
-                title: {f"seed {n}": (one.step, one[name]) for n, one in rows.groupby("seed")}
+                title: rows.pivot(index="step", columns="seed", values=name).add_prefix("seed ")
                 for name, title in quantities.items()
             },
             f"Training by {recipe} recipe",
@@ -276,13 +276,11 @@ guessing = 0.5 + 0.5 / 100
 counts = nearness_to_counts(
     list(PRINTED_FLAGS.values()), low=guessing, high=max(PRINTED_FLAGS.values()), runs=PRINTED_RUNS
 )
-each_seed = table4[table4.d_model == 64].groupby("letters").per_token.apply(list)
 show(
     figures.dot_rows(
-        list(by_flags.letters),
         {
-            "study, mean of 3": [[mean] for mean in by_flags.printed],
-            "here, each seed": list(each_seed[by_flags.letters]),
+            "study, mean of 3": by_flags.set_index("letters").printed,
+            "here, each seed": table4[table4.d_model == 64].set_index("letters").per_token,
         },
         f"{by_flags.left.sum()} of {by_flags.seeds.sum()} runs left the plateau; the study's means lie near "
         "counts of runs that did",
@@ -437,11 +435,9 @@ ACCURACY = {"all_per_token": "accuracy per token", "all_per_list": "per list"}
 show_columns(by_heads, {"n_heads": "heads", **LEFT, **ACCURACY, **ORDER})
 show(
     figures.grouped_bars(
-        [f"{n} head" if n == 1 else f"{n} heads" for n in by_heads.n_heads],
-        {
-            ORDER[name]: by_heads[name]
-            for name in ("all_kept", "all_position_weights_reverse", "all_content_weights_reverse")
-        },
+        by_heads[["all_kept", "all_position_weights_reverse", "all_content_weights_reverse"]]
+        .set_axis([f"{n} head" if n == 1 else f"{n} heads" for n in by_heads.n_heads])
+        .rename(columns=ORDER),
         "What exchanging weights at SEP makes of lists (a, b), a ≠ b",
         "share of lists",
     ),
@@ -485,8 +481,9 @@ show_columns(
 limit = fair_share(n_there)
 show(
     figures.grouped_bars(
-        [f"{kind}, {n}" for kind, n in by_positions.index],
-        {"per token": by_positions.all_per_token, "per list": by_positions.all_per_list},
+        by_positions[["all_per_token", "all_per_list"]]
+        .set_axis(by_positions.index.map("{0[0]}, {0[1]}".format))
+        .rename(columns=dict(all_per_token="per token", all_per_list="per list")),
         f"Two layers without learned positions cannot pass {limit[0]:.3f} per token, {limit[1]:.3f} per list, over all lists",
         "held-out accuracy",
     ),

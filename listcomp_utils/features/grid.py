@@ -8,25 +8,16 @@ make_table("features", "artifacts", jobs=2)           # all anew: `make features
 from __future__ import annotations
 
 import functools
-import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-import torch
 
-from listcomp_utils.checkpoints import CheckpointError, load_or_train
-from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.features.latents import (
-    CLEAN,
-    binary,
-    live_directions,
-    match_latents,
-    matched_cosines,
-)
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.config import Config, ConfigError, check_names
+from listcomp_utils.features.latents import binary, match_latents, stability
 from listcomp_utils.features.planted import PLANTED, recover
 from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.sae_files import load_or_train_sae, model_digest, sae_name, save_sae
@@ -54,46 +45,20 @@ SHIPPED = tuple(SAEConfig(d_sae=128, k=3, seed=seed) for seed in SEEDS)
 
 
 def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
-    """Figures of an SAE on every list: those of `Quality`, and what its latents are.
+    """Figures of an SAE on every list: those of `quality`, and what its latents are.
 
     `l0` is the mean number of active latents, `dead` and `order_latents` count latents,
     `clean_digits` digits; `binary_per_token` is the share of outputs right with every active latent
     at its mean when active.
     """
     match = match_latents(separator, sae)
-    flat = quality(separator, sae.decode(binary(match.latents)))
     return {
-        **asdict(quality(separator, sae.decode(match.latents))),
+        **quality(separator, sae.decode(match.latents)).to_dict(),
         "l0": (match.latents > 0).sum(1).double().mean().item(),
         "dead": int((match.frame.kind == "dead").sum()),
-        "binary_per_token": flat.per_token,
+        "binary_per_token": quality(separator, sae.decode(binary(match.latents))).per_token,
         "clean_digits": len(match.clean_digits),
         "order_latents": len(match.order),
-    }
-
-
-def stability(separator: KnownSeparator, saes: Sequence[SAE], seed: int = 0) -> dict[str, float]:
-    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
-
-    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` is the
-    share of matched latents with a cosine of 0.9 or more; `random` the mean for random directions,
-    as many and as wide. Raises ValueError for fewer than two.
-    """
-    if len(saes) < 2:
-        raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
-    live = [live_directions(separator, sae) for sae in saes]
-    generator = torch.Generator().manual_seed(seed)
-    noise = [torch.randn(one.shape, generator=generator) for one in live]
-    cosines, random = (
-        [matched_cosines(*pair) for pair in itertools.combinations(directions, 2)]
-        for directions in (live, noise)
-    )
-    means = [values.mean() for values in cosines]
-    return {
-        "cosine": float(np.mean(means)),
-        "lowest_pair": float(min(means)),
-        "same": float(np.mean([(values >= CLEAN).mean() for values in cosines])),
-        "random": float(np.mean([values.mean() for values in random])),
     }
 
 
@@ -107,7 +72,8 @@ def study_separator(checkpoint: str | None = None) -> KnownSeparator:
 class SAECell:
     """The work of the grid's cells: train an SAE on a model's separator, keep it and score it.
 
-    A cell's settings are those of SAEConfig, and `model`, the digest that tells models apart.
+    A cell's settings are those of SAEConfig, and `model`, the digest that tells models apart. With
+    `n_seeds` too, the kept SAEs of as many seeds are compared instead (`stability`).
     """
 
     checkpoint: str | None
@@ -115,24 +81,17 @@ class SAECell:
     """Where SAEs are kept, under `sae_name`."""
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, float]:
-        """The figures of `score_sae`."""
+        """The figures of `score_sae` or `stability`."""
         separator = study_separator(self.checkpoint)
-        config = SAEConfig(**{name: settings[name] for name in settings if name != "model"})
+        fields = {name: settings[name] for name in settings if name not in ("model", "n_seeds")}
+        config = SAEConfig(**fields)
+        if "n_seeds" in settings:
+            configs = [config.replace(seed=config.seed + i) for i in range(settings["n_seeds"])]
+            saes = [load_or_train_sae(separator, one, self.folder) for one in configs]
+            return stability(separator, saes)
         sae, _ = train_sae(separator.vectors, config)
         save_sae(sae, self.folder / sae_name(separator, config))
         return score_sae(separator, sae)
-
-
-class StabilityCell(SAECell):
-    """The same for SAEs that are kept there, of `n_seeds` seeds from `seed`."""
-
-    def __call__(self, settings: Mapping[str, Any]) -> dict[str, float]:
-        """The figures of `stability`."""
-        separator, first = study_separator(self.checkpoint), dict(settings)
-        del first["model"]
-        seeds = range(first["seed"], first["seed"] + first.pop("n_seeds"))
-        configs = [SAEConfig(**{**first, "seed": seed}) for seed in seeds]
-        return stability(separator, [load_or_train_sae(separator, c, self.folder) for c in configs])
 
 
 def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
@@ -140,12 +99,9 @@ def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
     product = [SAEConfig(d_sae=width, k=k) for width in WIDTHS for k in KS]
     first = [SAEConfig(d_sae=width, k=k) for k, width in FOLLOW_UP] + product
     first += [SAEConfig(d_sae=width, k=k, steps=LONG_STEPS) for k, width in LONG]
-    cells = {
-        name: [{"model": model, **one.to_dict(), "seed": seed} for one in first for seed in SEEDS],
-        f"{name}_stability": [
-            {"model": model, **one.to_dict(), "n_seeds": len(SEEDS)} for one in product
-        ],
-    }
+    seeds = [{"model": model, **one.to_dict(), "seed": seed} for one in first for seed in SEEDS]
+    sizes = [{"model": model, **one.to_dict(), "n_seeds": len(SEEDS)} for one in product]
+    cells = {name: seeds, f"{name}_stability": sizes}
     return cells if name != TABLES[0] else {**cells, "features_recovery": list(PLANTED)}
 
 
@@ -163,28 +119,26 @@ def make_table(
 
     Raises:
         ConfigError: for an unknown table, a folder that cannot be written, or a `checkpoint` that
-            is missing, not needed or cannot be read.
+            is missing or not needed.
+        CheckpointError: when it cannot be read.
         RuntimeError: when an SAE failed.
     """
-    if name not in TABLES:
-        raise ConfigError(f"name must be one of {TABLES}, got {name!r}")
+    check_names([name], TABLES, "table")
     if (name == TABLES[0]) != (checkpoint is None):
         needed = "needs a" if checkpoint is None else "takes no"
         raise ConfigError(f"table {name} {needed} checkpoint, got checkpoint {checkpoint!r}")
     out, folder = Path(out), sweep_folder(name)
     check_writable(out)
-    try:
-        separator, kept = study_separator(checkpoint), folder / "saes"
-    except CheckpointError as error:
-        raise ConfigError(f"checkpoint: {error}") from None
+    separator, kept = study_separator(checkpoint), folder / "saes"
+    work = SAECell(checkpoint, kept)
     questions = {
-        name: ("How many active latents does it take?", SAECell(checkpoint, kept)),
-        f"{name}_stability": ("Does every seed find the same?", StabilityCell(checkpoint, kept)),
+        name: ("How many active latents does it take?", work),
+        f"{name}_stability": ("Does every seed find the same?", work),
         "features_recovery": ("When is the true dictionary found?", recover),
     }
+    options = dict(jobs=jobs, progress=progress, retry_failed=True)
     for table, cells in table_cells(name, model_digest(separator)).items():
         question, work = questions[table]
-        options = dict(jobs=jobs, progress=progress, retry_failed=True)
         frame = run_grid(cells, work, folder / table, **options)
         write_table(frame, out / f"{table}.json", question)
     for config in SHIPPED if name == TABLES[0] else ():

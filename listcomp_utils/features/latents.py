@@ -1,26 +1,25 @@
 """What the latents of an SAE at the separator are: digits, the order axis, or mixtures.
 
 match = match_latents(separator, sae)
-match.frame                                         # a row a latent: its kind, digit, cosines, ...
+match.frame                                     # a row a latent: its kind, digit, cosines, ...
 match.order, match.digits, match.clean_digits
-flat = binary(match.latents)                        # the null of "graded": each latent on or off
-activation_maps(separator, match.latents)[latent]   # over (d1, d2)
-matched_cosines(live_directions(separator, one), live_directions(separator, other)).mean()
-
-A vector common to all digits can be moved from them into the constant of the separator's sum, so
-digits are compared after their mean and the order axis are taken out.
+flat = binary(match.latents)                    # the null of "graded": each latent on or off
+stability(separator, saes)["cosine"]            # do seeds agree?
 """
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torch.nn.functional import adaptive_max_pool2d, normalize
+from torch.nn.functional import normalize
 
 from listcomp_utils.features.sae import SAE
 from listcomp_utils.features.separator import KnownSeparator
@@ -39,22 +38,22 @@ class Match:
     sae: SAE
     latents: Float[Tensor, "list latent"]
     frame: pd.DataFrame
-    """A row a latent: latent; kind (one of KINDS); digit, the one whose embedding is closest;
-    digit_cosine with it, outside the order axis; order_cosine, with P1 - P2; density, the share of
-    the lists on which the latent is active; precision, the share of these that hold its digit;
-    recall, the share of the lists with its digit on which it is active; correlation of its
-    activation with its digit's attention, where both are above 0 (nan when constant); slope, the
-    activation for a unit of attention over the length of the embedding: 1 for a copy."""
+    """A row a latent: kind (one of KINDS); digit, the one whose embedding is closest; digit_cosine
+    with it, outside the order axis; order_cosine, with P1 - P2; density, the share of the lists on
+    which the latent is active; precision, the share of these that hold its digit; recall, the share
+    of the lists with its digit on which it is active; correlation of its activation with its
+    digit's attention, where both are above 0 (nan when constant); slope, the activation for a unit
+    of attention over the length of the embedding: 1 for a copy."""
 
     @property
     def order(self) -> list[int]:
         """The latents along the order axis."""
-        return self.frame.latent[self.frame.kind == "order"].tolist()
+        return self.frame.index[self.frame.kind == "order"].tolist()
 
     @property
     def digits(self) -> list[int]:
         """The latents of one digit, those with some order in them too."""
-        return self.frame.latent[self.frame.kind.str.startswith("digit")].tolist()
+        return self.frame.index[self.frame.kind.str.startswith("digit")].tolist()
 
     @property
     def order_on(self) -> Bool[Tensor, "list"]:
@@ -73,12 +72,9 @@ def binary(
     latents: Float[Tensor, "list latent"], only: list[int] | None = None
 ) -> Float[Tensor, "list latent"]:
     """Latents with each active value replaced by that latent's mean when active (`only` some)."""
-    on = latents > 0
-    flat = on * (latents.sum(0) / on.sum(0).clamp_min(1))
-    if only is None:
-        return flat
-    edited = latents.clone()
-    edited[:, only] = flat[:, only]
+    on, edited = latents > 0, latents.clone()
+    chosen = slice(None) if only is None else only
+    edited[:, chosen] = (on * (latents.sum(0) / on.sum(0).clamp_min(1)))[:, chosen]
     return edited
 
 
@@ -88,21 +84,19 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
     on = latents > 0
     axis = normalize(separator.order_axis, dim=0)
     order_cosine = sae.decoder @ axis
-    digits = separator.embeddings - separator.embeddings.mean(0)
-    digits = digits - (digits @ axis)[:, None] * axis
-    cosines = _cosines(sae.decoder - order_cosine[:, None] * axis, digits).float()
-    digit_cosine, digit = cosines.max(1)
-    outside = (1 - order_cosine**2).clamp_min(0)
-    in_plane = (order_cosine**2 + outside * digit_cosine.clamp_min(0) ** 2).sqrt()
-    held = separator.digit_weights[:, digit]
-    both = on & (held > 0)
+    # A vector common to all digits can be moved from them into the constant of the sum.
+    digits = outside(separator.embeddings - separator.embeddings.mean(0), axis)
+    digit_cosine, digit = cosines(outside(sae.decoder, axis), digits).float().max(1)
+    across = (1 - order_cosine**2).clamp_min(0)
+    in_plane = (order_cosine**2 + across * digit_cosine.clamp_min(0) ** 2).sqrt()
     kinds = {
         "dead": ~on.any(0),
         "order": order_cosine.abs() >= CLEAN,
         "mixture": in_plane < CLEAN,
-        "digit": digit_cosine * outside.sqrt() >= CLEAN,
+        "digit": digit_cosine * across.sqrt() >= CLEAN,
     }
-    slope, correlation = _regressions(held, latents, both)
+    held = separator.digit_weights[:, digit]
+    both = on & (held > 0)
     columns = {
         "digit": digit,
         "digit_cosine": digit_cosine,
@@ -110,45 +104,58 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
         "density": on.float().mean(0),
         "precision": both.sum(0) / on.sum(0).clamp_min(1),
         "recall": both.sum(0) / (held > 0).sum(0).clamp_min(1),
-        "correlation": correlation,
-        "slope": slope / digits.norm(dim=1)[digit],
     }
     frame = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
     kind = np.select([one.numpy() for one in kinds.values()], list(kinds), "digit and order")
-    frame.insert(0, "latent", range(sae.d_sae))
-    frame.insert(1, "kind", kind)
+    frame.insert(0, "kind", kind)
+    x, y = (pd.DataFrame(t.double().where(both, torch.nan).numpy()) for t in (held, latents))
+    frame["correlation"] = x.corrwith(y)
+    frame["slope"] = frame.correlation * y.std() / x.std() / digits.norm(dim=1)[digit].numpy()
     return Match(sae, latents, frame)
 
 
-def activation_maps(
-    separator: KnownSeparator, latents: Float[Tensor, "list latent"], bins: int | None = None
-) -> Float[Tensor, "latent d1 d2"]:
-    """Each latent over d1 and d2; with `bins`, the largest of each block of lists."""
-    n_digits = separator.config.n_digits
-    maps = latents.T.reshape(-1, n_digits, n_digits)
-    return maps if bins is None or bins >= n_digits else adaptive_max_pool2d(maps, bins)
+def outside(rows: Float[Tensor, "n d_model"], axis: Float[Tensor, "d_model"]) -> Tensor:
+    """The rows without their part along an axis of length 1."""
+    return rows - (rows @ axis)[:, None] * axis
+
+
+def cosines(
+    rows: Float[Tensor, "n d_model"], columns: Float[Tensor, "m d_model"]
+) -> Float[Tensor, "n m"]:
+    """Cosines of rows with rows, in float64."""
+    return normalize(rows.double(), dim=1) @ normalize(columns.double(), dim=1).T
 
 
 def matched_cosines(
     one: Float[Tensor, "latent d_model"], other: Float[Tensor, "latent_2 d_model"]
 ) -> Float[np.ndarray, "pair"]:
     """Cosines of the directions paired one to one so that their sum is largest (Hungarian)."""
-    cosines = _cosines(one, other).numpy()
-    return cosines[linear_sum_assignment(cosines, maximize=True)]
+    table = cosines(one, other).numpy()
+    return table[linear_sum_assignment(table, maximize=True)]
 
 
-def live_directions(separator: KnownSeparator, sae: SAE) -> Float[Tensor, "latent d_model"]:
-    """Decoder directions of the latents that are active on at least one list."""
-    return sae.decoder[(sae.encode(separator.vectors) > 0).any(0)]
+def live_directions(
+    sae: SAE, vectors: Float[Tensor, "n d_model"]
+) -> Float[Tensor, "latent d_model"]:
+    """Decoder directions of the latents that are active on at least one of the vectors."""
+    return sae.decoder[(sae.encode(vectors) > 0).any(0)]
 
 
-def _cosines(rows: Tensor, columns: Tensor) -> Tensor:
-    return normalize(rows.double(), dim=1) @ normalize(columns.double(), dim=1).T
+def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float]:
+    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
 
-
-def _regressions(causes: Tensor, values: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
-    """Column by column, slope and correlation of `values` on `causes` over the `counted` rows."""
-    counts = counted.sum(0).clamp_min(1)
-    x, y = ((t - (t * counted).sum(0) / counts) * counted for t in (causes, values))
-    covariance, spread, other = (x * y).sum(0), x.square().sum(0), y.square().sum(0)
-    return covariance / spread, covariance / (spread * other).sqrt()
+    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` is the
+    share of matched latents with a cosine of 0.9 or more; `random` the mean for random directions,
+    as many and as wide. Raises ValueError for fewer than two.
+    """
+    if len(saes) < 2:
+        raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
+    generator = torch.Generator().manual_seed(0)
+    live = [live_directions(sae, separator.vectors) for sae in saes]
+    both = [(one, torch.randn(one.shape, generator=generator)) for one in live]
+    rows = []
+    for pair in itertools.combinations(both, 2):
+        found, random = (matched_cosines(*directions) for directions in zip(*pair, strict=True))
+        rows.append((found.mean(), (found >= CLEAN).mean(), random.mean()))
+    pairs = pd.DataFrame(rows, columns=["cosine", "same", "random"])
+    return {**pairs.mean().to_dict(), "lowest_pair": float(pairs.cosine.min())}

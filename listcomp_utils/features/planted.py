@@ -14,16 +14,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from listcomp_utils.features.latents import CLEAN
+from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside
 from listcomp_utils.features.sae import SAEConfig, train_sae
 
+SIZES = [(n_digits, 64, 1.0) for n_digits in (10, 25, 50, 100)]
+SIZES += [(100, d_model, 1.0) for d_model in (8, 16, 32)]
+SIZES += [(100, 64, share) for share in (0.01, 0.03, 0.1)]
 PLANTED = tuple(
-    {**planted, "steps": 2_000, "seed": seed}
-    for planted in (
-        *({"n_digits": n, "d_model": 64, "share": 1.0} for n in (10, 25, 50, 100)),
-        *({"n_digits": 100, "d_model": d, "share": 1.0} for d in (8, 16, 32)),
-        *({"n_digits": 100, "d_model": 64, "share": s} for s in (0.01, 0.03, 0.1)),
-    )
+    {"n_digits": n_digits, "d_model": d_model, "share": share, "steps": 2_000, "seed": seed}
+    for n_digits, d_model, share in SIZES
     for seed in range(3)
 )
 """Planted dictionaries: the digits, the width and the share of lists vary one at a time."""
@@ -55,14 +54,14 @@ def recover(settings: Mapping[str, Any]) -> dict[str, float | bool]:
     with a latent within a cosine of 0.9, outside the order axis; `order_found` says whether one is
     within it of the axis.
     """
-    n_digits, seed = settings["n_digits"], settings["seed"]
-    size = settings["d_model"], settings["share"]
-    vectors, digits, axis = planted_vectors(n_digits, *size, seed)
-    config = SAEConfig(d_sae=2 * n_digits, k=3, steps=settings["steps"], seed=seed)
-    sae, _ = train_sae(vectors, config)
-    directions = sae.decoder[(sae.encode(vectors) > 0).any(0)]
-    unit = normalize(axis, dim=0)
-    apart = [rows - (rows @ unit)[:, None] * unit for rows in (digits - digits.mean(0), directions)]
-    found = (normalize(apart[0]) @ normalize(apart[1]).T).amax(1) >= CLEAN
-    order = (normalize(directions) @ unit).abs().max() >= CLEAN
-    return {"digits_found": found.double().mean().item(), "order_found": bool(order)}
+    given = dict(settings)
+    steps, seed = given.pop("steps"), given["seed"]
+    vectors, digits, axis = planted_vectors(**given)
+    sae, _ = train_sae(vectors, SAEConfig(d_sae=2 * len(digits), k=3, steps=steps, seed=seed))
+    directions, unit = live_directions(sae, vectors), normalize(axis, dim=0)
+    found = cosines(outside(digits - digits.mean(0), unit), outside(directions, unit)).amax(1)
+    order = cosines(directions, unit[None]).abs().max()
+    return {
+        "digits_found": (found >= CLEAN).double().mean().item(),
+        "order_found": bool(order >= CLEAN),
+    }

@@ -21,13 +21,13 @@ import torch
 from jaxtyping import Float
 from pydantic import Field, model_validator
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from listcomp_utils.config import ConfigError, Settings
 
 SEED_STREAM = 2**31
-"""Added to seeds, which are below it: an SAE must not start from the numbers that the weights of a
-model with the same seed, or planted directions, were drawn from. PyTorch reads 32 bits of a seed.
-"""
+"""Added to seeds, which are below it: an SAE must not start from the numbers that a model's weights
+or planted directions were drawn from. PyTorch reads 32 bits of a seed."""
 
 WEIGHTS = ("encoder", "encoder_bias", "decoder", "bias")
 
@@ -46,13 +46,9 @@ class SAEConfig(Settings):
     lr: float = Field(5e-3, gt=0, description="peak learning rate, between a linear rise and fall")
     warmup: float = Field(0.05, ge=0, lt=1, description="share of the steps that the rise takes")
     decay: float = Field(0.8, ge=0, lt=1, description="share, at the end, that the fall to 0 takes")
-    aux_coefficient: float = Field(
-        1 / 32, ge=0, lt=1, description="weight of the error that dead latents leave of the rest"
-    )
+    aux_coefficient: float = Field(1 / 32, ge=0, lt=1, description="weight of the auxiliary loss")
     dead_after: int = Field(100, ge=1, description="steps without being active: a latent is dead")
-    threshold_decay: float = Field(
-        0.99, ge=0, lt=1, description="how slowly the threshold follows a batch's least latent"
-    )
+    threshold_decay: float = Field(0.99, ge=0, lt=1, description="of the threshold's running mean")
     seed: int = Field(0, ge=0, lt=SEED_STREAM, description="first weights and order of the vectors")
 
     @model_validator(mode="after")
@@ -82,12 +78,11 @@ class SAE:
 
     def __post_init__(self) -> None:
         shape = tuple(self.encoder.shape)
-        expected = {"encoder_bias": shape[:1], "decoder": shape, "bias": shape[1:]}
-        for name, wanted in expected.items():
-            found = tuple(getattr(self, name).shape)
-            if len(shape) != 2 or found != wanted:
-                raise SAEError(f"{name} has shape {found}, encoder {shape}")
-        for weight in (getattr(self, name) for name in WEIGHTS):
+        wanted = (shape, shape[:1], shape, shape[1:])
+        for name, expected in zip(WEIGHTS, wanted, strict=True):
+            weight = getattr(self, name)
+            if len(shape) != 2 or weight.shape != expected:
+                raise SAEError(f"{name} has shape {tuple(weight.shape)}, encoder {shape}")
             if not weight.is_floating_point() or not weight.isfinite().all():
                 raise SAEError("the weights must be finite numbers with a fraction")
         # Not 0-d tensors, text or booleans: what a file says is taken as it stands, or refused.
@@ -114,10 +109,6 @@ class SAE:
         """The vectors that latents stand for."""
         return latents @ self.decoder + self.bias
 
-    def reconstruct(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n d_model"]:
-        """Encode and decode."""
-        return self.decode(self.encode(vectors))
-
 
 def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[SAE, pd.DataFrame]:
     """Train an SAE on all the vectors, in a new random order each epoch.
@@ -136,35 +127,36 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     mean = data.mean(0)
     scale = float((data - mean).square().sum(1).mean().sqrt())
     data = (data - mean) / scale
-    batch_size = min(config.batch_size, len(data))
-    decoder = torch.randn(config.d_sae, data.shape[1], generator=generator)
-    decoder = decoder / decoder.norm(dim=1, keepdim=True)
-    bias, encoder_bias = torch.zeros(data.shape[1]), torch.zeros(config.d_sae)
-    weights = [decoder.clone(), encoder_bias, decoder, bias]
-    for weight in weights:
-        weight.requires_grad_(True)
-    encoder, encoder_bias, decoder, bias = weights
-    optimiser = torch.optim.Adam(weights, lr=config.lr, betas=(0.9, 0.999), foreach=True)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, config))
-    idle = torch.zeros(config.d_sae, dtype=torch.long)
+    (count, d_model), d_sae = data.shape, config.d_sae
+    batch_size = min(config.batch_size, count)
+    directions = normalize(torch.randn(d_sae, d_model, generator=generator), dim=1)
+    weights = [directions.clone(), torch.zeros(d_sae), directions, torch.zeros(d_model)]
+    encoder, encoder_bias, decoder, bias = (weight.requires_grad_() for weight in weights)
+    optimiser = torch.optim.Adam(weights, lr=config.lr, foreach=True)
+    rise, fall = (max(1.0, share * config.steps) for share in (config.warmup, config.decay))
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda step: min(1.0, (step + 1) / rise, (config.steps - step) / fall)
+    )
+    idle = torch.zeros(d_sae, dtype=torch.long)
     threshold, order = 0.0, torch.empty(0, dtype=torch.long)
     every, course = max(1, config.steps // 100), []
     for step in range(config.steps):
         if len(order) < batch_size:
-            order = torch.randperm(len(data), generator=generator)
+            order = torch.randperm(count, generator=generator)
         batch, order = data[order[:batch_size]], order[batch_size:]
         before = torch.relu((batch - bias) @ encoder.T + encoder_bias)
-        latents, smallest = _batch_top_k(before, config.k)
+        # The n k largest of the whole batch are kept.
+        smallest = before.detach().flatten().topk(config.k * len(batch)).values[-1].item()
+        latents = before * (before >= smallest)
         left_over = batch - bias - latents @ decoder
         loss = left_over.square().sum(1).mean()
         idle = torch.where((latents > 0).any(0), 0, idle + 1)
         dead = idle >= config.dead_after
+        total = loss
         if config.aux_coefficient and dead.any():
             auxiliary = _auxiliary_loss(before[:, dead], decoder[dead], left_over.detach())
             total = loss + config.aux_coefficient * auxiliary
-        else:
-            total = loss
-        optimiser.zero_grad(set_to_none=True)
+        optimiser.zero_grad()
         total.backward()
         with torch.no_grad():
             along = (decoder.grad * decoder).sum(1, keepdim=True)
@@ -176,24 +168,10 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
         threshold = rate * threshold + (1 - rate) * smallest
         if step % every == 0 or step == config.steps - 1:
             course.append((step, loss.item(), int(dead.sum())))
-    sae = SAE(
-        encoder=encoder.detach(),
-        encoder_bias=encoder_bias.detach() * scale,
-        decoder=decoder.detach(),
-        bias=bias.detach() * scale + mean,
-        threshold=threshold * scale,
-        k=config.k,
-        config=config,
-    )
+    encoder, encoder_bias, decoder, bias = (weight.detach() for weight in weights)
+    encoder_bias, bias, threshold = encoder_bias * scale, bias * scale + mean, threshold * scale
+    sae = SAE(encoder, encoder_bias, decoder, bias, threshold, config.k, config)
     return sae, pd.DataFrame(course, columns=["step", "unexplained", "dead"])
-
-
-def _batch_top_k(latents: Tensor, k: int) -> tuple[Tensor, float]:
-    """Latents with all but the n k largest of the whole batch set to 0, and the smallest kept."""
-    flat = latents.detach().flatten()
-    smallest = flat.topk(k * len(latents), sorted=False).values.min()
-    kept = (latents >= smallest) & (latents > 0)
-    return latents * kept, float(smallest)
 
 
 def _auxiliary_loss(latents: Tensor, directions: Tensor, left_over: Tensor) -> Tensor:
@@ -205,17 +183,11 @@ def _auxiliary_loss(latents: Tensor, directions: Tensor, left_over: Tensor) -> T
     return error / left_over.square().sum(1).mean().clamp_min(1e-12)
 
 
-def _rate(step: int, config: SAEConfig) -> float:
-    rise = (step + 1) / max(1.0, config.warmup * config.steps)
-    fall = (config.steps - step) / max(1.0, config.decay * config.steps)
-    return min(1.0, rise, fall)
-
-
 def _check_vectors(vectors: Any) -> None:
     if not isinstance(vectors, Tensor) or not vectors.is_floating_point() or vectors.ndim != 2:
         shown = tuple(vectors.shape) if isinstance(vectors, Tensor) else type(vectors).__name__
         raise ConfigError(f"vectors must be a float tensor of shape (n, d_model), got {shown}")
-    if not bool(vectors.isfinite().all()):
+    if not vectors.isfinite().all():
         raise ConfigError("vectors must be finite numbers, got nan or infinity")
-    if len(vectors) < 2 or not bool((vectors - vectors.mean(0)).any()):
+    if len(vectors) < 2 or not (vectors - vectors.mean(0)).any():
         raise ConfigError(f"vectors must differ from one another, got {len(vectors)} alike")

@@ -26,11 +26,7 @@ FORMAT = "listcomp_utils sae 1"
 
 
 def save_sae(sae: SAE, path: str | Path) -> Path:
-    """Write an SAE as `.safetensors` with its settings inside, whole or not at all.
-
-    Raises:
-        ConfigError: for a folder that cannot be written.
-    """
+    """Write an SAE and its settings, whole; raises ConfigError for a folder not to be written."""
     path = Path(path)
     check_writable(path.parent)
     config = sae.config and sae.config.to_dict()
@@ -47,12 +43,12 @@ def load_sae(path: str | Path) -> SAE:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        weights = safetensors.torch.load_file(path)
         if metadata.get("format") != FORMAT:
             raise SAEError(f"{path.name} was not written by save_sae")
         scalars = json.loads(metadata["scalars"])
-        config = scalars["config"] and SAEConfig(**scalars["config"])
-        return SAE(**weights, threshold=scalars["threshold"], k=scalars["k"], config=config)
+        scalars["config"] = scalars["config"] and SAEConfig(**scalars["config"])
+        return SAE(**weights, **scalars)
     except (safetensors.SafetensorError, OSError, KeyError, TypeError, ValueError) as error:
         raise SAEError(f"{path.name} cannot be read as an SAE: {error}") from None
 
@@ -74,17 +70,15 @@ def read_released(path: str | Path) -> SAE:
         raise SAEError(f"{path.name} is damaged or not plain weights: {reason}") from None
     try:
         weights, mean = loaded["state_dict"], loaded.get("act_mean")
-        decoder, k = weights["decoder.weight"].float().T, float(weights["k"])
-        if not torch.allclose(decoder.norm(dim=1), torch.ones(len(decoder)), atol=1e-3):
+        parts = ("encoder.weight", "encoder.bias", "decoder.weight", "b_dec")
+        encoder, encoder_bias, decoder, bias = (weights[name].float() for name in parts)
+        if not torch.allclose(decoder.norm(dim=0), torch.ones(decoder.shape[1]), atol=1e-3):
             raise SAEError("decoder directions are not of length 1")
-        return SAE(
-            encoder=weights["encoder.weight"].float(),
-            encoder_bias=weights["encoder.bias"].float(),
-            decoder=decoder,
-            bias=weights["b_dec"].float() + (0 if mean is None else torch.as_tensor(mean).float()),
-            threshold=float(weights["threshold"]),
-            k=int(k) if k.is_integer() else k,
-        )
+        if mean is not None:
+            bias = bias + torch.as_tensor(mean).float()
+        threshold, k = float(weights["threshold"]), float(weights["k"])
+        k = int(k) if k.is_integer() else k
+        return SAE(encoder, encoder_bias, decoder.T, bias, threshold, k)
     except (LookupError, TypeError, AttributeError, RuntimeError, ValueError) as error:
         raise SAEError(f"{path.name} is not a released SAE: {error!r}") from None
 
@@ -110,10 +104,10 @@ def open_sae(path: str | Path, d_model: int) -> SAE:
 
 def model_digest(separator: KnownSeparator) -> str:
     """Eight characters that tell one model's embeddings from another's."""
-    digest = hashlib.sha256()
-    for weight in (separator.weights.token, separator.weights.position, separator.weights.unembed):
-        digest.update(weight.contiguous().numpy().tobytes())
-    return digest.hexdigest()[:8]
+    weights = separator.weights
+    kept = (weights.token, weights.position, weights.unembed)
+    content = b"".join(weight.contiguous().numpy().tobytes() for weight in kept)
+    return hashlib.sha256(content).hexdigest()[:8]
 
 
 def sae_name(separator: KnownSeparator, config: SAEConfig) -> str:

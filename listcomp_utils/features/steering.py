@@ -5,9 +5,8 @@ scaled = swapped_by_scaling(separator, sae, rows, latent)     # every factor tri
 added = swapped_by_adding(separator, start, rows, separator.order_axis)
 table = steering_table(separator, sae, rows)                  # a row a live latent
 
-All edits start from the SAE's reconstruction, so the baseline is the model with that put in, not
-the model itself. Scaling a latent moves a vector along its decoder direction, and only on lists
-where the latent is active; adding moves every list.
+All edits start from the SAE's reconstruction: the baseline is the model with that put in. Scaling a
+latent changes only the lists on which it is active; adding moves every list.
 """
 
 from __future__ import annotations
@@ -38,14 +37,10 @@ AT_ONCE = 4_096
 """Edited vectors read out at once: bounds the memory."""
 
 
-def swappable(
-    separator: KnownSeparator, most: int | None = None, seed: int = 0
-) -> Int[Tensor, "row"]:
-    """Rows of the lists of two different digits, or a seeded sample of `most` of them."""
+def swappable(separator: KnownSeparator, most: int | None = None) -> Int[Tensor, "row"]:
+    """Rows of the lists of two different digits, or a random sample of `most` of them."""
     rows = (separator.lists[:, 0] != separator.lists[:, 1]).nonzero().flatten()
-    if most is None or len(rows) <= most:
-        return rows
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
     return rows[order[:most]].sort().values
 
 
@@ -86,11 +81,10 @@ def swapped_by_scaling(
     `latents` is one latent for all lists, or for each list the latents to scale together: the last
     by `factors`, the others by `PAIR_FACTORS`.
     """
-    values = sae.encode(separator.vectors[rows])
-    start = sae.decode(values)
     if not isinstance(latents, Tensor):
         latents = torch.full((len(rows), 1), int(latents))
-    activations = values.gather(1, latents)
+    values = sae.encode(separator.vectors[rows])
+    start, activations = sae.decode(values), values.gather(1, latents)
     moves = activations[:, :, None] * sae.decoder[latents]
     result = swapped(separator, rows, start, torch.zeros_like(start[:1]), [0.0])
     inner = [factor - 1 for factor in factors]
@@ -128,29 +122,16 @@ def steering_table(
     share that some amount of its direction swaps; `without`, outputs right (share) with it at 0.
     """
     values = sae.encode(separator.vectors[rows])
-    start = sae.decode(values)
-    unedited = written(separator, start)
-    unedited_swapped = (unedited == separator.lists[rows].flip(1)).all(1)
-    table = []
+    start, table = sae.decode(values), []
+    unedited = (written(separator, start) == separator.lists[rows].flip(1)).all(1)
     for latent in (values > 0).any(0).nonzero().flatten().tolist():
-        # Scaling and removing change only the lists on which the latent is active.
-        on = values[:, latent] > 0
-        moves = values[on, latent, None] * sae.decoder[latent]
-        scaled, without = unedited_swapped.clone(), unedited.clone()
-        scaled[on] |= swapped(
-            separator, rows[on], start[on], moves, [factor - 1 for factor in FACTORS]
-        )
-        without[on] = written(separator, start[on] - moves)
-        added = swapped_by_adding(separator, start, rows, sae.decoder[latent], amounts)
-        row = {
-            "latent": latent,
-            "active": share(on),
-            "scaled": share(scaled),
-            "scaled_of_active": share(scaled[on]),
-            "added": share(added),
-            "without": score(without, separator.lists[rows]).per_token,
-        }
-        table.append(row)
+        on, direction = values[:, latent] > 0, sae.decoder[latent]
+        scaled = unedited.clone()
+        scaled[on] = swapped_by_scaling(separator, sae, rows[on], latent)
+        added = swapped_by_adding(separator, start, rows, direction, amounts)
+        answers = written(separator, start - values[:, latent, None] * direction)
+        without = score(answers, separator.lists[rows]).per_token
+        table.append((latent, *map(share, (on, scaled, scaled[on], added)), without))
     columns = ["latent", "active", "scaled", "scaled_of_active", "added", "without"]
     return pd.DataFrame(table, columns=columns)
 

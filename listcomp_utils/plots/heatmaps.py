@@ -1,7 +1,7 @@
 """Heatmaps: tokens, masks, attention patterns, and numbers for every list of two digits.
 
     heatmap_panels({"layer 0": pattern}, labels, labels, "SEP attends to d1", "attention")
-    list_map(right, "Lists with equal digits fail", "share right")
+    list_maps({"": right}, "Lists with equal digits fail", "share right")
 
 Probabilities have a sequential scale on [0, 1], signed values a diverging one centred on 0.
 """
@@ -15,17 +15,18 @@ import plotly.express as px
 import plotly.graph_objects as go
 from jaxtyping import Bool, Float
 
-from listcomp_utils.plots.theme import PROBABILITY_SCALE, SIGNED_SCALE, label_axis, themed, wrapped
+from listcomp_utils.plots.theme import label_axis, themed, wrapped
 
 NEUTRAL_COLOUR, RIGHT_COLOUR, WRONG_COLOUR = "#eef1f5", "#bcd7f0", "#f7c08f"
 MOST_ANNOTATED = 12
-"""Up to this many rows and columns, numbers stand in the cells of a heatmap.
+"""Up to this many rows and columns, also of panels beside each other, numbers stand in the cells.
 
-Beside each other there are no more in all panels of a row: they could not be read at 500 px.
+More could not be read at 500 px.
 """
-
 MOST_SMALL = 6
 """Up to this many columns, a table is 500 px wide instead of as wide as the page."""
+PER_ROW = 10
+"""Maps in a row of a gallery."""
 
 
 def token_rows(
@@ -36,57 +37,34 @@ def token_rows(
     title: str,
 ) -> go.Figure:
     """Token sequences as a table; fills are 0 (neutral), 1 (right or counted) or 2 (wrong)."""
-    panel = {"": np.asarray(fills, dtype=float)}
-    figure = heatmap_panels(
-        panel, row_labels, column_labels, title, "", row_title="", column_title=""
-    )
-    text = [list(row) for row in rows]
-    figure.update_traces(text=text, texttemplate="%{text}", hovertemplate=None, hoverinfo="text")
-    figure.update_traces(xgap=2, ygap=2)
-    figure.update_xaxes(side="top")
+    figure = heatmap_panels({"": fills}, row_labels, column_labels, title, "", "", "")
+    shown = dict(text=rows, texttemplate="%{text}", hovertemplate=None, hoverinfo="text")
+    figure.update_traces(xgap=2, ygap=2, **shown).update_xaxes(side="top")
     colours = [NEUTRAL_COLOUR, RIGHT_COLOUR, WRONG_COLOUR]
-    return figure.update_coloraxes(cmin=0, cmax=2, colorscale=colours, showscale=False)
+    return figure.update_coloraxes(cmax=2, colorscale=colours, showscale=False)
 
 
 def mask_panels(
     allowed: Bool[np.ndarray, "layer query key"], labels: Sequence[str], title: str
 ) -> go.Figure:
     """Who may attend to whom, a panel a layer: filled where the query may attend to the key."""
-    panels = {f"Layer {layer}": may.astype(float) for layer, may in enumerate(np.asarray(allowed))}
+    panels = {f"Layer {layer}": may for layer, may in enumerate(allowed)}
     figure = heatmap_panels(panels, labels, labels, title, "may attend")
     for trace in figure.data:
-        words = [["yes" if may else "no" for may in row] for row in trace.z]
+        words = np.where(trace.z, "yes", "no")
         trace.update(text=words, texttemplate="%{text}", xgap=2, ygap=2)
     return figure.update_coloraxes(showscale=False, colorscale=[NEUTRAL_COLOUR, "#7fb3d5"])
 
 
-def list_map(
-    values: Float[np.ndarray, "d1 d2"], title: str, value_name: str, signed: bool = False
-) -> go.Figure:
-    """One number for every list of two digits, d1 down and d2 across; nan is left blank.
-
-    Unsigned values are shown on [0, 1]; signed ones on a scale centred on 0.
-    """
-    return list_maps({"": values}, title, value_name, signed)
-
-
 def list_maps(
-    values: dict[str, Float[np.ndarray, "d1 d2"]], title: str, value_name: str, signed: bool = False
+    values: dict[str, Float[np.ndarray, "d1 d2"]], title: str, value_name: str
 ) -> go.Figure:
-    """Several (d1, d2) maps side by side on one scale, d1 down and d2 across."""
-    rows, columns = np.shape(next(iter(values.values())))
-    figure = heatmap_panels(
-        values,
-        [str(digit) for digit in range(rows)],
-        [str(digit) for digit in range(columns)],
-        title,
-        value_name,
-        row_title="first digit d1",
-        column_title="second digit d2",
-        signed=signed,
-        per_row=2 if len(values) == 4 else 3,
-    )
-    if max(rows, columns) > MOST_ANNOTATED:
+    """Numbers from 0 to 1 for every list of two digits, d1 down and d2 across; nan is blank."""
+    rows, columns = (list(map(str, range(size))) for size in np.shape(next(iter(values.values()))))
+    names = dict(row_title="first digit d1", column_title="second digit d2")
+    per_row = 2 if len(values) == 4 else 3
+    figure = heatmap_panels(values, rows, columns, title, value_name, per_row=per_row, **names)
+    if max(len(rows), len(columns)) > MOST_ANNOTATED:
         figure.update_xaxes(tickmode="auto").update_yaxes(tickmode="auto")
     return figure
 
@@ -119,7 +97,7 @@ def heatmap_panels(
         facet_row_spacing=60 / height,
         zmin=-bound if signed else 0,
         zmax=bound,
-        color_continuous_scale=SIGNED_SCALE if signed else PROBABILITY_SCALE,
+        color_continuous_scale="RdBu" if signed else "Blues",
         text_auto=".2f" if annotate else False,
         aspect="auto",
         labels=dict(x=wrapped(column_title, 48 // columns), y=row_title, color=value_name),
@@ -135,56 +113,35 @@ def heatmap_panels(
     return themed(figure, title, height, name_lines, width=width)
 
 
-def density_rows(
-    counts: Float[np.ndarray, "row bin"],
-    row_labels: Sequence[str],
-    bin_edges: Float[np.ndarray, "bin_plus_1"],
-    title: str,
-    x_title: str,
-) -> go.Figure:
-    """A histogram a row, as shares of the row in each bin: darker is more."""
-    edges = np.asarray(bin_edges)
-    figure = px.imshow(
-        np.asarray(counts),
-        x=(edges[1:] + edges[:-1]) / 2,
-        zmin=0,
-        zmax=float(np.max(counts)),
-        color_continuous_scale=PROBABILITY_SCALE,
-        aspect="auto",
-        labels=dict(x=x_title, y="", color="share of lists"),
-    )
-    label_axis(figure.update_yaxes, row_labels, reverse=True)
-    figure.update_xaxes(range=[edges[0], edges[-1]])
-    return themed(figure, title, height=140 + 24 * len(row_labels))
+def density_rows(weights: dict[str, Float[np.ndarray, "list"]], title: str) -> go.Figure:
+    """A histogram of attention weights over lists in each row: darker is more."""
+    edges = np.linspace(0, 1, 41)
+    counts = [np.histogram(values, edges)[0] / len(values) for values in weights.values()]
+    labels, value_name, x_title = (list(weights), [""] * 40), "share of lists", "attention weight"
+    figure = heatmap_panels({"": counts}, *labels, title, value_name, "", x_title)
+    figure.update_traces(x=(edges[1:] + edges[:-1]) / 2)
+    figure.update_xaxes(tickmode="auto", range=[0, 1])
+    return figure.update_coloraxes(cmax=np.max(counts))
 
 
 def map_gallery(
-    maps: Float[np.ndarray, "map d1 d2"],
-    names: Sequence[str],
-    title: str,
-    value_name: str,
-    per_row: int = 10,
+    maps: Float[np.ndarray, "map d1 d2"], names: Sequence[str], title: str, value_name: str
 ) -> go.Figure:
-    """Many small (d1, d2) maps side by side on one scale from 0 to 1, each with its name above.
+    """Small (d1, d2) maps on one scale from 0 to 1, ten a row, each with its name above.
 
     One sheet holds them all: as many panels of their own would be slow to draw.
     """
-    margins = ((0, -len(maps) % per_row), (3, 1), (1, 1))
+    margins = ((0, -len(maps) % PER_ROW), (3, 1), (1, 1))
     padded = np.pad(np.asarray(maps, dtype=float), margins, constant_values=np.nan)
-    n_maps, down, across = padded.shape
-    sheet = padded.reshape(-1, per_row, down, across).swapaxes(1, 2).reshape(-1, per_row * across)
-    figure = px.imshow(
-        sheet,
-        zmin=0,
-        zmax=1,
-        color_continuous_scale=PROBABILITY_SCALE,
-        aspect="auto",
-        labels=dict(color=value_name),
-    )
+    down, across = padded.shape[1:]
+    rows = padded.reshape(-1, PER_ROW, down, across)
+    sheet = np.block([list(row) for row in rows])
+    blank = [[""] * size for size in sheet.shape]
+    figure = heatmap_panels({"": sheet}, *blank, title, value_name, "", "")
     for number, name in enumerate(names):
-        row, column = divmod(number, per_row)
+        row, column = divmod(number, PER_ROW)
         place = dict(x=(column + 0.5) * across - 0.5, y=row * down + 0.8)
         figure.add_annotation(text=name, showarrow=False, font_size=11, **place)
     figure.update_traces(hoverinfo="skip", hovertemplate=None)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
-    return themed(figure, title, height=90 + 66 * (n_maps // per_row))
+    return figure.update_layout(height=90 + 66 * len(rows))

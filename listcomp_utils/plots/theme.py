@@ -20,22 +20,10 @@ COLOURS = ("#1b4f8f", "#d2600f", "#12966f", "#b0509f", "#444444", "#3d9bd6", "#6
 GREYS = ("#222222", "#767676", "#bbbbbb")
 RIGHT, WRONG = COLOURS[:2]
 """Blue for what is right or positive, orange for what is wrong or negative."""
-PROBABILITY_SCALE = "Blues"
-SIGNED_SCALE = "RdBu"
 TITLE_LETTERS = 62
 """A title's line; as many letters are about 450 px."""
 
-_AXIS = dict(
-    automargin=True,
-    showgrid=False,
-    zeroline=False,
-    showline=True,
-    linecolor="#999999",
-    ticks="outside",
-    tickcolor="#999999",
-    ticklabelstandoff=2,
-    title=dict(standoff=8),
-)
+_AXIS = {**pio.templates["simple_white"].layout.xaxis.to_plotly_json(), "ticklabelstandoff": 2}
 pio.templates["listcomp"] = go.layout.Template(
     layout=dict(
         colorway=COLOURS,

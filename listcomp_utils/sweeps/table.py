@@ -109,7 +109,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
     rows = json.loads(rows, parse_float=lambda text: float(f"{float(text):.5g}"))
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     content = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n'
-    check_writable(path.parent)
+    check_writable(path.parent, "path: folder")
     _write(path, content)
     return path
 

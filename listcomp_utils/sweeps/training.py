@@ -49,7 +49,7 @@ class TrainCell:
     def __post_init__(self) -> None:
         if self.models is not None:
             object.__setattr__(self, "models", Path(self.models).expanduser().resolve())
-            check_writable(self.models)
+            check_writable(self.models, "models")
 
     @property
     def name(self) -> str:

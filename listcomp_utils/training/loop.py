@@ -123,7 +123,6 @@ def _train_group(
         weight_decay=config.weight_decay,
         fused=True,
     )
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, _learning_rate_factor(config))
 
     def observe(step: int) -> list[Evaluation]:
         stack.update_models()
@@ -141,8 +140,8 @@ def _train_group(
         try:
             for lists in zip(*streams, strict=True):
                 stack.backward(torch.stack(lists))
+                optimizer.param_groups[0]["lr"] = learning_rate(config, step)
                 optimizer.step()
-                schedule.step()
                 step += 1
                 if step % config.eval_every == 0 or step == config.steps:
                     rows = observe(step)
@@ -235,15 +234,11 @@ def _watched(config: Config, split: ListSplit) -> ListSplit:
     return ListSplit(train, split.held_out[:MOST_EVALUATED])
 
 
-def _learning_rate_factor(config: Config) -> Callable[[int], float]:
-    """Factor on `lr` at a step: linear warm-up, then constant or a half cosine down to 0."""
-
-    def factor(step: int) -> float:
-        if step < config.warmup_steps:
-            return (step + 1) / config.warmup_steps
-        if config.schedule == "constant":
-            return 1.0
-        done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-        return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-    return factor
+def learning_rate(config: Config, step: int) -> float:
+    """The rate at a step: a linear warm-up to `lr`, then constant or a half cosine down to 0."""
+    if step < config.warmup_steps:
+        return config.lr * ((step + 1) / config.warmup_steps)
+    if config.schedule == "constant":
+        return config.lr
+    done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
+    return config.lr * (0.5 * (1 + math.cos(math.pi * min(1.0, done))))

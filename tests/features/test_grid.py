@@ -6,6 +6,7 @@ import functools
 
 import pytest
 
+from listcomp_utils.checkpoints import CheckpointError
 from listcomp_utils.config import ConfigError
 from listcomp_utils.features import grid
 from listcomp_utils.features.grid import (
@@ -13,7 +14,6 @@ from listcomp_utils.features.grid import (
     make_table,
     score_sae,
     shipped_tables,
-    stability,
     table_cells,
 )
 from listcomp_utils.features.sae import SAEConfig, train_sae
@@ -23,16 +23,11 @@ from listcomp_utils.model import make_model
 from listcomp_utils.sweeps.table import read_table
 
 
-def test_figures_of_an_sae_and_of_seeds(separator):
-    configs = [SAEConfig(d_sae=128, k=3, steps=150, seed=seed) for seed in (0, 1)]
-    saes = [train_sae(separator.vectors, config)[0] for config in configs]
-    row = score_sae(separator, saes[0])
+def test_figures_of_an_sae(separator):
+    sae, _ = train_sae(separator.vectors, SAEConfig(d_sae=128, k=3, steps=150))
+    row = score_sae(separator, sae)
     assert 0 < row["explained"] < 1 and 2 < row["l0"] < 4 and row["dead"] < 128
     assert row["held_out_per_list"] <= row["held_out_per_token"]
-    stable = stability(separator, saes)
-    assert stable["random"] < stable["cosine"] <= 1 and stable["lowest_pair"] == stable["cosine"]
-    with pytest.raises(ValueError, match="at least two"):
-        stability(separator, saes[:1])
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -101,12 +96,12 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
 @pytest.mark.parametrize(
     "name, checkpoint, message",
     [
-        ("feature", None, "name must be one of"),
+        ("feature", None, "unknown table 'feature'; did you mean 'features'"),
         ("features", "released.pt", "table features takes no checkpoint, got checkpoint 'rel"),
         ("features_released", None, "table features_released needs a checkpoint"),
-        ("features_released", "absent.pt", "checkpoint: there is no checkpoint at 'absent.pt'"),
+        ("features_released", "absent.pt", "there is no checkpoint at 'absent.pt'"),
     ],
 )
 def test_wrong_tables_are_refused(tmp_path, name, checkpoint, message):
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, CheckpointError), match=message):
         make_table(name, tmp_path, jobs=1, checkpoint=checkpoint)

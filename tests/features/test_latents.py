@@ -10,13 +10,13 @@ from torch.nn.functional import normalize
 
 from listcomp_utils.features.latents import (
     KINDS,
-    activation_maps,
     binary,
     live_directions,
     match_latents,
     matched_cosines,
+    stability,
 )
-from listcomp_utils.features.sae import SAE
+from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.separator import quality
 
 
@@ -50,20 +50,7 @@ def test_kinds_are_told_apart(small, true_sae):
     assert match.frame.kind[:3].tolist() == ["digit and order", "mixture", "dead"]
     assert set(match.frame.kind) == set(KINDS)
     assert match.digits == [0, *range(3, 10)] and match.frame.density[2] == 0
-    assert len(live_directions(small, match.sae)) == 11
-
-
-def test_maps_show_where_a_latent_is_active(small, true_sae):
-    latents = true_sae.encode(small.vectors)
-    maps = activation_maps(small, latents)
-    assert maps.shape == (12, 10, 10) and torch.equal(maps[3].flatten(), latents[:, 3])
-    cross = torch.zeros(10, 10, dtype=torch.bool)
-    cross[3] = cross[:, 3] = True
-    assert torch.equal(maps[3] > 0, cross)
-    pooled = activation_maps(small, latents, bins=5)
-    assert pooled.shape == (12, 5, 5)
-    assert torch.equal(pooled, maps.reshape(12, 5, 2, 5, 2).amax((2, 4)))
-    assert torch.equal(activation_maps(small, latents, bins=12), maps)
+    assert len(live_directions(match.sae, small.vectors)) == 11
 
 
 def test_a_random_dictionary_is_matched_to_nothing(small, true_sae):
@@ -72,7 +59,7 @@ def test_a_random_dictionary_is_matched_to_nothing(small, true_sae):
     random = SAE(noise, torch.zeros(12), noise, small.vectors.mean(0), threshold=0.0, k=3)
     match = match_latents(small, random)
     assert match.clean_digits == [] and match.order == []
-    own = live_directions(small, true_sae)
+    own = live_directions(true_sae, small.vectors)
     assert matched_cosines(own, own.flip(0)).min() == pytest.approx(1)
     assert matched_cosines(own, noise).mean() < 0.8
 
@@ -80,5 +67,18 @@ def test_a_random_dictionary_is_matched_to_nothing(small, true_sae):
 def test_an_sae_whose_latents_are_all_dead_is_matched_too(small, true_sae):
     dead = match_latents(small, replace(true_sae, threshold=1e6))
     assert set(dead.frame.kind) == {"dead"} and dead.order == dead.digits == dead.clean_digits == []
-    assert not dead.order_on.any() and len(live_directions(small, dead.sae)) == 0
-    assert len(matched_cosines(live_directions(small, dead.sae), true_sae.decoder)) == 0
+    assert not dead.order_on.any() and len(live_directions(dead.sae, small.vectors)) == 0
+    assert len(matched_cosines(live_directions(dead.sae, small.vectors), true_sae.decoder)) == 0
+
+
+def test_seeds_are_compared_in_pairs(separator):
+    configs = [SAEConfig(d_sae=128, k=3, steps=150, seed=seed) for seed in (0, 1)]
+    saes = [train_sae(separator.vectors, config)[0] for config in configs]
+    stable = stability(separator, saes)
+    assert stable["random"] < stable["cosine"] <= 1 and stable["lowest_pair"] == stable["cosine"]
+    same = stability(separator, [saes[0], saes[0], saes[1]])
+    assert same["lowest_pair"] == pytest.approx(stable["cosine"])
+    assert same["cosine"] == pytest.approx((1 + 2 * stable["cosine"]) / 3)
+    assert same["same"] >= 1 / 3
+    with pytest.raises(ValueError, match="at least two"):
+        stability(separator, saes[:1])

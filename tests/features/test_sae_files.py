@@ -30,7 +30,8 @@ def test_files_give_the_same_sae_back(trained_sae, tmp_path, planted):
     path = save_sae(sae, tmp_path / "new" / "sae.safetensors")
     back = load_sae(path)
     vectors, _ = planted(50, 5)
-    assert torch.equal(back.reconstruct(vectors), sae.reconstruct(vectors))
+    assert torch.equal(back.encode(vectors), sae.encode(vectors))
+    assert torch.equal(back.decode(back.encode(vectors)), sae.decode(sae.encode(vectors)))
     assert back.config == sae.config and back.k == 2
     assert [p.name for p in path.parent.iterdir()] == ["sae.safetensors"]
 
@@ -89,7 +90,8 @@ def test_released_files_are_read(trained_sae, tmp_path, planted):
     torch.save({"state_dict": state, "cfg": {"k": 2}, "act_mean": mean}, path)
     vectors, _ = planted(50, 5)
     released = read_released(path)
-    torch.testing.assert_close(released.reconstruct(vectors), sae.reconstruct(vectors))
+    found = released.decode(released.encode(vectors))
+    torch.testing.assert_close(found, sae.decode(sae.encode(vectors)))
     assert released.k == 2 and released.config is None
     del state["b_dec"]
     torch.save({"state_dict": state}, path)

@@ -8,7 +8,6 @@ from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.separator import (
-    check_known,
     cluster_means,
     order_held,
     principal_part,
@@ -72,9 +71,8 @@ def test_baselines_are_ordered_as_what_they_may_use(separator):
 
 
 def test_only_the_known_sum_is_taken(trained):
-    check_known(STUDY)
     with pytest.raises(ConfigError, match="needs list_len=2, got list_len=3"):
-        check_known(STUDY.replace(list_len=3))
+        separator_of(make_model(STUDY.replace(list_len=3)))
     with pytest.raises(ConfigError, match="layer_norm=True"):
         separator_of(trained.model)
     with pytest.raises(ConfigError, match="n_layers=3"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from listcomp_utils.plots import curves
@@ -9,40 +10,51 @@ from listcomp_utils.plots.theme import COLOURS
 
 
 def training(breakthrough: int | None):
-    losses = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1]}
-    accuracies = {"o1": [0, 0.5, 1], "o2": [0, 0.2, 0.9]}
-    return curves.training_curves([0, 10, 20], losses, 0.576, accuracies, breakthrough, "Training")
+    steps = [0, 10, 20]
+    losses = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1], "floor 0.576": 0.576}
+    accuracies = pd.DataFrame({"o1": [0, 0.5, 1], "o2": [0, 0.2, 0.9]}, steps)
+    losses = pd.DataFrame(losses, steps)
+    return curves.training_curves(losses, accuracies, breakthrough, "Training")
 
 
 def test_training_shows_losses_and_accuracies_in_panels_of_their_own():
     figure = training(10)
     shown = {trace.name: (trace.xaxis, list(trace.y)) for trace in figure.data}
     assert shown["loss"] == ("x", [3, 1, 0.6]) and shown["o2"] == ("x2", [0, 0.2, 0.9])
-    assert {trace.name: trace.line.dash for trace in figure.data}["loss, held out"] == "dash"
+    dashes = {trace.name: trace.line.dash for trace in figure.data}
+    assert (dashes["loss"], dashes["loss, held out"], dashes["floor 0.576"]) == (
+        "solid",
+        "dash",
+        "dot",
+    )
     assert figure.layout.yaxis2.range == (-0.02, 1.04)
 
 
 def test_training_names_floor_and_breakthrough_in_the_legend_once():
-    named = [shape.name for shape in training(10).layout.shapes if shape.showlegend]
-    assert named == ["floor 0.576", "break-through: step 10"]
-    marked = [shape.xref for shape in training(10).layout.shapes if shape.x0 == 10]
-    assert marked == ["x", "x2"]
-    assert [shape.name for shape in training(None).layout.shapes] == ["floor 0.576"]
+    figure = training(10)
+    named = [shape.name for shape in figure.layout.shapes if shape.showlegend]
+    assert named == ["break-through: step 10"]
+    assert {shape.xref for shape in figure.layout.shapes if shape.x0 == 10} == {"x", "x2"}
+    assert [trace.name for trace in figure.data if trace.showlegend].count("floor 0.576") == 1
+    assert not training(None).layout.shapes
 
 
 def test_bars_have_the_values_and_labels_given_and_room_for_their_numbers():
-    figure = curves.grouped_bars(["o1", "o2"], {"a": [0.5, 1], "b": [0.2, 0.3]}, "Bars", "share")
+    frame = pd.DataFrame({"a": [0.5, 1], "b": [0.2, 0.3]}, ["o1", "o2"]).rename_axis(columns="of")
+    figure = curves.grouped_bars(frame, "Bars", "share")
     assert {bar.name: list(bar.x) for bar in figure.data} == {"a": [0.5, 1], "b": [0.2, 0.3]}
     assert [bar.marker.color for bar in figure.data] == list(COLOURS[:2])
     assert figure.layout.yaxis.ticktext == ("o1", "o2") and figure.layout.barmode == "group"
     low, high = figure.layout.xaxis.range
     assert low == 0 and high > 1 and figure.layout.xaxis.title.text == "share"
+    assert not figure.layout.legend.title.text
     assert figure.data[0].texttemplate == "%{x:.3~g}"
 
 
 @pytest.mark.parametrize(("values", "sides"), [([-40, 0], (True, False)), ([3, 5], (False, True))])
 def test_bars_without_a_range_start_at_zero_with_room_beyond_their_ends(values, sides):
-    figure = curves.grouped_bars(["a", "b"], {"x": values}, "Change", "points", value_range=None)
+    frame = pd.DataFrame({"x": values}, ["a", "b"])
+    figure = curves.grouped_bars(frame, "Change", "points", value_range=None)
     low, high = figure.layout.xaxis.range
     assert (low < min(0, *values), high > max(0, *values)) == sides
     assert low <= 0 <= high
@@ -65,11 +77,8 @@ def test_lines_keep_their_own_places_and_points_stay_unconnected():
 
 
 def test_a_name_has_one_colour_in_all_panels():
-    figure = curves.line_panels(
-        {"loss": {"a": ([0, 1], [3, 1]), "b": ([0, 1], [2, 0])}, "p=q": {"b": ([0], [1])}},
-        "Panels",
-        "step",
-    )
+    loss = pd.DataFrame({"a": [3, 1], "b": [2, 0]})
+    figure = curves.line_panels({"loss": loss, "p=q": {"b": pd.Series([1])}}, "Panels", "step")
     assert {note.text for note in figure.layout.annotations} == {"loss", "p=q"}
     colours = {(trace.name, trace.line.color) for trace in figure.data if len(trace.x)}
     assert len(colours) == 2
@@ -79,10 +88,12 @@ def test_a_name_has_one_colour_in_all_panels():
 
 
 def test_rows_of_dots_keep_every_point_in_its_row_and_name_their_marks():
-    series = {"mean": [[0.5], [0.7]], "seeds": [[0.4, 0.6], []]}
-    figure = curves.dot_rows(["x", "y"], series, "Dots", "share", (0, 1), {"half": 0.5})
+    series = {"mean": pd.Series([0.5, 0.7], ["x", "y"]), "seeds": pd.Series([0.4, 0.6], ["x", "x"])}
+    figure = curves.dot_rows(series, "Dots", "share", (0, 1), {"half": 0.5})
     mean, seeds = figure.data
-    assert list(mean.x) == [0.5, 0.7] and [round(y) for y in mean.y] == [0, 1]
-    assert list(seeds.x) == [0.4, 0.6] and all(0 < y < 0.5 for y in seeds.y)
+    assert (list(mean.x), list(mean.y)) == ([0.5, 0.7], ["x", "y"])
+    assert (list(seeds.x), list(seeds.y)) == ([0.4, 0.6], ["x", "x"])
+    assert figure.layout.scattermode == "group" and mean.orientation == seeds.orientation == "h"
+    assert figure.layout.xaxis.range == (0, 1) and figure.layout.yaxis.autorange == "reversed"
     assert {trace.mode for trace in figure.data} == {"markers"}
     assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.annotations[0].text == "half"

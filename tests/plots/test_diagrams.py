@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 
 from listcomp_utils.plots import diagrams
 from listcomp_utils.plots.theme import COLOURS
@@ -54,23 +55,25 @@ def test_ranked_bars_keep_order_groups_and_spreads():
 
 
 def test_points_have_a_column_for_places_and_a_row_for_colours():
-    places = {"layer 0": np.array([[0, 1], [2, 3]]), "layer 1": np.array([[4, 5], [6, 7]])}
+    places = {
+        "layer 0": pd.DataFrame({"PC1 (30%)": [0, 2], "PC2 (20%)": [1, 3]}),
+        "layer 1": pd.DataFrame({"PC1 (40%)": [4, 6], "PC2 (10%)": [5, 7]}),
+    }
     colours = {"sum": [0, 18], "same": [1, 1], "d1": [9, 4]}
-    names = {"layer 0": ("PC1 (30%)", "PC2 (20%)"), "layer 1": ("PC1 (40%)", "PC2 (10%)")}
-    figure = diagrams.point_panels(places, colours, ["1 2", "3 4"], "Points", names, False)
+    figure = diagrams.point_panels(places, colours, ["1 2", "3 4"], "Points", show_text=False)
     titles = [note.text for note in figure.layout.annotations]
     assert titles[:2] == ["layer 0, by sum", "layer 1, by sum"] and len(figure.data) == 6
     assert list(figure.data[1].x) == [4, 6] and list(figure.data[1].y) == [5, 7]
     assert [list(trace.marker.color) for trace in figure.data[::2]] == [[0, 1], [0, 0], [1, 0]]
     assert {trace.mode for trace in figure.data} == {"markers"}
     assert figure.layout.yaxis2.title.text == "PC2 (10%)"
-    with_text = diagrams.point_panels(places, {"d": [0, 1]}, ["1", "2"], "Points", names, True)
+    with_text = diagrams.point_panels(places, {"d": [0, 1]}, ["1", "2"], "Points", True)
     assert with_text.data[0].mode == "markers+text" and with_text.data[0].text == ("1", "2")
 
 
 def test_points_in_space_stand_at_their_places_with_named_axes():
-    places = np.arange(6).reshape(2, 3)
-    figure = diagrams.points_in_space(places, [1, 2], ["a", "b"], "Space", ("u", "v", "w"), "sum")
+    places = pd.DataFrame(np.arange(6).reshape(2, 3), columns=["u", "v", "w"])
+    figure = diagrams.points_in_space(places, [1, 2], ["a", "b"], "Space", "sum")
     points = figure.data[0]
     assert (list(points.x), list(points.y), list(points.z)) == ([0, 3], [1, 4], [2, 5])
     assert list(points.marker.color) == [1, 2] and list(points.hovertext) == ["a", "b"]

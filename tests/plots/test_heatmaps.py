@@ -38,20 +38,19 @@ def test_the_mask_figure_shows_the_mask():
 
 
 def test_scales_are_fixed_for_shares_and_centred_for_signed_values():
-    assert scale(heatmaps.list_map(np.full((3, 3), 0.2), "Map", "share")) == (0, 1)
-    signed = heatmaps.list_map(np.array([[-2.0, 1.0]]), "Map", "effect", signed=True)
-    assert scale(signed) == (-2, 2)
-    both = heatmaps.list_maps({"a": np.eye(2), "b": -3 * np.eye(2)}, "Maps", "effect", signed=True)
-    assert scale(both) == (-3, 3), "one scale for all panels"
-    assert scale(heatmaps.list_map(np.full((2, 2), np.nan), "Map", "effect", signed=True)) == (
-        -1,
-        1,
-    )
+    def panels(signed: bool, *matrices):
+        named = {f"panel {number}": matrix for number, matrix in enumerate(matrices)}
+        return heatmaps.heatmap_panels(named, "ab", "cd", "Panels", "effect", signed=signed)
+
+    assert scale(panels(False, np.full((2, 2), 0.2))) == (0, 1)
+    assert scale(panels(True, np.array([[-2.0, 1.0], [0, 0]]))) == (-2, 2)
+    assert scale(panels(True, np.eye(2), -3 * np.eye(2))) == (-3, 3), "one scale for all panels"
+    assert scale(panels(True, np.full((2, 2), np.nan))) == (-1, 1)
 
 
 def test_values_are_those_given_and_missing_ones_blank():
     values = np.array([[0.5, np.nan], [0.25, 1.0]])
-    figure = heatmaps.list_map(values, "Map", "share right")
+    figure = heatmaps.list_maps({"": values}, "Map", "share right")
     np.testing.assert_array_equal(figure.data[0].z, values)
     assert figure.data[0].hoverongaps is False and figure.layout.plot_bgcolor is None
     assert "first digit d1" in figure.data[0].hovertemplate
@@ -59,8 +58,8 @@ def test_values_are_those_given_and_missing_ones_blank():
 
 
 def test_numbers_stand_in_cells_only_where_they_can_be_read():
-    assert heatmaps.list_map(np.eye(10), "Map", "share").data[0].texttemplate == "%{z:.2f}"
-    assert not heatmaps.list_map(np.eye(13), "Map", "share").data[0].texttemplate
+    assert heatmaps.list_maps({"": np.eye(10)}, "Map", "share").data[0].texttemplate == "%{z:.2f}"
+    assert not heatmaps.list_maps({"": np.eye(13)}, "Map", "share").data[0].texttemplate
     ten = heatmaps.list_maps({name: np.eye(10) for name in "abc"}, "Maps", "share")
     places = {tuple(ten.layout[t.xaxis.replace("x", "xaxis")].domain) for t in ten.data}
     assert len(places) == 1, "below each other"
@@ -88,19 +87,22 @@ def test_panels_keep_their_order_names_and_labels():
 
 
 def test_densities_stand_at_the_centres_of_their_bins():
-    counts = np.array([[0.25, 0.75], [0.5, 0.5]])
-    figure = heatmaps.density_rows(counts, ["e1", "e2"], np.array([0, 0.5, 1]), "Rows", "attention")
-    assert list(figure.data[0].x) == [0.25, 0.75] and figure.layout.xaxis.range == (0, 1)
-    np.testing.assert_array_equal(figure.data[0].z, counts)
+    weights = {"e1": np.array([0.01, 0.99, 0.98, 1.0]), "e2": np.array([0.51, 0.51, 0.0, 0.02])}
+    figure = heatmaps.density_rows(weights, "Rows")
+    rows = figure.data[0]
+    shares = [{round(x, 4): z for x, z in zip(rows.x, row, strict=True) if z} for row in rows.z]
+    assert shares == [{0.0125: 0.25, 0.9875: 0.75}, {0.0125: 0.5, 0.5125: 0.5}]
+    assert figure.layout.xaxis.range == (0, 1) and figure.layout.xaxis.tickmode == "auto"
     assert scale(figure) == (0, 0.75) and figure.layout.yaxis.ticktext == ("e1", "e2")
 
 
 def test_the_gallery_shows_each_map_under_its_name():
-    maps = np.arange(12).reshape(3, 2, 2) / 12
-    figure = heatmaps.map_gallery(maps, ["a", "b", "c"], "Gallery", "share", per_row=2)
+    maps = np.arange(48).reshape(12, 2, 2) / 48
+    figure = heatmaps.map_gallery(maps, list("abcdefghijkl"), "Gallery", "share")
     sheet = figure.data[0].z
-    for one, note in zip(maps, figure.layout.annotations, strict=True):
+    notes = [note for note in figure.layout.annotations if note.text]
+    for one, note in zip(maps, notes, strict=True):
         top, left = round(note.y + 2.2), round(note.x - 0.5)
         np.testing.assert_array_equal(sheet[top : top + 2, left : left + 2], one)
-    assert [note.text for note in figure.layout.annotations] == ["a", "b", "c"]
-    assert np.isfinite(sheet).sum() == 12 and scale(figure) == (0, 1)
+    assert [note.text for note in notes] == list("abcdefghijkl")
+    assert np.isfinite(sheet).sum() == 48 and scale(figure) == (0, 1)

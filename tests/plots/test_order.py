@@ -44,27 +44,34 @@ def test_bins_show_mean_and_range_and_are_not_joined():
     np.testing.assert_allclose(seeds.y, [0.3, 0.8])
     np.testing.assert_allclose(seeds.error_y.array, [0.1, 0], atol=1e-12)
     np.testing.assert_allclose(seeds.error_y.arrayminus, [0.1, 0], atol=1e-12)
-    assert figure.layout.xaxis.ticktext == ("0 to 0.1", "0.1 to 1")
+    assert list(one.x) == list(seeds.x) == ["0 to 0.1", "0.1 to 1"]
+    assert figure.layout.scattermode == "group"
     assert figure.layout.yaxis.range == (-0.02, 1.04)
 
 
 def test_steering_shows_controls_in_grey_named_once():
     figure = order.steering_curves([0, 1], {"P": [0, 0.9]}, [[0, 0.1], [0, 0.2]], "Steering")
-    steered, *controls = figure.data
-    assert list(steered.y) == [0, 0.9] and [list(one.y) for one in controls] == [[0, 0.1], [0, 0.2]]
-    assert {one.line.color for one in controls} == {GREYS[1]}
-    assert [one.showlegend for one in controls] == [True, False] and figure.layout.showlegend
+    steered, controls = figure.data
+    assert list(steered.y) == [0, 0.9] and list(controls.y) == [0, 0.1, None, 0, 0.2, None]
+    assert list(controls.x) == [0, 1, None] * 2 and controls.line.color == GREYS[1]
+    assert controls.name == "random directions" and figure.layout.showlegend
+    assert {steered.mode, controls.mode} == {"lines"} and not controls.connectgaps
     assert figure.layout.yaxis.range == (-0.02, 1.02)
 
 
 def test_histograms_count_each_weight_with_its_mean():
-    weights = {"a": np.array([0.1, 0.1, 0.9]), "b": np.array([0.6, 0.6, 0.6]), "c": np.zeros(3)}
-    figure = order.attention_histograms(weights, "Attention", n_bins=2)
-    assert [list(trace.y) for trace in figure.data] == [[2, 1], [0, 3], [3, 0]]
-    assert list(figure.data[0].x) == [0.25, 0.75]
-    means = {shape.xref: shape.x0 for shape in figure.layout.shapes}
-    for trace, values in zip(figure.data, weights.values(), strict=True):
-        assert means[trace.xaxis] == pytest.approx(values.mean())
+    weights = {"a": np.array([0.11, 0.11, 0.91]), "b": np.full(3, 0.61), "c": np.zeros(3)}
+    figure = order.attention_histograms(weights, "Attention")
+    counts = {trace.xaxis: trace for trace in figure.data if trace.name == "lists"}
+    means = {trace.xaxis: trace for trace in figure.data if trace.name == "mean"}
+    assert {note.text for note in figure.layout.annotations} == set("abc")
+    found = {}
+    for axis, trace in counts.items():
+        bars = {round(x, 3): y for x, y in zip(trace.x, trace.y, strict=True) if y}
+        found[frozenset(bars.items())] = means[axis].x[0]
+        assert trace.line.shape == "hv" and list(means[axis].y) == [0, max(trace.y)]
+    for values, bars in zip(weights.values(), [{0.1: 2, 0.9: 1}, {0.6: 3}, {0.0: 3}], strict=True):
+        assert found[frozenset(bars.items())] == pytest.approx(values.mean())
 
 
 def test_outcomes_end_with_the_rest_in_grey():

@@ -6,6 +6,7 @@ import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
@@ -52,8 +53,8 @@ def test_colours_are_told_apart_by_every_eye(eye):
 def test_saved_figures_carry_the_theme():
     for figure in (
         curves.lines({"a": ([0, 1], [1, 2])}, "Up", "x", "y"),
-        curves.grouped_bars(["o1"], {"a": [0.5]}, "Bars", "share"),
-        heatmaps.list_map(np.eye(2), "Map", "share"),
+        curves.grouped_bars(pd.DataFrame({"a": [0.5]}, ["o1"]), "Bars", "share"),
+        heatmaps.list_maps({"": np.eye(2)}, "Map", "share"),
     ):
         saved = json.loads(figure.to_json())["layout"]["template"]["layout"]
         assert tuple(saved["colorway"]) == theme.COLOURS and saved["plot_bgcolor"] == "white"

@@ -71,7 +71,7 @@ def test_a_shipped_table_reads_back(tmp_path):
 
 
 def test_a_table_that_is_not_there_or_not_whole_is_named(tmp_path):
-    with pytest.raises(ConfigError, match=r"t.json is not in .* tables t` makes it"):
+    with pytest.raises(ConfigError, match="t.json is not in .* tables t` makes it"):
         read_table("t", tmp_path)
     for content in ("{", json.dumps({"rows": [{"a": 1}]}), "[]"):
         (tmp_path / "t.json").write_text(content)

@@ -190,11 +190,11 @@ def test_breakthrough_is_where_order_becomes_known(trained):
 
 
 def test_the_learning_rate_warms_up_and_comes_down():
-    factor = training._learning_rate_factor(Config(steps=100, warmup_steps=10))
-    assert factor(0) == pytest.approx(0.1)
-    assert factor(9) == factor(10) == 1.0
-    assert factor(55) == pytest.approx(0.5) and factor(100) == pytest.approx(0.0)
-    assert training._learning_rate_factor(Config(schedule="constant", warmup_steps=0))(99) == 1.0
+    config = Config(steps=100, warmup_steps=10, lr=2.0)
+    rates = [training.learning_rate(config, step) for step in (0, 9, 10, 55, 100)]
+    assert rates == pytest.approx([0.2, 2.0, 2.0, 1.0, 0.0])
+    constant = config.replace(schedule="constant", warmup_steps=0)
+    assert training.learning_rate(constant, 99) == 2.0
 
 
 @pytest.mark.parametrize("changes", [dict(decoding="masked"), dict(list_len=1), dict(list_len=3)])
