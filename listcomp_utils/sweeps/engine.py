@@ -3,15 +3,12 @@
 frame = run_grid([{"seed": 0}, {"seed": 1}], work, sweep_folder("mine"), jobs=2)
 frame["status"], frame.attrs["made"]
 read_cells(sweep_folder("mine"))                        # every cell recorded there, any time
-
-`work` gives the figures of a cell from its settings. A recorded cell never runs again; one that was
-cut off (Ctrl-C, kill -9, a crash) does.
 """
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +18,13 @@ import pandas as pd
 from listcomp_utils.config import ConfigError
 from listcomp_utils.files import runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
-from listcomp_utils.sweeps.table import summarise_sweep, write_frame
-from listcomp_utils.sweeps.workers import (
-    OUTCOME,
-    Backend,
-    Cells,
-    Outcome,
-    Work,
-    open_workers,
-    outcomes,
-)
+from listcomp_utils.sweeps.table import varied_settings, write_tables
+from listcomp_utils.sweeps.workers import OUTCOME, Backend, Cells, Outcome, Work, outcomes
 from listcomp_utils.training.progress import Progress, shown_progress
 
 
 def sweep_folder(name: str) -> Path:
-    """The folder of the sweep of a name: artifacts/runs/sweeps/NAME in a clone."""
+    """The folder of a sweep by its name: artifacts/runs/sweeps/NAME in a clone."""
     return runs_dir() / "sweeps" / name
 
 
@@ -53,11 +42,9 @@ def run_grid(
     """Run the cells that are not recorded in `folder` yet; a row for each cell, in their order.
 
     A row has the settings, `status` ("done" or "failed"), `error`, `seconds` and the figures;
-    `attrs["made"]` says when the last cell finished, with which versions, and in how many seconds
-    all did, one after another. Cells with equal settings are one. A failed cell is recorded with
-    its error, stops no other, and runs again only with `retry_failed`. The tables in the folder
-    (table.csv, table.json and, where `seed` is a setting, summary.csv, summary.json over seeds)
-    hold every cell recorded there.
+    `attrs["made"]` says when the last cell finished, with which versions, and the seconds of all.
+    Cells with equal settings are one. A recorded cell never runs again, a failed one only with
+    `retry_failed`. The tables in the folder (see `write_tables`) hold every cell recorded there.
 
     Args:
         cells: settings of each cell, as plain JSON values: everything that decides its result.
@@ -79,34 +66,30 @@ def run_grid(
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
     given = _by_identity(cells)
     kind = name_of(work)
-    with contextlib.ExitStack() as stack:
-        records = stack.enter_context(open_records(folder))
+    with open_records(folder) as records:
         found = records.found
         others = {record.work for record in found.values()} - {kind}
         if others:
             raise ConfigError(
                 f"{str(folder)!r} holds {', '.join(others)}, not {kind}: choose another name"
             )
-        waiting = {
-            key: settings
-            for key, settings in given.items()
-            if key not in found or (retry_failed and found[key].status == "failed")
-        }
+        again = {key for key, one in found.items() if retry_failed and one.status == "failed"}
+        waiting = {key: given[key] for key in given if key not in found or key in again}
         if waiting:
-            done, failed, names = len(given) - len(waiting), 0, _varied(given.values())
-            show = stack.enter_context(
-                shown_progress(len(given), "cell", progress, done, len(given))
-            )
-            run = stack.enter_context(open_workers(backend, scheduler, jobs))
-            results = stack.enter_context(contextlib.closing(outcomes(waiting, work, run)))
-            for key, outcome in results:
-                records.add(kind, waiting[key], outcome)
-                done, failed = done + 1, failed + (outcome["status"] == "failed")
-                label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
-                said = _said(outcome) + (f"; {failed} failed" if failed else "")
-                show(done, f"{label or 'the only one'}: {said}")
+            done, failed = len(given) - len(waiting), 0
+            names = varied_settings(pd.DataFrame(list(given.values())))
+            with (
+                shown_progress(len(given), "cell", progress, done, len(given)) as show,
+                closing(outcomes(waiting, work, backend, scheduler, jobs)) as results,
+            ):
+                for key, outcome in results:
+                    records.add(kind, waiting[key], outcome)
+                    done, failed = done + 1, failed + (outcome["status"] == "failed")
+                    label = ", ".join(f"{name}={given[key].get(name)}" for name in names)
+                    said = _said(outcome) + (f"; {failed} failed" if failed else "")
+                    show(done, f"{label or 'the only one'}: {said}")
         every = [found[key] for key in dict.fromkeys([*given, *found])]
-        _write_tables(_frame(every), folder)
+        write_tables(_frame(every), folder)
     return _frame(every[: len(given)])
 
 
@@ -127,8 +110,7 @@ def name_of(work: Callable[..., Any]) -> str:
 def _by_identity(cells: Iterable[Mapping[str, Any]]) -> Cells:
     given: dict[str, Mapping[str, Any]] = {}
     for settings in cells:
-        taken = sorted(settings.keys() & set(OUTCOME))
-        if taken:
+        if taken := sorted(settings.keys() & {*OUTCOME}):
             raise ConfigError(f"a setting must not have a column's name, got {', '.join(taken)}")
         try:
             given.setdefault(identity(settings), settings)
@@ -153,30 +135,10 @@ def _frame(records: Sequence[Record]) -> pd.DataFrame:
     return frame
 
 
-def _write_tables(frame: pd.DataFrame, folder: Path) -> None:
-    try:
-        write_frame(frame, folder / "table")
-        if "seed" in frame.columns:
-            write_frame(summarise_sweep(frame), folder / "summary")
-    except OSError as error:
-        raise ConfigError(
-            f"the tables in {str(folder)!r} cannot be written: {error}; all cells are recorded"
-        ) from None
-
-
-def _varied(cells: Iterable[Mapping[str, Any]]) -> list[str]:
-    """Settings that differ between cells."""
-    frame = pd.DataFrame(list(cells)).map(repr)
-    return [name for name in frame if frame[name].nunique() > 1]
-
-
 def _said(outcome: Outcome) -> str:
     """The error's first line, or the first three figures that are numbers."""
     if outcome["status"] == "failed":
         return f"FAILED {outcome['error'].splitlines()[0]}"
-    numbers = [
-        f"{name.replace('_', ' ')} {value:.4g}"
-        for name, value in outcome["figures"].items()
-        if isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    return ", ".join(numbers[:3]) or "done"
+    numbers = {k: v for k, v in outcome["figures"].items() if type(v) in (int, float)}
+    said = [f"{name.replace('_', ' ')} {value:.4g}" for name, value in numbers.items()]
+    return ", ".join(said[:3]) or "done"

@@ -20,16 +20,13 @@ Cell = dict[str, Any]
 """Everything that decides the result of one cell, as plain JSON values."""
 
 MOST_CELLS = 10_000
-"""Cells of one grid at most: more are a slip of the keyboard."""
-
-_RANGE = re.compile(r"(-?\d+)\.\.(-?\d+)")
+"""Cells of one grid at most."""
 
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
     """Names with their values from texts such as "list_len=2,3", "seed=0..4" or "seed=0..2,7".
 
-    `a..b` is a range of whole numbers with both ends. Commas inside square brackets do not part
-    values, so that "sample_list=[8,3],[3,8]" has two.
+    `a..b` is a range of whole numbers with both ends; "sample_list=[8,3],[3,8]" has two values.
 
     Raises:
         ConfigError: for a text without "=", a missing value, an empty range, or a name given twice.
@@ -41,11 +38,8 @@ def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
             raise ConfigError(f"-g must be name=values such as seed=0..4 or lr=1e-3,1e-2: {text!r}")
         if name in grid:
             raise ConfigError(f"{name} is in the grid twice: give all its values in one -g")
-        grid[name] = [
-            value
-            for part in re.split(r",(?![^\[]*\])", values)
-            for value in _parse_values(name, part.strip())
-        ]
+        parts = re.split(r",(?![^\[]*\])", values)  # at commas outside square brackets
+        grid[name] = [value for part in parts for value in _parse_values(name, part.strip())]
     return grid
 
 
@@ -83,9 +77,8 @@ def combinations(
     from sklearn.model_selection import ParameterGrid  # a second that a wrong grid need not wait
 
     check_names([*grid, *base], known, "parameter")
-    points = ParameterGrid(_values_of(grid, base))
     cells: dict[str, Cell] = {}
-    for point in points:
+    for point in ParameterGrid(_values_of(grid, base)):
         try:
             settings = complete({**base, **point})
         except ConfigError as error:
@@ -98,17 +91,13 @@ def combinations(
 def _parse_values(name: str, text: str) -> Sequence[Any]:
     if not text:
         raise ConfigError(f"{name} has an empty value in the grid: write {name}=1,2 or {name}=1..4")
-    ends = _RANGE.fullmatch(text)
+    ends = re.fullmatch(r"(-?\d+)\.\.(-?\d+)", text)
     if ends is None:
         return [text]
     first, last = int(ends[1]), int(ends[2])
     if first > last:
         raise ConfigError(f"{name}={text} is an empty range: write the lower end first")
-    if last - first >= MOST_CELLS:
-        raise ConfigError(
-            f"{name}={text} has {last - first + 1:,} values; "
-            f"a grid has at most {MOST_CELLS:,} cells"
-        )
+    _check_size(last - first + 1, f"{name}={text}")
     return range(first, last + 1)
 
 
@@ -126,8 +115,11 @@ def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> di
         axes[name] = list(values)
         if not axes[name]:
             raise ConfigError(f"{name} has no values in the grid")
-    size = math.prod(len(values) for values in axes.values())
-    if size > MOST_CELLS:
-        shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
-        raise ConfigError(f"the grid has {size:,} cells ({shape}), at most {MOST_CELLS:,} allowed")
+    shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
+    _check_size(math.prod(len(values) for values in axes.values()), shape)
     return axes
+
+
+def _check_size(size: int, shape: str) -> None:
+    if size > MOST_CELLS:
+        raise ConfigError(f"the grid has {size:,} cells ({shape}), at most {MOST_CELLS:,} allowed")

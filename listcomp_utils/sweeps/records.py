@@ -4,16 +4,14 @@ with open_records(folder) as records:                   # one process at a time
     records.add("trainings", {"seed": 0}, outcome)
     records.found[identity({"seed": 0})].figures
 read_records(folder)                                    # any time, by anyone
-
-The sweeping process alone writes, one transaction a cell: a kill leaves the cell or nothing of it.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -27,10 +25,9 @@ FILE = "cells.sqlite"
 
 
 class Record(BaseModel):
-    """One finished cell, as its columns in the file."""
+    """One finished cell, as its columns in the file; `work` is the name of what ran."""
 
     work: str
-    """Name of what ran: one kind a folder."""
     settings: Json[dict[str, Any]]
     status: Literal["done", "failed"]
     error: str | None
@@ -42,25 +39,25 @@ class Record(BaseModel):
     versions: Json[dict[str, str]]
 
 
-_COLUMNS = tuple(Record.model_fields)
+_COLUMNS = ", ".join(Record.model_fields)
 
 
 class Records:
-    """The records in a folder, by the identity of their settings; made by `open_records`."""
+    """The records of an open sweep: `found` has them by the identity of their settings."""
 
     def __init__(self, database: sqlite3.Connection) -> None:
         self._database = database
-        if _is_new(database):
-            database.execute(f"CREATE TABLE cells (identity PRIMARY KEY, {', '.join(_COLUMNS)})")
         self.found = {identity(one.settings): one for one in _all_of(database)}
+        database.execute(f"CREATE TABLE IF NOT EXISTS cells (identity PRIMARY KEY, {_COLUMNS})")
 
     def add(self, work: str, settings: Mapping[str, Any], outcome: Mapping[str, Any]) -> None:
         """Write the outcome of a cell to the disk, in place of an earlier one; whole or not."""
         row = {"work": work, "settings": settings, **outcome}
         row = {k: json.dumps(v) if isinstance(v, Mapping) else v for k, v in row.items()}
-        key, places = identity(settings), ", ".join(f":{name}" for name in ("key", *_COLUMNS))
-        with self._database as database:
-            database.execute(f"REPLACE INTO cells VALUES ({places})", {"key": key, **row})
+        key, names = identity(settings), ", ".join(row)
+        insert = f"REPLACE INTO cells (identity, {names}) VALUES (?{', ?' * len(row)})"
+        with self._database as database:  # one transaction: a kill leaves the cell or nothing of it
+            database.execute(insert, (key, *row.values()))
         self.found[key] = Record(**row)
 
 
@@ -78,7 +75,7 @@ def identity(settings: Mapping[str, Any]) -> str:
     return json.dumps(json.loads(text, parse_float=number), sort_keys=True)
 
 
-@contextlib.contextmanager
+@contextmanager
 def open_records(folder: Path) -> Iterator[Records]:
     """The records in a folder, for this process alone; the lock goes when the process does.
 
@@ -114,10 +111,10 @@ def read_records(folder: Path) -> list[Record]:
         return _all_of(database)
 
 
-@contextlib.contextmanager
+@contextmanager
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     try:
-        with contextlib.closing(sqlite3.connect(path, timeout=60)) as database:
+        with closing(sqlite3.connect(path, timeout=60)) as database:
             yield database
     except sqlite3.Error as error:
         raise ConfigError(f"{path} is not a sweep's record, or cannot be used: {error}") from None
@@ -129,12 +126,9 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         ) from None
 
 
-def _is_new(database: sqlite3.Connection) -> bool:
-    return not database.execute("SELECT name FROM sqlite_master").fetchall()
-
-
 def _all_of(database: sqlite3.Connection) -> list[Record]:
-    if _is_new(database):  # a sweep that has just begun
-        return []
-    rows = database.execute(f"SELECT {', '.join(_COLUMNS)} FROM cells ORDER BY rowid").fetchall()
-    return [Record(**dict(zip(_COLUMNS, row, strict=True))) for row in rows]
+    if not database.execute("SELECT name FROM sqlite_master").fetchall():
+        return []  # a sweep that has just begun
+    database.row_factory = sqlite3.Row
+    rows = database.execute(f"SELECT {_COLUMNS} FROM cells ORDER BY rowid")
+    return [Record(**dict(row)) for row in rows]

@@ -3,8 +3,6 @@
 frame = run_sweep({"list_len": [2, 3], "seed": range(5)}, {"steps": 400}, folder, jobs=2)
 frame[["list_len", "seed", "per_token", "broke_through"]]
 frame = run_grid(config_cells(grid), TrainCell(measure=my_figures), folder)     # the same in parts
-
-PyTorch and TransformerLens are imported when the first cell runs, in the worker that runs it.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -22,8 +20,6 @@ from listcomp_utils.sweeps.engine import name_of, run_grid
 from listcomp_utils.sweeps.grid import config_cells
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from listcomp_utils.training.loop import TrainResult
 
 Measure = Callable[["TrainResult"], Mapping[str, Any]]
@@ -33,63 +29,51 @@ LISTS_SCORED = 10_000
 """Where no list is held out, all lists up to this many are scored, else a sample of this size."""
 
 
-class Observer(Protocol):
-    """Looks at one model while it trains (see `train_many`), and then gives figures."""
-
-    def __call__(self, seed: int, step: int, model: nn.Module) -> None:
-        """Look at the model, which has no hooks, at an evaluation after `step` steps."""
-
-    def figures(self, trained: TrainResult) -> Mapping[str, Any]:
-        """Figures of the finished training, as those of `Measure`."""
-
-
 @dataclass(frozen=True)
 class TrainCell:
     """Work for `run_grid`: trains the Config that is in a cell's settings, on one CPU thread.
 
-    A cell fails with RuntimeError when the loss stops being a number, and with ValueError when two
-    figures have one name.
+    `measure` gives figures beside the usual ones. `models` is a folder to keep trained models in,
+    for `checkpoints.find_trained`. `observe` makes from a config the callback of its training (see
+    `train_many`), whose method `figures` is then a `Measure` too. A cell fails with RuntimeError
+    when the loss stops being a number, and with ValueError when two figures have one name.
 
     Raises:
         ConfigError: when `models` cannot be written.
     """
 
     measure: Measure | None = None
-    """Figures beside the usual ones."""
     models: str | Path | None = None
-    """Folder to keep trained models in, for `checkpoints.find_trained`."""
-    observe: Callable[[Config], Observer] | None = None
-    """Makes what looks at one training from its config: a class, or a function."""
+    observe: Callable[[Config], Any] | None = None
 
     def __post_init__(self) -> None:
         if self.models is not None:
             object.__setattr__(self, "models", Path(self.models).expanduser().resolve())
-            check_writable(self.models)
+            check_writable(self.models, "models")
 
     @property
     def name(self) -> str:
         """What a sweep's folder holds: trainings measured in other ways do not mix with these."""
-        extra = [name_of(part) for part in (self.measure, self.observe) if part is not None]
-        return " with ".join(["trainings", *extra])
+        parts = [name_of(part) for part in (self.measure, self.observe) if part]
+        return " with ".join(["trainings", *parts])
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         """The figures of one training."""
+        # PyTorch is imported in the worker that runs a cell, and not before.
         from listcomp_utils.checkpoints import save_model
         from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
 
         config = Config.from_dict(dict(settings))
-        observer = None if self.observe is None else self.observe(config)
+        observer = self.observe and self.observe(config)
         (trained,) = train_many(config, [config.seed], progress="none", callback=observer)
         if trained.history.interrupted:  # Ctrl-C, on which a training by itself keeps what it has
             raise KeyboardInterrupt
         raise_if_diverged(trained)
-        measures = [measure_training, self.measure, observer and observer.figures]
         figures: dict[str, Any] = {}
         with one_thread():
-            for measure in filter(None, measures):
-                more = measure(trained)
-                taken = sorted(figures.keys() & more.keys())
-                if taken:
+            for measure in (measure_training, self.measure, observer and observer.figures):
+                more = measure(trained) if measure else {}
+                if taken := sorted(figures.keys() & more.keys()):
                     raise ValueError(f"figures under names that are taken: {', '.join(taken)}")
                 figures |= more
         if self.models is not None:
@@ -112,14 +96,13 @@ def measure_training(trained: TrainResult) -> dict[str, Any]:
     if not len(lists):
         lists = lists_to_score(config, most=LISTS_SCORED)
         scored_on = "all" if len(lists) == config.n_lists else "sample"
-    scores = accuracy(trained.model, lists)
-    broke_through = breakthrough_step(history, config)
+    scores, step = accuracy(trained.model, lists), breakthrough_step(history, config)
     return {
         "per_token": scores.per_token,
         "per_list": scores.per_list,
         "loss": mean_loss(trained.model, lists),
-        "broke_through": broke_through is not None,
-        "breakthrough_step": broke_through,
+        "broke_through": step is not None,
+        "breakthrough_step": step,
         "scored_on": scored_on,
         "n_scored": scores.n_lists,
         "train_loss": history.best.train_loss,
@@ -142,9 +125,8 @@ def run_sweep(
 ) -> pd.DataFrame:
     """Train every combination of a grid that is not recorded in `folder` yet; a row for each.
 
-    `base` holds what all cells share: a config, or `preset` and fields. `measure` gives figures
-    beside the usual ones, `keep_models` is a folder for the trained models, and `how` are the
-    keywords of `run_grid` (jobs, backend, ...).
+    `base` is a config, or `preset` and fields; `keep_models` is a folder for the trained models,
+    and `how` are the keywords of `run_grid` (jobs, backend, ...).
 
     Raises:
         ConfigError: before anything runs, see `config_cells` and `run_grid`.

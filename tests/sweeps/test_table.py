@@ -53,7 +53,9 @@ def test_a_sweep_is_summarised_over_seeds_that_broke_through():
 
 def test_a_shipped_table_reads_back(tmp_path):
     made = {"finished": "2026-01-01", "seconds": 10, "versions": {}}
-    path = write_table(FRAME, tmp_path / "t.json", "Why?", made)
+    frame = FRAME.copy()
+    frame.attrs = {"made": made}
+    path = write_table(frame, tmp_path / "t.json", "Why?")
     assert path.read_text().count("\n  {") == 4  # a row a line
     table = read_table("t", tmp_path)
     assert table.attrs == {
