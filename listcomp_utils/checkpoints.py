@@ -101,7 +101,7 @@ def load_or_train(
     progress: Progress = "auto",
     checkpoint: str | Path | None = None,
 ) -> TrainedModel:
-    """The checkpoint of exactly this config, from `artifacts_dir` or as shipped, else a new one.
+    """The checkpoint of exactly this config, if there is one (see `find_trained`), else a new one.
 
     With `checkpoint` given, that file is loaded, whoever trained it; its architecture must be the
     config's.
@@ -119,7 +119,7 @@ def load_or_train(
         return TrainedModel(*_read(path, config), path, trained_now=False)
     folder = working_dir(artifacts_dir)
     if not retrain:
-        found = find_trained(config, folder)
+        found = find_trained(config, artifacts_dir)
         if found is not None:
             return found
     check_writable(folder)
@@ -146,13 +146,14 @@ def load_or_train(
 
 
 def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> TrainedModel | None:
-    """The saved model of exactly this config, from `artifacts_dir` or as shipped, or None.
+    """The saved model of exactly this config, or None.
 
-    Raises:
-        CheckpointError: when the checkpoint that is there is damaged.
+    From `artifacts_dir` where that is given, else as shipped, else from the usual folder. Raises
+    CheckpointError when the one that is there is damaged.
     """
-    name = f"{config.slug}.safetensors"
-    for path in (working_dir(artifacts_dir) / name, shipped_dir() / name):
+    places = [shipped_dir(), working_dir(artifacts_dir)]
+    for place in reversed(places) if artifacts_dir else places:
+        path = place / f"{config.slug}.safetensors"
         if path.exists():
             _, stored, _ = _read_safetensors(path)
             # The name spells most settings out and hashes the rest: it is a hint, not a proof.
