@@ -103,8 +103,7 @@ def load_or_train(
 ) -> TrainedModel:
     """The checkpoint of exactly this config, if there is one (see `find_trained`), else a new one.
 
-    With `checkpoint` given, that file is loaded, whoever trained it; its architecture must be the
-    config's.
+    With `checkpoint` given, that file is loaded, if its architecture is the config's.
 
     A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone), or
     where that fails to the folder for temporary files, and a warning says so. One whose training
@@ -148,8 +147,8 @@ def load_or_train(
 def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> TrainedModel | None:
     """The saved model of exactly this config, or None.
 
-    From `artifacts_dir` where that is given, else as shipped, else from the usual folder. Raises
-    CheckpointError when the one that is there is damaged.
+    From `artifacts_dir` if given, else as shipped, else from the usual folder. Raises
+    CheckpointError when it is damaged.
     """
     places = [shipped_dir(), working_dir(artifacts_dir)]
     for place in reversed(places) if artifacts_dir else places:

@@ -76,7 +76,7 @@ CONFIG_NAMES = ("preset", *Config.model_fields)
 """Parameters that every notebook takes."""
 
 
-def read_parameters(namespace: Mapping[str, Any], **_: Any) -> tuple[Config, Options]:
+def read_parameters(namespace: Mapping[str, Any]) -> tuple[Config, Options]:
     """The config and the options of a notebook, from its `globals()`, or from a plain dict.
 
     In a notebook that is its parameters cell and what is assigned right after it, by papermill, by
