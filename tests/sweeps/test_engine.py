@@ -126,6 +126,7 @@ def test_progress_is_a_line_a_cell_unless_watched(tmp_path, monkeypatch, capsys)
     assert second.startswith("cell 2/2: seed=1: FAILED ValueError: odd; 1 failed (about")
     monkeypatch.delenv("LISTCOMP_HEADLESS")
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.delitem(sys.modules, "ipykernel", raising=False)  # another test may load it
     quiet(seeds(2), tmp_path / "b", progress="auto")
     shown = capsys.readouterr()
     assert not shown.out and "2/2" in shown.err and "1 failed" in shown.err
