@@ -15,6 +15,7 @@ Equal to the native model up to rounding, differentiable, and fit for `torch.fun
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -66,11 +67,13 @@ class LeanForward:
         tokens, places = w["tok_embed.weight"], w.get("pos.weight")
         if places is None:
             places = tokens.new_zeros(self.config.seq_len, self.config.d_model)
-        sep = (tokens[self.config.sep_id] + places[n]).expand(1, 1, -1)
-        outs = (tokens[self.config.mask_id] + places[n + 1 :])[:, None]
+        # Parts of one split cost less to differentiate than as many slices.
+        digit_tokens, mask_token, sep_token = tokens.split([self.config.n_digits, 1, 1])
+        digit_places, sep_place, out_places = places.unsqueeze(1).split([n, 1, n])
+        sep, outs = sep_token + sep_place, mask_token + out_places
         forms: list[Tensor | None] = [None] * self.config.n_layers
         if self._on_mixtures:
-            alphabet = (tokens[: self.config.n_digits] + places[:n, None]).flatten(0, 1)
+            alphabet = (digit_tokens + digit_places).flatten(0, 1)
             inputs = torch.cat([alphabet, sep[0], outs[:, 0]])
             rows = torch.cat(
                 [lists + self._row_of_digit, self._row_of_other.expand(len(lists), -1)], 1
@@ -80,7 +83,7 @@ class LeanForward:
             digits, sep, outs = mixtures.split([n, 1, n])
             digits = digits.expand(-1, len(lists), -1)
         else:
-            digits = F.embedding(lists.T, tokens) + places[:n, None]
+            digits = F.embedding(lists.T, digit_tokens) + digit_places
         for layer, form in enumerate(forms):
             d, s, o = (self._normed(w, x, f"layers.{layer}.ln1") for x in (digits, sep, outs))
             if layer:
@@ -101,7 +104,7 @@ class LeanForward:
 
     def _products(self, w: Weights, layer: int, inputs: Tensor, rows: Tensor) -> Tensor:
         """The scores between the inputs of each list (list, place, place), looked up in a table."""
-        (table,) = self._meet(w, layer, inputs).unbind(1)
+        table = self._meet(w, layer, inputs).squeeze(1)
         pairs = rows[:, :, None] * len(inputs) + rows[:, None]
         return _rows((table @ inputs.T).flatten(), pairs)
 
@@ -111,12 +114,16 @@ class LeanForward:
         A key bias adds the same to all scores of a query and is left out.
         """
         name, heads = f"layers.{layer}.attn", self.config.n_heads
-        w_q, w_k = (w[f"{name}.{part}.weight"].unflatten(0, (heads, -1)) for part in "qk")
-        met = [torch.linalg.multi_dot([queries, q.T, k]) for q, k in zip(w_q, w_k, strict=True)]
+        queries = queries * self.config.d_head**-0.5
+        w_q, w_k = (w[f"{name}.{part}.weight"] for part in "qk")
+        met = [
+            queries @ q.T @ k if len(queries) < self.config.d_model else queries @ (q.T @ k)
+            for q, k in zip(w_q.chunk(heads), w_k.chunk(heads), strict=True)
+        ]
         if self.config.bias:
-            shift = w[f"{name}.q.bias"].unflatten(0, (heads, -1))
-            met = [x + b @ k for x, b, k in zip(met, shift, w_k, strict=True)]
-        return torch.stack(met, 1) * self.config.d_head**-0.5
+            shift = (w[f"{name}.q.bias"] * self.config.d_head**-0.5).chunk(heads)
+            met = [x + b @ k for x, b, k in zip(met, shift, w_k.chunk(heads), strict=True)]
+        return met[0].unsqueeze(1) if heads == 1 else torch.stack(met, 1)
 
     def _moved(
         self,
@@ -138,19 +145,22 @@ class LeanForward:
             scores = [_scores(asked, source) for source in sources]
         else:
             scores = self._rotary_scores(w, layer, queries, sources, group)
-        count = max(score.shape[-1] for score in scores)
-        joined = torch.cat([score.expand(*score.shape[:-1], count) for score in scores], 2)
+        joined = scores[0]
+        if len(scores) > 1:
+            count = max(score.shape[-1] for score in scores)
+            joined = torch.cat([score.expand(*score.shape[:-1], count) for score in scores], 2)
         if group:
             joined = joined.masked_fill(self._closed[group], -torch.inf)
         pattern = joined.softmax(2).split([len(source) for source in sources], 2)
-        mixed = sum(_mixed(part, source) for part, source in zip(pattern, sources, strict=True))
+        parts = [_mixed(part, source) for part, source in zip(pattern, sources, strict=True)]
+        mixed = functools.reduce(torch.add, parts)
         if config.learn_w_v:
             w_v = w[f"{name}.v.weight"].unflatten(0, (config.n_heads, -1))
             mixed = torch.einsum("ihbe,hde->ibhd", mixed, w_v).flatten(2)
         elif config.n_heads > 1:  # each head of an identity takes coordinates of its own
             mixed = mixed.unflatten(-1, (config.n_heads, -1)).diagonal(dim1=1, dim2=3).mT.flatten(2)
         else:
-            mixed = mixed[:, 0]
+            mixed = mixed.squeeze(1)
         if config.bias:
             mixed = mixed + w[f"{name}.v.bias"]
         if config.learn_w_o:
@@ -193,7 +203,7 @@ def _scores(
         flat = source @ asked.flatten(0, 2).T
         return flat.unflatten(-1, asked.shape[:2]).permute(2, 3, 0, 1)
     if source.shape[1] == 1:
-        return (asked @ source[:, 0].T).mT
+        return (asked @ source.squeeze(1).T).mT
     return (asked[:, :, None] * source).sum(-1)
 
 
@@ -202,9 +212,9 @@ def _mixed(
 ) -> Float[Tensor, "query head list d"]:
     """Sources weighted by attention. Multiplying and adding is quicker than many tiny products."""
     if source.shape[1] == 1:
-        return pattern.mT @ source[:, 0]
+        return pattern.mT @ source.squeeze(1)
     if len(source) == 1:
-        return pattern[:, :, 0, :, None] * source[0]
+        return pattern.mT * source.squeeze(0)
     return (pattern[..., None] * source).sum(2)
 
 
