@@ -33,11 +33,6 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-n_layers: int = None  # attention layers
-d_model: int = None  # width of the residual stream
-steps: int = None  # optimiser steps
-seed: int = None  # weights and order of the batches
-device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints

@@ -36,10 +36,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 # Parameters: change a value here, or add any other field of Config
 preset: str = "study"  # starting point, "seed" or "study"; None below keeps its value
 n_digits: int = None  # different digits
-d_model: int = None  # width of the residual stream
-steps: int = None  # optimiser steps
 seed: int = None  # weights and order of the batches
-device: str = None  # "auto", "cpu", "cuda" or "cuda:N"
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints

@@ -36,7 +36,6 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
-d_model: int = None  # width of the residual stream
 seed: int = None  # weights and order of the batches
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
