@@ -18,6 +18,7 @@ from transformer_lens.model_bridge.sources.native import NativeModel, initialize
 
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
+from listcomp_utils.start import put_ranks
 
 CONFIG_ATTRIBUTE = "listcomp_config"
 
@@ -43,7 +44,8 @@ def make_model(config: Config) -> TransformerBridge:
 
     Weights are drawn as TransformerLens does (normal, 0.8 / sqrt(d_model), W_O divided by
     sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`; the embeddings of
-    tokens and positions are then multiplied by `config.embed_scale`.
+    tokens and positions are then multiplied by `config.embed_scale`. `config.start` "ranks" puts
+    the code of `start` into them.
     Without positions (`config.positions` "none") their embedding is there, frozen at zero; rotary
     models have none.
     A frozen W_V or W_O is the identity, so that several heads together copy the residual stream
@@ -84,6 +86,8 @@ def make_native_model(config: Config) -> NativeModel:
             # The library's causal mask (True = blocked) is not part of the state dict.
             block.attn.causal_mask = ~allowed
             _freeze(block.attn, config)
+    if config.start == "ranks":
+        put_ranks(model, config)
     setattr(model, CONFIG_ATTRIBUTE, config)
     return model.to(device)
 

@@ -1,0 +1,126 @@
+"""The start "ranks": a code for any list in the initial weights, with the digits in random order.
+
+    model = make_native_model(Config.preset("ranked"))     # calls `put_ranks`
+    ranks_of(config)                                       # the place of each digit in [-1, 1]
+
+Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed. Five kinds
+of axes of the residual stream carry the code; the mechanism is proven in `construction.weights`:
+
+    value      holds the number that an output reads its digit from: the nearest place wins
+    constant   1/2 at SEP and at o1, for the unembedding's parabola 2 tau_t x - tau_t^2
+    score      what SEP compares the digits by
+    closing    marks o2, o3, ..., which no output may read
+    turn j     alpha_1 - alpha_j at SEP, which says how far o_j must look away from it
+
+The constants are coarse, so that at the start hardly any list is copied: training does the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from listcomp_utils.config import Config
+
+VALUE, CONSTANT, SCORE, CLOSING, FIRST_TURN = range(5)
+"""Coordinates of the residual stream; the turns of o2, o3, ... follow each other."""
+
+NOISE = 0.02
+"""Share of the usual initial weights that is added; the unembedding keeps all of its own."""
+
+CLOSED = 4.0
+"""What a closed key's score is below the others'."""
+
+
+PARTS = ("values", "scores", "places", "constants", "lever", "turns", "line", "parabola")
+"""What the code is made of: of the digits' embeddings, the positions', QK and the unembedding."""
+
+
+@dataclass(frozen=True)
+class Coarseness:
+    """Constants of the code for a number of digits."""
+
+    score: float
+    """Scores of the digits run from minus this to this (rho)."""
+    lever: float
+    """Size of the constant that o2's attention moves (omega)."""
+    logit: float
+    """Logits of the unembedding at a place of 1 (kappa)."""
+
+
+def coarseness(config: Config) -> Coarseness:
+    """Constants that leave errors of a few places, and a near tie some nats.
+
+    Errors of the code are about rho and 1 / omega beside places 2 / n_digits apart; the logits of
+    neighbours on the line differ by 4 kappa / n_digits^2.
+    """
+    n = config.n_digits
+    return Coarseness(score=3 / n, lever=0.6 * n, logit=3.0 * n**2)
+
+
+def ranks_of(config: Config) -> Float[Tensor, "digit"]:
+    """Places of the digits, evenly spaced in [-1, 1], in an order drawn by `config.seed`."""
+    generator = torch.Generator().manual_seed(config.seed)
+    order = torch.randperm(config.n_digits, generator=generator)
+    return torch.linspace(-1, 1, config.n_digits)[order]
+
+
+@torch.no_grad()
+def put_ranks(
+    model: nn.Module,
+    config: Config,
+    parts: Collection[str] = PARTS,
+    size: Coarseness | None = None,
+    noise: float = NOISE,
+) -> None:
+    """Shrink a native model's initial weights to `noise` of them and add parts of the code."""
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and name != "head.weight":
+            weight *= noise
+    size, n, length = size or coarseness(config), config.n_digits, config.list_len
+    places, separator, o1 = ranks_of(config), config.sep_position, config.sep_position + 1
+    token, position, unembed = model.tok_embed.weight, model.pos.weight, model.head.weight
+
+    def add(part: str, weight: Tensor, rows: Any, axis: int | list[int], value: Any) -> None:
+        if part in parts:
+            weight[rows, axis] += value
+
+    digits, others = slice(n), slice(n, None)
+    add("values", token, digits, VALUE, places)
+    add("scores", token, digits, SCORE, places)
+    add("line", unembed, digits, VALUE, 2 * size.logit * places)
+    add("parabola", unembed, digits, CONSTANT, -size.logit * places**2)
+    add("parabola", unembed, others, CONSTANT, -2 * size.logit)  # SEP and MASK are never written
+    add("places", position, 0, VALUE, length / size.score)
+    add("places", position, separator, VALUE, -1 / size.score)
+    add("lever", position, separator, VALUE, -size.lever)
+    add("lever", position, o1, VALUE, size.lever)
+    add("constants", position, [separator, o1], CONSTANT, 0.5)
+    products = []
+    for j in range(2, length + 1):
+        turn = FIRST_TURN + j - 2
+        add("turns", position, 0, turn, 1)
+        add("turns", position, j - 1, turn, -1)
+        add("turns", position, separator + j, [turn, CLOSING], 1)
+        products.append((turn, turn, length / (size.score * size.lever)))
+        products += [(turn, CLOSING, -CLOSED)] if length > 2 else []
+    if "scores" in parts:
+        _meet(model, config, 0, [(CONSTANT, SCORE, 2 * size.score)])
+    if "turns" in parts:
+        _meet(model, config, 1, products)
+
+
+def _meet(
+    model: nn.Module, config: Config, layer: int, products: list[tuple[int, int, float]]
+) -> None:
+    """Add score = strength * query[a] * key[b] to a layer for each (a, b, strength)."""
+    attention = model.layers[layer].attn
+    for row, (query, key, strength) in enumerate(products):
+        size = (abs(strength) * config.d_head**0.5) ** 0.5
+        attention.q.weight[row, query] += size
+        attention.k.weight[row, key] += size if strength > 0 else -size

@@ -1,0 +1,134 @@
+"""The hand-built weights copy every list, and the bound on their errors is sound and close."""
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import load_model, save_model
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.weights import (
+    EXPONENTIAL,
+    Constants,
+    assemble,
+    constants_for,
+    digit_values,
+    hand_built,
+    most_digits,
+    proof,
+)
+from listcomp_utils.generation import accuracy, generate
+from listcomp_utils.hooks import run_all
+from listcomp_utils.task import all_lists, lists_to_score
+
+
+def study(**changes):
+    return Config.preset("study", device="cpu", **changes)
+
+
+@pytest.mark.parametrize(
+    "n_digits, list_len, d_model",
+    [
+        (100, 2, 2),
+        (100, 2, 64),
+        (20, 3, 3),
+        (20, 3, 8),
+        (6, 5, 5),
+        (4, 6, 14),
+        (7, 1, 2),
+        (2, 2, 2),
+    ],
+)
+def test_every_list_is_copied(n_digits, list_len, d_model):
+    config = study(n_digits=n_digits, list_len=list_len, d_model=d_model)
+    assert accuracy(hand_built(config)).per_list == 1.0
+
+
+@pytest.mark.parametrize("list_len, d_model", [(5, 12), (6, 64), (4, 4)])
+def test_long_lists_of_many_digits_are_copied(list_len, d_model):
+    config = study(list_len=list_len, d_model=d_model)
+    lists = lists_to_score(config, most=20_000, seed=1)
+    assert accuracy(hand_built(config), lists).per_list == 1.0
+    assert proof(config).proven.all()
+
+
+@pytest.mark.parametrize(
+    "n_digits, list_len, d_model", [(300, 2, 2), (300, 2, 4), (60, 3, 3), (60, 3, 5), (9, 5, 7)]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_no_value_errs_by_more_than_the_bound(n_digits, list_len, d_model, dtype):
+    config = study(n_digits=n_digits, list_len=list_len, d_model=d_model)
+    lists = lists_to_score(config, most=100_000)
+    bounds = proof(config, dtype)
+    model = assemble(config, constants_for(config, dtype), dtype)
+    held = run_all(model, lists).residuals[:, -1, list_len + 1 :].double()
+    errors = held[..., 0] / held[..., 1] - digit_values(config)[lists]
+    # The logits' rounding is in the bound and not in the value.
+    assert (errors.abs().amax(0) <= torch.tensor(bounds.error)).all()
+    # What is exact of the bound is nearly reached where all lists are seen.
+    if dtype == torch.float64 and d_model == 4:
+        assert (errors.abs().amax(0) > 0.6 * torch.tensor(bounds.exact_high)).all()
+
+
+def test_the_bound_is_live():
+    config = study(d_model=4)
+    coarse = Constants(2.0**-10, 2.0**10)
+    assert not proof(config, constants=coarse).proven.any()
+    assert accuracy(assemble(config, coarse, torch.float32)).per_list < 0.9
+
+
+def test_the_most_digits_that_are_proven_are_near_the_most_that_are_copied():
+    config = study(d_model=4)
+    most = most_digits(config)
+
+    def copies(n_digits):
+        larger = config.replace(n_digits=n_digits)
+        model = assemble(larger, constants_for(larger), torch.float32)
+        edge = torch.tensor([0, 1, n_digits // 2, n_digits - 2, n_digits - 1])
+        lists = torch.cartesian_prod(edge, torch.arange(n_digits))
+        return accuracy(model, torch.cat([lists, lists.flip(1)])).per_list == 1.0
+
+    assert copies(most)
+    assert not copies(int(1.5 * most))
+
+
+def test_exponentials_round_as_assumed():
+    scores = -torch.rand(500_000, generator=torch.Generator().manual_seed(0)) * 1e-3
+    pattern = torch.softmax(torch.stack([scores, torch.zeros_like(scores)], 1), 1).double()
+    exact = torch.softmax(torch.stack([scores, torch.zeros_like(scores)], 1).double(), 1)
+    unit = torch.finfo(torch.float32).eps / 2
+    # Of a difference: half of the exponential's error, and both divisions'.
+    error = ((pattern - exact)[:, 0] - (pattern - exact)[:, 1]).abs().max()
+    assert error <= (EXPONENTIAL / 2 + 0.75) * unit
+
+
+def test_it_is_a_model_as_any_other(tmp_path):
+    config = study(n_digits=10, d_model=2)
+    path = save_model(hand_built(config), tmp_path / "built.safetensors")
+    loaded = load_model(path)
+    assert generate(loaded, [[8, 3], [3, 8]]).tolist() == [[8, 3], [3, 8]]
+    assert accuracy(loaded).per_list == 1.0
+
+
+def test_float64_and_bfloat16():
+    assert accuracy(hand_built(study(d_model=2), torch.float64)).per_list == 1.0
+    few = study(n_digits=2, d_model=4)
+    assert accuracy(hand_built(few, torch.bfloat16)).per_list == 1.0
+
+
+@pytest.mark.parametrize(
+    "changes, said",
+    [
+        (dict(d_model=2, list_len=3), "d_model of at least 3 at list_len 3, got d_model 2"),
+        (dict(d_model=1), "d_model of at least 2"),
+        (dict(layer_norm=True), "the construction needs layer_norm=False"),
+        (dict(n_layers=3), "n_layers=2"),
+        (dict(n_digits=2_000), "n_digits 2000 is more than torch.float32 .* at most 6\\d\\d"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(changes, said):
+    with pytest.raises(ConfigError, match=said):
+        hand_built(study(**changes))
+
+
+def test_all_lists_of_two_digits_are_proven_and_run():
+    config = study(n_digits=most_digits(study(d_model=2)), d_model=2)
+    assert accuracy(hand_built(config), all_lists(config)).per_list == 1.0
