@@ -1,0 +1,252 @@
+"""The lemmas hold for trained, random and hand-set weights, and fail where they are broken."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained
+from listcomp_utils.circuit.certificate import brute_force, certify
+from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
+from listcomp_utils.circuit.order_axis import order_axis, outputs_of, pairwise_margins
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.lemmas import (
+    near_ties,
+    one_order_bound,
+    order_is_needed,
+    pair_margins,
+    predicted_sums,
+    upper_certificate,
+)
+from listcomp_utils.model import make_model
+from listcomp_utils.task import all_lists
+
+SMALL = Config.preset("study", n_digits=12, d_model=8)
+
+
+def random(seed: int, scale: float = 3.0) -> Weights:
+    """Weights drawn as before training, made large: attention differs from list to list."""
+    weights = weights_of(make_model(SMALL.replace(seed=seed)), torch.float64)
+    parts = (weights.token, weights.position, weights.unembed, weights.query_key)
+    return Weights(*(scale * part for part in parts))
+
+
+def by_hand(config: Config, rho: float = 1e-3, omega: float = 1e4) -> Weights:
+    """Weights that copy every list, with logits of 1e7 and scores of 1e-3.
+
+    SEP holds the first digit on axis 0 and alpha_1 - alpha_2 on 1; 2 is the readout's constant, 3
+    the keys, 4 and 5 the queries.
+    """
+    n, tau = config.n_digits, torch.linspace(-1, 1, config.n_digits).double()
+    token, position = torch.zeros(config.d_vocab, 8), torch.zeros(config.seq_len, 8)
+    unembed, query_key = torch.zeros(8, config.d_vocab), torch.zeros(2, 8, 8)
+    token, position, unembed, query_key = (
+        part.double() for part in (token, position, unembed, query_key)
+    )
+    o1, o2 = config.output_positions
+    token[:n, 0] = tau
+    # alpha_1 is 1/2 + rho (tau_1 - tau_2) / 4.
+    token[:n, 3] = rho * tau
+    position[0, 0] = 2 / rho
+    position[0, 1], position[1, 1] = 1, -1
+    position[config.sep_position, 0] = -1 / rho - omega
+    position[config.sep_position, 4] = 1
+    position[o1, 0] = omega
+    position[o1, 2] = 1
+    position[o2, 5] = 1
+    query_key[0, 4, 3] = 1
+    query_key[1, 5, 1] = 2 / rho / omega
+    unembed[0, :n], unembed[2, :n] = 2e7 * tau, -1e7 * tau**2
+    unembed[2, n:] = -1e12
+    return Weights(token, position, unembed, query_key)
+
+
+def sorting() -> Weights:
+    """Weights that write the larger digit, then the smaller, whatever the order: E_t is axis t."""
+    n, width = SMALL.n_digits, SMALL.n_digits + 1
+    token, unembed = torch.zeros(SMALL.d_vocab, width), torch.zeros(width, SMALL.d_vocab)
+    position = torch.zeros(SMALL.seq_len, width)
+    token[:n, :n] = torch.eye(n)
+    # U_t = t E_t: o1 finds the larger; the constant at o2 turns the order round.
+    unembed[:n, :n] = torch.diag(1.0 + torch.arange(n))
+    position[SMALL.output_positions[1], :n] = -0.25 * (1 + 0.5 / n)
+    # The last axis rules out the tokens that are no digits.
+    position[list(SMALL.output_positions), n] = 1
+    unembed[n, n:] = -1e3
+    parts = (token, position, unembed, torch.zeros(2, width, width))
+    return Weights(*(part.double() for part in parts))
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study")
+    return config, weights_of(find_trained(config).model, torch.float64)
+
+
+@pytest.fixture(
+    scope="module", params=["study", "by hand", "random 0", "random 1", "random 2", "random 3"]
+)
+def subject(request, study):
+    if request.param == "study":
+        return study
+    if request.param == "by hand":
+        config = SMALL.replace(n_digits=30)
+        return config, by_hand(config)
+    return SMALL, random(int(request.param[-1]))
+
+
+def test_hand_set_weights_copy_everything():
+    config = SMALL.replace(n_digits=30)
+    assert brute_force(config, by_hand(config)).per_list == 1
+
+
+def test_margins_are_the_models(subject):
+    config, weights = subject
+    lists, pairs = all_lists(config), pair_margins(config, weights)
+    own = logits(weights, run(config, weights, lists), config.prediction_positions)
+    unequal = lists[lists[:, 0] != lists[:, 1]]
+    expected = pairwise_margins(own, lists)[unequal[:, 0] < unequal[:, 1]]
+    found = torch.tensor(pairs[["o1_ab", "o2_ab"]].to_numpy())
+    assert (found - expected).abs().max() < 1e-10 * own[..., : config.n_digits].abs().max()
+    doubled = own[(lists[:, 0] == lists[:, 1])]
+    gap = doubled[0, 1, 0] - doubled[0, 1, 1]
+    assert pairs.o2_aa[0] == pytest.approx(gap.item(), rel=1e-6)
+
+
+def broken_by(config, weights, margins) -> tuple[float, float]:
+    """Largest error of the closed forms against margins' sums, relative to the largest margin."""
+    formula = predicted_sums(config, weights)
+    errors = []
+    for at, parts in {"o1": ("order", "content"), "o2": ("passed", "turn")}.items():
+        closed = formula[f"{at}_{parts[0]}"] + formula[f"{at}_{parts[1]}"]
+        scale = margins[[f"{at}_ab", f"{at}_ba"]].abs().to_numpy().max()
+        errors.append((margins[f"{at}_sum"] - closed).abs().max() / scale)
+    return tuple(errors)
+
+
+def test_sums_have_their_closed_form(subject):
+    config, weights = subject
+    assert max(broken_by(config, weights, pair_margins(config, weights))) < 1e-10
+
+
+@pytest.mark.parametrize("part", ["token", "position", "unembed"])
+def test_the_closed_form_is_not_that_of_other_weights(study, part):
+    config, weights = study
+    noise = torch.randn(
+        getattr(weights, part).shape, generator=torch.Generator().manual_seed(0)
+    ).double()
+    other = dataclasses.replace(weights, **{part: getattr(weights, part) + 1e-4 * noise})
+    assert min(broken_by(config, other, pair_margins(config, weights))) > 1e-7
+
+
+def test_without_an_offset_only_order_is_left(subject):
+    config, weights = subject
+    position = weights.position.clone()
+    query = weights.query_key[0].T @ (weights.token[config.sep_id] + position[config.sep_position])
+    if query.norm() > 0:
+        step = (position[0] - position[1]) @ query / query.square().sum()
+        position[0] -= step * query
+    flat = dataclasses.replace(weights, position=position)
+    formula, axis = predicted_sums(config, flat), order_axis(config, flat)
+    a, b = (torch.tensor(formula[name].to_numpy()) for name in "ab")
+    d, reads = axis.scores[a] - axis.scores[b], axis.readout[a] - axis.readout[b]
+    expected = (d / 2).tanh() * reads
+    sums = torch.tensor(pair_margins(config, flat).o1_sum.to_numpy())
+    scale = pair_margins(config, flat)[["o1_ab", "o1_ba"]].abs().to_numpy().max()
+    assert (sums - expected).abs().max() < 1e-10 * scale
+    assert formula.o1_content.abs().max() < 1e-10 * scale
+    # Both orders right at o1: the readout is ordered as the scores.
+    right = torch.tensor((pair_margins(config, flat)[["o1_ab", "o1_ba"]] > 0).all(1).to_numpy())
+    assert bool((d * reads > 0)[right].all())
+
+
+def test_order_is_needed(subject):
+    config, weights = subject
+    table = order_is_needed(config, weights)
+    edited = table.drop("nothing")
+    assert (edited.lists <= edited.bound).all() and (edited.both_orders == 0).all()
+    lists = all_lists(config)
+    right = (outputs_of(config, weights, lists).written == lists).all(1).double().mean().item()
+    assert table.lists["nothing"] == right
+    formula, pairs = predicted_sums(config, weights), pair_margins(config, weights)
+    needed = formula.gap / formula.gap_needed
+    assert (needed[pairs.both_orders] > 1).all()
+
+
+def test_what_o2s_attention_is_worth_in_the_study(study):
+    table = order_is_needed(*study)
+    assert table.lists["nothing"] == pytest.approx(0.9519, abs=5e-5)
+    assert table.both_orders["nothing"] > 0.9
+    assert table.lists["o2's attention, mean over lists"] < 0.3
+
+
+def test_one_order_of_each_pair_is_met():
+    weights = sorting()
+    assert order_is_needed(SMALL, weights).lists["nothing"] == one_order_bound(SMALL.n_digits)
+    assert one_order_bound(100) == pytest.approx(0.505)
+
+
+def test_the_upper_certificate_is_sound(subject):
+    config, weights = subject
+    bound, exact = upper_certificate(config, weights), brute_force(config, weights)
+    assert bound.per_list >= exact.per_list
+    assert bound.pairs <= bound.pairs_at_o1 + bound.pairs_at_o2
+
+
+def test_the_study_lies_between_its_certificates(study):
+    bound = upper_certificate(*study)
+    assert bound.pairs_at_o2 == pytest.approx(0.0572, abs=5e-5)
+    assert bound.pairs_at_o1 == 0 and bound.per_list == pytest.approx(0.9717)
+    assert certify(*study).per_list <= brute_force(*study).per_list <= bound.per_list
+
+
+def test_near_ties_cost_quadratically(study):
+    config = SMALL.replace(n_digits=30)
+    straight = near_ties(config, by_hand(config))
+    assert straight.exponent == pytest.approx(2, abs=1e-4)
+    assert straight.correlation == pytest.approx(1)
+    assert straight.left == pytest.approx(straight.left_evenly, rel=1e-6)
+    learned = near_ties(*study)
+    assert learned.exponent == pytest.approx(1.93, abs=0.01)
+    assert learned.left_evenly == pytest.approx(1.4e-4, abs=5e-6)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.2, 0.5, 0.6, 0.9, 1.0])
+def test_no_pair_is_copied_with_fixed_attention(subject, alpha):
+    assert not pair_margins(*subject, alpha=alpha).copied.any()
+
+
+def test_pairs_are_copied_once_attention_varies(study):
+    assert pair_margins(*study).copied.mean() > 0.9
+
+
+def test_digits_of_the_same_score_are_not_copied_as_a_pair(study):
+    config, weights = study
+    pairs = pair_margins(config, weights)
+    chosen = pairs[pairs.copied].iloc[[0, 1000, 4000]]
+    query = weights.query_key[0].T @ (
+        weights.token[config.sep_id] + weights.position[config.sep_position]
+    )
+    for row in chosen.itertuples():
+        token = weights.token.clone()
+        token[row.a] -= row.score * query / query.square().sum()
+        tied = pair_margins(config, dataclasses.replace(weights, token=token))
+        same = tied[(tied.a == row.a) & (tied.b == row.b)].iloc[0]
+        assert abs(same.score) < 1e-9 and not same.copied
+
+
+@pytest.mark.parametrize("analysis", [pair_margins, predicted_sums, order_is_needed, near_ties])
+@pytest.mark.parametrize(
+    ("field", "value"), [("list_len", 3), ("n_layers", 3), ("decoding", "autoregressive")]
+)
+def test_other_tasks_are_refused_by_name(analysis, field, value):
+    config = Config.preset("study", n_digits=5, d_model=8, **{field: value})
+    with pytest.raises(ConfigError, match=field):
+        analysis(config, weights_of(make_model(config)))
+
+
+def test_attention_out_of_range_is_refused_by_name():
+    with pytest.raises(ConfigError, match="alpha"):
+        pair_margins(SMALL, random(0), alpha=1.5)
