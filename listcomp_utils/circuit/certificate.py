@@ -55,7 +55,7 @@ class Certificate:
 
 
 @dataclass(frozen=True)
-class _Problem:
+class Problem:
     """A model's tables: an output's logits are constant + beta r + (1 - beta) passed, beta 1 at o1.
 
     Content is T = E U, base (E_SEP + P_SEP + P_2) U and slope (P_1 - P_2) U, so that
@@ -103,7 +103,7 @@ def certify(config: Config, weights: Weights, bins: int = 32, top: int = 8) -> C
     for name, value in {"bins": bins, "top": top}.items():
         if value < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
-    problem, top = _problem(config, weights), min(top, config.d_vocab - 1)
+    problem, top = problem_of(config, weights), min(top, config.d_vocab - 1)
     rivals, spent = zip(
         *(_bound_rivals(problem, place, bins, top) for place in (0, 1)), strict=True
     )
@@ -112,13 +112,13 @@ def certify(config: Config, weights: Weights, bins: int = 32, top: int = 8) -> C
 
 def brute_force(config: Config, weights: Weights) -> Certificate:
     """The exact accuracy in the same terms, from every logit; operations grow as n^3."""
-    problem = _problem(config, weights)
+    problem = problem_of(config, weights)
     everything = torch.arange(config.n_lists, device=problem.lists.device)
     rivals = [_largest(problem, place, everything) for place in (0, 1)]
     return _certificate(problem, rivals, config.n_lists * 2 * config.d_vocab * (PER_LOGIT + 1))
 
 
-def _problem(config: Config, weights: Weights) -> _Problem:
+def problem_of(config: Config, weights: Weights) -> Problem:
     check_pairs(config)
     token, position, unembed, query_key = (
         part.double()
@@ -142,7 +142,7 @@ def _problem(config: Config, weights: Weights) -> _Problem:
     # Tables T, s and q E; the two queries; alpha and beta of each list.
     spent = (n + len(rows)) * config.d_vocab * config.d_model
     spent += 2 * n * config.d_model + 2 * config.d_model**2 + config.n_lists * 10
-    return _Problem(
+    return Problem(
         lists,
         content,
         base,
@@ -157,11 +157,11 @@ def _problem(config: Config, weights: Weights) -> _Problem:
 
 
 def _bound_rivals(
-    problem: _Problem, place: int, bins: int, top: int
+    problem: Problem, place: int, bins: int, top: int
 ) -> tuple[Float[Tensor, "list"], int]:
     """An upper bound on the logits of all tokens outside each list, and its operations."""
     alpha, beta = problem.alpha, problem.beta[place]
-    cells = _bin(alpha, bins) * bins + _bin(beta, bins)
+    cells = cut(alpha, bins) * bins + cut(beta, bins)
     order = cells.argsort(stable=True)
     sizes = torch.unique_consecutive(cells[order], return_counts=True)[1].tolist()
     bound, vocabulary, spent = torch.empty_like(alpha), problem.content.shape[1], 0
@@ -191,7 +191,7 @@ def _bound_rivals(
     return bound, spent
 
 
-def _bin(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
+def cut(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
     """Equal parts of the range that occurs."""
     low, high = values.aminmax()
     width = (high - low).clamp_min(torch.finfo(values.dtype).tiny)
@@ -199,7 +199,7 @@ def _bin(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
 
 
 def _largest(
-    problem: _Problem,
+    problem: Problem,
     place: int,
     rows: Int[Tensor, "list"],
     tokens: Int[Tensor, "list token"] | None = None,
@@ -216,7 +216,7 @@ def _largest(
 
 
 def _certificate(
-    problem: _Problem, rivals: Sequence[Float[Tensor, "list"]], operations: int
+    problem: Problem, rivals: Sequence[Float[Tensor, "list"]], operations: int
 ) -> Certificate:
     everything = torch.arange(len(problem.lists), device=problem.lists.device)
     right = []

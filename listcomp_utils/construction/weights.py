@@ -43,7 +43,7 @@ LARGE = 2.0**40
 MARGIN = 3.0
 """Exact errors are the same everywhere, rounding depends on the machine: it is kept smaller."""
 EXPONENTIAL = 0.55
-"""Error of an exponential just below 1, in roundoffs: exact rounding has 0.5, a test measures it."""
+"""Error of an exponential just below 1, in roundoffs: 0.5 is exact. A test measures it."""
 TINY = 2.0**-40
 """What the last output holds on the constant axis in the least width, for its query to exist."""
 

@@ -86,7 +86,7 @@ def test_bounds_the_logits_of_all_other_tokens():
     found = logits(weights, run(config, weights, lists), config.output_positions)
     rows = torch.arange(len(lists))[:, None]
     found[rows, :, lists] = -torch.inf
-    problem = certificate._problem(config, weights)
+    problem = certificate.problem_of(config, weights)
     for place in (0, 1):
         bound, _ = certificate._bound_rivals(problem, place, bins=1, top=1)
         distance = bound - found[:, place].amax(1)
@@ -122,7 +122,7 @@ def test_every_certified_margin_is_above_rounding_and_most_lists_are_certified()
         found = logits(weights, run(config, weights, lists), config.output_positions)
         own = found.gather(2, lists[:, :, None])[..., 0]
         margin = (own - found.scatter(2, lists[:, :, None], -torch.inf).amax(2)).amin(1)
-        slack = certificate._problem(config, weights).slack
+        slack = certificate.problem_of(config, weights).slack
         assert 0 < slack < 1e-6 * found.abs().max()
         for bound in (certify(config, weights, bins=4, top=4), brute_force(config, weights)):
             certified = bound.certified.flatten()

@@ -1,0 +1,174 @@
+"""Sound bounds from both sides on how many lists the study's architecture copies, from its weights.
+
+    found = sandwich(config, weights)            # weights = weights_of(model, torch.float64)
+    found.lower, found.upper                     # the share of lists that are right lies between
+    found.right[a, b], found.wrong[a, b]         # the list (a, b) is proven right, or wrong
+    found.operations / brute_force(config, weights).operations
+
+A list is wrong as soon as one token beats its own at an output: one such logit is a proof. It is
+right if no token can, which needs a bound on all. Lists are put in cells, and each digit ranks the
+tokens within a cell by such a bound, see `bounds`. A list adds up those of its two digits: what
+it need not evaluate is below the same mixture of the two first scores left out, the threshold of
+Fagin, Lotem and Naor (2003), as in `certificate`. Lists still open get narrower cells, in which
+only the tokens kept are ranked again, until refining costs more than evaluating what is kept.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Int
+from torch import Tensor
+
+from listcomp_utils.circuit.certificate import CHUNK, PER_LOGIT, Problem, problem_of
+from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.bounds import (
+    PER_CELL,
+    PER_SCORE,
+    PER_SPLIT,
+    Ranking,
+    cells_of,
+    rank,
+    rounding,
+    split_logits,
+    unranked,
+)
+
+LADDER = (0, 1, 2, 4, 8)
+"""How many tokens of each digit a list may evaluate after a ranking."""
+WITNESSES = 2
+"""How many it evaluates in search of one that beats its own, where the ranking proves nothing."""
+SHRINK = 1.7
+"""How many times fewer tokens each ranking keeps than the one before."""
+FEWEST = 16
+"""Tokens that a ranking keeps at least."""
+FIRST, DEEPEST = 2, 14
+"""Halvings of the widest coordinate before the first ranking and before the last."""
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """What is proven of a model on all lists (a, b), and its cost in multiply-adds and comparisons.
+
+    `lower` is the share of lists proven right and `upper` 1 minus the share proven wrong.
+    """
+
+    lower: float
+    upper: float
+    right: Bool[Tensor, "first second"]
+    wrong: Bool[Tensor, "first second"]
+    operations: int
+
+
+def sandwich(config: Config, weights: Weights, finish: bool = True) -> Sandwich:
+    """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
+
+    Without `finish` the lists that no ranking decides stay open; with it all their logits are
+    computed, which is the only part whose operations may grow as n^3.
+
+    Raises:
+        ConfigError: for another architecture or task than the study's, or weights not finite.
+    """
+    problem = problem_of(config, weights)
+    if not all(part.isfinite().all() for part in vars(weights).values()):
+        raise ConfigError("weights must be finite")
+    slack, spent = rounding(config, weights), problem.operations
+    spent += 4 * config.d_model * (config.n_digits + config.d_model)
+    right = torch.ones(config.n_lists, dtype=torch.bool)
+    wrong = ~right
+    for place in (0, 1):
+        search = _Search(problem, place, slack)
+        search.run((~wrong).nonzero()[:, 0], finish)
+        right &= search.bounded & (search.margin > slack)
+        wrong |= search.margin < -slack
+        spent += search.spent
+    shape = (config.n_digits, config.n_digits)
+    lower, upper = right.double().mean().item(), (~wrong).double().mean().item()
+    return Sandwich(lower, upper, right.view(shape), wrong.view(shape), spent)
+
+
+class _Search:
+    """One output: `margin` is the least seen of each list, `bounded` whether none can be less."""
+
+    def __init__(self, problem: Problem, place: int, slack: float) -> None:
+        self.problem, self.place, self.slack = problem, place, slack
+        self.lists, (self.digits, self.vocabulary) = problem.lists, problem.content.shape
+        self.pair = self.lists.flip(1) if place else self.lists
+        self.own = problem.logits(place, torch.arange(len(self.lists)), self.pair[:, :1])[:, 0]
+        self.margin = torch.full_like(self.own, torch.inf)
+        self.bounded = torch.zeros(len(self.lists), dtype=torch.bool)
+        self.spent = len(self.lists) * PER_LOGIT
+
+    def run(self, rows: Int[Tensor, "list"], finish: bool) -> None:
+        """Decide these lists as far as rankings can, and the others from all logits on `finish`."""
+        self.evaluate(rows, self.pair[rows, 1:])
+        rows, lost = rows[self.margin[rows] >= -self.slack], []
+        split, n = split_logits(self.problem, self.place), self.digits
+        self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(self.lists)
+        ranking, group = unranked(self.problem), self.lists.clone()
+        for level in range(FIRST, DEEPEST):
+            cells = cells_of(split, rows, level)
+            groups, member = (cells[:, None] * n + self.lists[rows]).unique(return_inverse=True)
+            cost, pool = len(groups) * ranking.tokens.shape[1] * PER_SCORE, self.pool(ranking)
+            if 2 * cost >= len(rows) * pool * (PER_LOGIT + 1):
+                break
+            # Any own token of a cell is its heart: beside it, logits hardly move within the cell.
+            hearts, older = torch.empty(n**2).long(), torch.empty(len(groups)).long()
+            hearts[cells], older[member] = self.pair[rows, 0], group[rows]
+            keep = max(int(self.vocabulary / SHRINK ** (level - FIRST + 1)), FEWEST)
+            keep, before = min(keep, ranking.tokens.shape[1]), ranking.of(older)
+            ranking = rank(split, groups % n, hearts[groups // n], (rows, member), before, keep)
+            self.spent += cost + PER_CELL * len(rows)
+            group[rows] = member
+            rows, gone = self.settle(rows, ranking, member)
+            lost.append(gone)
+        if self.pool(ranking) < self.vocabulary:
+            self.evaluate(rows, ranking.tokens[group[rows]].flatten(1))
+            self.bounded[rows] = True
+        else:
+            lost.append(rows)
+        if finish:
+            rows = torch.cat(lost)
+            self.evaluate(rows, torch.arange(self.vocabulary).expand(len(rows), -1))
+            self.bounded[rows] = True
+
+    def pool(self, ranking: Ranking) -> int:
+        """How many tokens a list evaluates when it takes all that its two digits have kept."""
+        return min(2 * ranking.tokens.shape[1], self.vocabulary)
+
+    def evaluate(self, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]) -> None:
+        """Compare each list's own logit with those of some tokens, computed exactly."""
+        self.spent += tokens.numel() * (PER_LOGIT + 1)
+        for some, named in zip(rows.split(CHUNK), tokens.split(CHUNK), strict=True):
+            rivals = self.problem.logits(self.place, some, named)
+            rivals = rivals.masked_fill(named == self.pair[some, :1], -torch.inf)
+            margin = self.own[some] - rivals.amax(1)
+            self.margin[some] = torch.minimum(self.margin[some], margin)
+
+    def settle(
+        self, rows: Int[Tensor, "list"], ranking: Ranking, member: Int[Tensor, "list 2"]
+    ) -> tuple[Int[Tensor, "open"], Int[Tensor, "lost"]]:
+        """Decide what a ranking can, and give the lists worth another and those it is lost on.
+
+        Its two digits' groups are `member` of the `ranking`. It evaluates as few of their tokens as
+        leave the bound on all others below its own logit; with no such number, some for a witness.
+        """
+        alpha, deepest = self.problem.alpha[rows, None], ranking.tokens.shape[1]
+        steps = torch.tensor([step for step in LADDER if step < deepest] + [deepest])
+        first, second = ranking.above[:, steps][member].unbind(1)
+        bound = alpha * first + (1 - alpha) * second
+        heart = self.problem.logits(self.place, rows, ranking.heart[member[:, :1]])
+        fits = bound < self.own[rows, None] - heart - self.slack
+        self.spent += len(rows) * (3 * len(steps) + PER_LOGIT)
+        few = fits[:, :-1].any(1)
+        depth = torch.where(few, steps[fits.int().argmax(1)], WITNESSES)
+        for low, high in itertools.pairwise(steps.tolist()):
+            some = (depth >= high) & (self.margin[rows] >= -self.slack)
+            named = ranking.tokens[:, low:high][member[some]]
+            self.evaluate(rows[some], named.flatten(1))
+        self.bounded[rows[few]] = True
+        left = ~few & (self.margin[rows] >= -self.slack)
+        return rows[left & fits[:, -1]], rows[left & ~fits[:, -1]]

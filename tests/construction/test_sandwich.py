@@ -1,0 +1,294 @@
+"""Both bounds against every logit: never on the wrong side, met on trained weights, and cheaper."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained, load_model
+from listcomp_utils.circuit.certificate import PER_LOGIT, brute_force
+from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction import bounds
+from listcomp_utils.construction import sandwich as module
+from listcomp_utils.construction.sandwich import Sandwich, sandwich
+from listcomp_utils.task import all_lists
+
+
+def random_weights(
+    n_digits: int, seed: int, scale: float = 0.1, d_model: int = 16
+) -> tuple[Config, Weights]:
+    """Tied enough that some lists are right."""
+    config = Config.preset("study", n_digits=n_digits, d_model=d_model)
+    generator = torch.Generator().manual_seed(seed)
+
+    def normal(*shape: int) -> torch.Tensor:
+        return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+    token = normal(config.d_vocab, d_model)
+    position, query_key = normal(config.seq_len, d_model), scale * normal(2, d_model, d_model)
+    unembed = token.T + 0.3 * normal(d_model, config.d_vocab)
+    return config, Weights(token, 0.3 * position, unembed, query_key)
+
+
+def copier(n_digits: int, d_model: int = 64, logit: float = 1e5) -> tuple[Config, Weights]:
+    """Weights that copy all lists: digits evenly spaced on one axis, read as the nearest."""
+    config = Config.preset("study", n_digits=n_digits, d_model=d_model)
+    rho, omega = 0.2 / n_digits, 20.0 * n_digits
+    tau = torch.linspace(-1, 1, n_digits, dtype=torch.float64)
+    axis, curve, key, order, query = range(5)
+    token, position = torch.zeros(config.d_vocab, d_model), torch.zeros(config.seq_len, d_model)
+    unembed, query_key = torch.zeros(d_model, config.d_vocab), torch.zeros(2, d_model, d_model)
+    token, position, unembed, query_key = (
+        part.double() for part in (token, position, unembed, query_key)
+    )
+    o1, o2 = config.output_positions
+    token[:n_digits, axis] = token[:n_digits, key] = tau
+    # SEP reads the first digit off its attention; o2 weighs it against o1 by the order.
+    position[0, axis], position[0, order], position[1, order] = 2 / rho, 1, -1
+    position[config.sep_position, [axis, curve, query]] = torch.tensor(
+        [-1 / rho - omega, 0.5, 1], dtype=torch.float64
+    )
+    position[o1, axis], position[o1, curve], position[o2, query] = omega, 0.5, 1
+    query_key[0, query, key], query_key[1, query, order] = rho, 2 / (rho * omega)
+    unembed[axis, :n_digits], unembed[curve, :n_digits] = 2 * logit * tau, -logit * tau**2
+    unembed[curve, n_digits:] = -4 * logit
+    return config, Weights(token, position, unembed, query_key)
+
+
+def few_digits(config: Config, weights: Weights, n_digits: int) -> tuple[Config, Weights]:
+    """The same model with the first digits and its MASK and SEP only."""
+    kept = [*range(n_digits), config.mask_id, config.sep_id]
+    return config.replace(n_digits=n_digits), Weights(
+        weights.token[kept], weights.position, weights.unembed[:, kept], weights.query_key
+    )
+
+
+def margins(config: Config, weights: Weights) -> torch.Tensor:
+    """[first, second]: the least margin of a list's own logits over any other, by the formula."""
+    lists = all_lists(config)
+    found = logits(weights, run(config, weights, lists), config.output_positions)
+    own = found.gather(2, lists[:, :, None])[..., 0]
+    best = found.scatter(2, lists[:, :, None], -torch.inf).amax(2)
+    return (own - best).amin(1).view(config.n_digits, config.n_digits)
+
+
+def is_sound(found: Sandwich, margin: torch.Tensor) -> bool:
+    """Nothing is proven that is not so, and the shares are those of the lists."""
+    assert found.lower == found.right.double().mean().item()
+    assert found.upper == (~found.wrong).double().mean().item()
+    return bool((margin[found.right] > 0).all() and (margin[found.wrong] < 0).all())
+
+
+@pytest.fixture(scope="module")
+def study() -> tuple[Config, Weights]:
+    config = Config.preset("study")
+    return config, weights_of(find_trained(config).model, torch.float64)
+
+
+@pytest.mark.parametrize("scale", [0.0, 0.1, 1.0, 10.0])
+@pytest.mark.parametrize(("n_digits", "d_model"), [(5, 4), (12, 16), (30, 4), (30, 16)])
+def test_proves_nothing_that_is_not_so(n_digits, d_model, scale):
+    for seed in range(4):
+        config, weights = random_weights(n_digits, seed, scale, d_model)
+        margin = margins(config, weights)
+        exact = (margin > 0).double().mean().item()
+        for finish in (False, True):
+            found = sandwich(config, weights, finish)
+            assert is_sound(found, margin) and found.lower <= exact <= found.upper
+        assert found.lower == exact == found.upper
+
+
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
+@pytest.mark.parametrize("noise", [0.03, 0.3])
+def test_sound_on_disturbed_and_scaled_study_weights(study, noise, size):
+    config, weights = few_digits(*study, 40)
+    shift = torch.randn(weights.token.shape, generator=torch.Generator().manual_seed(0)).double()
+    token = weights.token + noise * weights.token.std() * shift
+    weights = dataclasses.replace(weights, token=token, unembed=size * weights.unembed)
+    margin = margins(config, weights)
+    exact = (margin > 0).double().mean().item()
+    assert 0.05 < exact < 1
+    for finish in (False, True):
+        found = sandwich(config, weights, finish)
+        assert is_sound(found, margin)
+    assert found.lower == pytest.approx(exact) == found.upper
+
+
+def test_the_bounds_meet_on_the_shipped_model_for_less_than_two_fifths(study):
+    exact, found = brute_force(*study), sandwich(*study)
+    assert found.lower == found.upper == exact.per_list == pytest.approx(0.9519)
+    assert found.right.equal(exact.certified) and is_sound(found, margins(*study))
+    assert found.operations < 0.37 * exact.operations
+    open_ended = sandwich(*study, finish=False)
+    assert open_ended.lower > 0.95 and open_ended.upper < 0.9525
+    assert open_ended.operations <= found.operations
+
+
+def test_the_bounds_meet_on_the_released_model(reference):
+    config = Config.preset("study")
+    weights = weights_of(load_model(reference("published_len2_n100_d64.pt"), config), torch.float64)
+    found = sandwich(config, weights)
+    assert found.lower == pytest.approx(0.9118) == found.upper
+    assert is_sound(found, margins(config, weights))
+
+
+@pytest.mark.parametrize(("n_digits", "d_model"), [(10, 6), (100, 6), (100, 64)])
+def test_proves_that_a_model_copies_all_lists(n_digits, d_model):
+    config, weights = copier(n_digits, d_model)
+    found = sandwich(config, weights)
+    assert found.lower == found.upper == 1 and found.right.all() and not found.wrong.any()
+    assert margins(config, weights).min() > bounds.rounding(config, weights) > 0
+
+
+def test_one_wrong_list_of_a_copier_is_found():
+    config, weights = copier(50, 6)
+    unembed = weights.unembed.clone()
+    unembed[:, 7] = unembed[:, 8] + 1e-3 * (unembed[:, 7] - unembed[:, 8])
+    weights = dataclasses.replace(weights, unembed=unembed)
+    margin, found = margins(config, weights), sandwich(config, weights)
+    assert is_sound(found, margin) and found.wrong.equal(margin < 0) and 0.9 < found.upper < 1
+
+
+def test_two_programs_differ_by_less_than_the_slack_for_rounding(study):
+    for config, weights in (study, copier(100), copier(100, 6), random_weights(40, 0)):
+        problem, lists = module.problem_of(config, weights), all_lists(config)
+        everything = torch.arange(config.n_lists)
+        tokens = torch.arange(config.d_vocab).expand(config.n_lists, -1)
+        formula = logits(weights, run(config, weights, lists), config.output_positions)
+        slack = bounds.rounding(config, weights)
+        assert slack < 1e-8 * formula.abs().max()
+        for place in (0, 1):
+            tables = problem.logits(place, everything, tokens)
+            assert 0 < (tables - formula[:, place]).abs().max() < slack / 2
+
+
+@pytest.mark.parametrize("special", ["mask_id", "sep_id"])
+def test_tokens_that_are_no_digits_compete(study, special):
+    config, weights = few_digits(*study, 30)
+    unembed = weights.unembed.clone()
+    unembed[:, getattr(config, special)] = 1.01 * unembed[:, 3]
+    weights = dataclasses.replace(weights, unembed=unembed)
+    margin, found = margins(config, weights), sandwich(config, weights)
+    assert is_sound(found, margin) and found.right.equal(margin > 0)
+    assert (margin[3] < 0).sum() > 20
+
+
+@pytest.mark.parametrize("share", [1.0, 1 - 1e-14, 1 + 1e-14])
+def test_a_margin_within_rounding_proves_neither(study, share):
+    config, weights = few_digits(*study, 20)
+    before = sandwich(config, weights)
+    unembed = weights.unembed.clone()
+    unembed[:, config.sep_id] = share * unembed[:, 2]
+    found = sandwich(config, dataclasses.replace(weights, unembed=unembed))
+    with_twin = before.right[2]
+    assert with_twin.sum() > 5
+    assert not found.right[2].any() and not found.wrong[2, with_twin].any()
+    assert found.lower < found.upper
+
+
+def test_a_slack_of_the_wrong_sign_is_caught(study, monkeypatch):
+    config, weights = few_digits(*study, 20)
+    unembed = weights.unembed.clone()
+    unembed[:, config.sep_id] = (1 + 1e-6) * unembed[:, 2]
+    weights = dataclasses.replace(weights, unembed=unembed)
+    margin = margins(config, weights)
+    assert is_sound(sandwich(config, weights), margin)
+    monkeypatch.setattr(module, "rounding", lambda *_: -0.01)
+    assert not is_sound(sandwich(config, weights), margin)
+
+
+@pytest.mark.parametrize("part", ["bounds", "signs", "logits"])
+def test_a_corrupted_table_is_caught(study, monkeypatch, part):
+    # The study's own wrong lists all write their other digit, and need no table: here SEP wins.
+    config, weights = few_digits(*study, 40)
+    unembed = weights.unembed.clone()
+    unembed[:, config.sep_id] = 1.01 * unembed[:, 3]
+    weights = dataclasses.replace(weights, unembed=unembed)
+    margin = margins(config, weights)
+    assert is_sound(sandwich(config, weights), margin)
+    rank, split, exactly = module.rank, module.split_logits, module.Problem.logits
+
+    def lowered(*of):
+        found = rank(*of)
+        return found._replace(above=found.above - 300)
+
+    def of_other_sign(*of):
+        found = split(*of)
+        axis, tilt, rest = found.readouts
+        return found._replace(readouts=(axis, tilt, -rest))
+
+    def raised(self, *of):
+        return exactly(self, *of) + 3 * (of[2] == 5)
+
+    if part == "bounds":
+        monkeypatch.setattr(module, "rank", lowered)
+    elif part == "signs":
+        monkeypatch.setattr(module, "split_logits", of_other_sign)
+    else:
+        monkeypatch.setattr(module.Problem, "logits", raised)
+    assert not is_sound(sandwich(config, weights), margin)
+
+
+def test_a_ranking_bounds_every_token_it_does_not_name(study):
+    config, weights = few_digits(*study, 40)
+    problem = module.problem_of(config, weights)
+    everything = torch.arange(config.n_lists)
+    for place in (0, 1):
+        split, ranking = bounds.split_logits(problem, place), bounds.unranked(problem)
+        group = problem.lists
+        for level, keep in ((1, 20), (3, 9)):
+            cells = bounds.cells_of(split, everything, level)
+            keys = cells[:, None] * config.n_digits + problem.lists
+            groups, member = keys.unique(return_inverse=True)
+            older = torch.empty(len(groups)).long()
+            older[member] = group
+            cell, digit = groups // config.n_digits, groups % config.n_digits
+            ranking = bounds.rank(
+                split, digit, cell % config.d_vocab, (everything, member), ranking.of(older), keep
+            )
+            group, first = member, member[:, 0]
+            alpha = problem.alpha[:, None]
+            bound = alpha * ranking.above[member[:, 0]] + (1 - alpha) * ranking.above[member[:, 1]]
+            tokens = torch.arange(config.d_vocab).expand(config.n_lists, -1)
+            truth = problem.logits(place, everything, tokens)
+            truth = truth - problem.logits(place, everything, ranking.heart[first, None])
+            truth = truth.scatter(1, problem.lists, -torch.inf)
+            for named in range(keep + 1):
+                left = truth.scatter(1, ranking.tokens[member][:, :, :named].flatten(1), -torch.inf)
+                assert (left.amax(1) <= bound[:, named] + 1e-9).all()
+
+
+@pytest.mark.parametrize("build", [copier, lambda n: random_weights(n, 0, d_model=64)])
+def test_cost_grows_slower_than_the_cube_and_is_below_every_logit(build):
+    cost = {n: sandwich(*build(n)).operations for n in (100, 200)}
+    every_logit = 200**2 * 2 * 202 * (PER_LOGIT + 1)
+    assert cost[200] < 0.55 * every_logit
+    assert math.log2(cost[200] / cost[100]) < 2.6
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"layer_norm": True}, "layer_norm"),
+        ({"n_heads": 2}, "n_heads"),
+        ({"list_len": 3}, "list_len"),
+        ({"n_layers": 3}, "n_layers"),
+        ({"decoding": "autoregressive"}, "decoding"),
+    ],
+)
+def test_refuses_another_architecture(changes, named):
+    config, weights = random_weights(6, 0)
+    with pytest.raises(ConfigError, match=named):
+        sandwich(config.replace(**changes), weights)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_refuses_weights_that_are_not_finite(value):
+    config, weights = random_weights(6, 0)
+    weights.unembed[0, 0] = value
+    with pytest.raises(ConfigError, match="weights must be finite"):
+        sandwich(config, weights)
