@@ -1,7 +1,7 @@
 """Why trained models fail where they do: content against order, pair by pair.
 
     terms = margin_terms(config, weights, lists)   # o1's margin of each list, in three terms
-    explain(config, weights, split_lists(config)).without_order
+    explain(config, weights, split_lists(config)).impossible
     at_logit_size(config, weights, [1e3, 1e5])     # the loss at given logit sizes
 
 At o1 the margin of a list (a, b), the logit of a less that of b, is exactly
@@ -11,8 +11,10 @@ At o1 the margin of a list (a, b), the logit of a less that of b, is exactly
     bias = (U_a - U_b)(x_o1 + x_SEP + (P_1 + P_2) / 2 + (E_a + E_b) / 2).
 
 The first term, order, is what both orders of a pair share. The second, content, speaks for the
-digit that SEP attends to more, wherever it stands, and the bias for one of the two digits: of the
-two orders they help one and harm the other.
+digit that SEP attends to more, wherever it stands, and the bias for one of the two digits. Where
+scores nearly tie order is small, and the places' offset in the scores, by which SEP prefers the
+first digit, makes content a margin for o1 in both orders. o2 reads what o1 holds with the opposite
+sign (`lemmas.predicted_sums`) and pays for it.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from listcomp_utils.circuit.order_axis import (
     unequal,
 )
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.lemmas import pair_margins, predicted_sums
 from listcomp_utils.task import ListSplit, all_lists
 
 NEAR = 0.1
@@ -88,26 +91,37 @@ class Explanation:
 
     `content` is the mean of Gamma and `order_span` the span of delta, in logits; `neighbours` the
     median of |delta_a - delta_b| of digits next to each other in score. `outweighed` is the share
-    of near ties in which order is smaller than content. `trained_near` to `held_out_far` are lists
-    right, near ties and others apart. `missed` are held-out lists wrong, and `foretold` the area
-    under the precision-recall curve for naming them by the closeness of the scores alone, nothing
-    fitted. `without_content` are held-out lists right with both contents at SEP weighed alike,
-    `without_order` with both places. `correlation` is that of scores and readout, `reversed` the
-    lists written the other way round when the position weights are exchanged.
+    of near ties in which order is smaller than content, `near_at_o1` where o1 is right in them.
+    `trained_near` to `held_out_far` are lists right, near ties and others apart; `missed` are
+    held-out lists wrong, `missed_at_o2` the share of these that are wrong at o2.
+
+    `impossible` are near ties whose margins at o2 add up to 0 or less over both orders (lemma 3),
+    `without_content` those that would be if o2 did not pay for o1's content. Naming the held-out
+    lists of all such pairs as wrong, nothing fitted, has `precision` and `recall`; `foretold` is
+    the area under the precision-recall curve for naming by the closeness of the scores alone.
+    `contents_alike` are held-out lists right with both contents at SEP weighed alike,
+    `places_alike` with both places. `correlation` is that of scores and readout, `reversed` the
+    lists written the other way round when the position weights are those of the reversed list.
     """
 
     content: float
     order_span: float
     neighbours: float
     outweighed: float
+    near_at_o1: float
     trained_near: float
     trained_far: float
     held_out_near: float
     held_out_far: float
     missed: float
-    foretold: float
+    missed_at_o2: float
+    impossible: float
     without_content: float
-    without_order: float
+    precision: float
+    recall: float
+    foretold: float
+    contents_alike: float
+    places_alike: float
     correlation: float
     reversed: float
 
@@ -126,6 +140,13 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> Explanation:
     held_out = margin_terms(config, weights, split.held_out)
     every = margin_terms(config, weights, all_lists(config))
     near = every[every.distance < NEAR]
+    missed = held_out[~held_out.both]
+    pairs, closed = pair_margins(config, weights), predicted_sums(config, weights)
+    tied = pairs.score.abs() < NEAR
+    paid = closed.o2_passed * closed.o1_content / pairs.o1_sum
+    low = pairs[pairs.o2_sum <= 0][["a", "b"]]
+    low = pd.MultiIndex.from_frame(pd.concat([low, low.set_axis(["b", "a"], axis=1)])[["a", "b"]])
+    named = pd.MultiIndex.from_frame(held_out[["a", "b"]]).isin(low)
     edits = swap_shares(config, weights, split.held_out)
     readout = axis.readout[axis.scores.argsort()]
 
@@ -137,16 +158,22 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> Explanation:
         order_span=(axis.readout.max() - axis.readout.min()).item(),
         neighbours=readout.diff().abs().median().item(),
         outweighed=float((near.order < near.content.abs()).mean()),
+        near_at_o1=float(near.o1.mean()),
         trained_near=share(trained, True),
         trained_far=share(trained, False),
         held_out_near=share(held_out, True),
         held_out_far=share(held_out, False),
         missed=float((~held_out.both).mean()),
+        missed_at_o2=float((~missed.o2).mean()),
+        impossible=float((pairs.o2_sum <= 0)[tied].mean()),
+        without_content=float((pairs.o2_sum - paid <= 0)[tied].mean()),
+        precision=float((~held_out.both)[named].mean()),
+        recall=float(named[~held_out.both].mean()) if len(missed) else np.nan,
         foretold=_foretold(held_out),
-        without_content=edits.kept["content difference removed"],
-        without_order=edits.kept["position difference removed"],
+        contents_alike=edits.kept["content difference removed"],
+        places_alike=edits.kept["position difference removed"],
         correlation=axis.correlation,
-        reversed=edits.reversed["position weights, exchanged"],
+        reversed=edits.reversed["position weights, of the reversed list"],
     )
 
 

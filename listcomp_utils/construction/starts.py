@@ -93,23 +93,27 @@ ATTEMPTS: dict[str, Attempt] = {
 def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Work for `run_grid`: train the config in the settings from the start named by `attempt`.
 
-    Figures as `measure_training`, and `start_per_list`, the share of (at most 10,000) held-out
-    lists right before the first step.
+    Figures as `measure_training`, and the shares of (at most 10,000) held-out lists right before
+    the first step, `start_per_list`, and after the last, `end_per_list`: the weights kept are those
+    of the lowest training loss, which may be the first.
     """
     settings = dict(settings)
     attempt = ATTEMPTS[settings.pop("attempt")]
     config, at_start = Config.from_dict(settings), []
+    watched = split_lists(config).held_out[:10_000]
 
     def prepare(model: nn.Module) -> None:
         put_start(model, config, attempt)
-        at_start.append(accuracy(model, split_lists(config).held_out[:10_000]).per_list)
+        at_start.append(accuracy(model, watched).per_list)
 
     (trained,) = train_many(config, [config.seed], progress="none", prepare=prepare)
     if trained.history.interrupted:
         raise KeyboardInterrupt
     raise_if_diverged(trained)
     with one_thread():
-        return {"start_per_list": at_start[0], **measure_training(trained)}
+        ended = accuracy(trained.last_model, watched).per_list
+        shares = {"start_per_list": at_start[0], "end_per_list": ended}
+        return shares | measure_training(trained)
 
 
 @torch.no_grad()

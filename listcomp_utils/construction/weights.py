@@ -132,7 +132,7 @@ def put_weights(model: NativeModel, config: Config, constants: Constants) -> Non
     compare, turn = torch.zeros(2, config.d_model, config.d_model, dtype=torch.float64)
     compare[constant, score] += 2 * step
     for j, axis in turns.items():
-        mark = TINY if axis == constant else LARGE
+        mark = TINY if axis == constant else 1.0 if j == length else LARGE
         position[0, axis] = 1.0
         position[j - 1, axis] = -1.0
         outputs[j - 1, axis] = mark

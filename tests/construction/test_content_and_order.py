@@ -56,13 +56,18 @@ def test_near_ties_are_where_the_trained_model_fails(study):
     assert found.held_out_near < found.trained_near < 0.8
     assert found.held_out_far > 0.95 and found.trained_far > 0.99
     assert found.foretold > 4 * found.missed
+    # o1 is right in spite of content; o2 pays, and lemma 3 names the lists that fail.
+    assert found.near_at_o1 > 0.95 and found.missed_at_o2 > 0.9
+    assert found.impossible > 10 * found.without_content
+    assert found.precision > 0.9 and found.recall > 0.75
 
 
 def test_order_carries_the_hand_built_model(study):
     config, split = study[0], split_lists(study[0])
     found = explain(config, weights(hand_built(config)), split)
     assert found.outweighed == 0.0 and found.missed == 0.0 and np.isnan(found.foretold)
-    assert found.without_content == 1.0 and found.without_order < 0.01
+    assert found.contents_alike == 1.0 and found.places_alike < 0.01
+    assert found.impossible == 0.0 and np.isnan(found.precision)
 
 
 def test_larger_logits_help_the_hand_built_model_and_not_the_trained(study):

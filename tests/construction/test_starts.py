@@ -60,7 +60,7 @@ def test_a_training_reports_where_it_started_and_ended():
     figures = train_from({**TINY.to_dict(), "attempt": "hand-built, noise 0"})
     assert figures["start_per_list"] == 1.0
     assert figures["scored_on"] == "held-out"
-    frozen = "hand-built, unembedding alone, noise 1"
+    frozen = "hand-built, positions alone, noise 1"
     assert train_from({**TINY.to_dict(), "attempt": frozen})["start_per_list"] < 1.0
 
 
