@@ -46,5 +46,5 @@ def rows() -> list[Row]:
         Row(
             "  with patterns", ours, fastest(cached) * 1e3, "ms", "the hooked model with its cache"
         ),
-        Row(f"certificate, {BOUNDED_DIGITS} digits", bounded, exhausted, "s", "every logit"),
+        Row(f"sandwich, {BOUNDED_DIGITS} digits", bounded, exhausted, "s", "every logit"),
     ]
