@@ -5,8 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 SCALING := $(addprefix scaling_,best depth digits fraction heads positions table4 tuning)
+CONSTRUCTION := ranked $(addprefix ranked_,parts near rule) $(addprefix construction_,study frontier)
 
-.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features clean
+.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features construction clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -37,6 +38,7 @@ checkpoints: $(READY)
 	$(BIN)/python -m listcomp_utils train -p preset seed --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study --out artifacts
 	$(BIN)/python -m listcomp_utils train -p preset study -p n_layers 3 --out artifacts
+	$(BIN)/python -m listcomp_utils train -p preset ranked --out artifacts
 
 # The tables that ship in artifacts/, which notebooks read: each resumes where it was stopped.
 # ARGS="--jobs 4" sets how many processes; `python -m listcomp_utils tables NAME` makes one.
@@ -58,6 +60,11 @@ scaling: $(READY)
 # two cores. `tables features_released --checkpoint released.pt` measures the same on another model.
 features: $(READY)
 	$(BIN)/python -m listcomp_utils tables features $(ARGS)
+
+# The tables of 08_construction: the ranked preset's trainings, what of its start is needed, twenty
+# seeds of the study preset measured, how many digits a precision carries. About an hour of one core.
+construction: $(READY)
+	$(BIN)/python -m listcomp_utils tables $(CONSTRUCTION) $(ARGS)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -23,6 +23,7 @@ TABLE_ROOMS = (
     "listcomp_utils.circuit.seeds",
     "listcomp_utils.scaling.grids",
     "listcomp_utils.features.grid",
+    "listcomp_utils.construction.grids",
 )
 """Modules with TABLES, the tables that ship in artifacts/, and `make_table`."""
 

@@ -30,6 +30,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import RANKED_ARCHITECTURE, Config, ConfigError, require
 from listcomp_utils.model import add_hooks, make_native_model
@@ -93,11 +94,17 @@ def digit_values(config: Config) -> Float[Tensor, "digit"]:
     return torch.arange(config.n_digits, dtype=torch.float64) - (config.n_digits - 1) / 2
 
 
-@torch.no_grad()
 def assemble(config: Config, constants: Constants, dtype: torch.dtype) -> TransformerBridge:
     """The model with these constants, whether or not they are good enough."""
     check_construction(config)
-    model = make_native_model(config.replace(start="random")).to(torch.float64)
+    model = make_native_model(config.replace(start="random")).to(dtype)
+    put_weights(model, config, constants)
+    return add_hooks(model)
+
+
+@torch.no_grad()
+def put_weights(model: NativeModel, config: Config, constants: Constants) -> None:
+    """Set all weights of a native model to the construction's."""
     for weight in model.parameters():
         if weight.requires_grad:
             weight.zero_()
@@ -120,7 +127,7 @@ def assemble(config: Config, constants: Constants, dtype: torch.dtype) -> Transf
     middles = [sum(_leading_error(config, constants, j)) / 2 for j in range(1, length + 1)]
     separator[value] = -lever - middles[0]
     outputs[0, value] = lever
-    outputs[1:, value] = (middles[0] - torch.tensor(middles[1:])) / 2
+    outputs[1:, value] = (middles[0] - torch.tensor(middles[1:], dtype=torch.float64)) / 2
     separator[constant] = outputs[0, constant] = 0.5
     compare, turn = torch.zeros(2, config.d_model, config.d_model, dtype=torch.float64)
     compare[constant, score] += 2 * step
@@ -137,7 +144,6 @@ def assemble(config: Config, constants: Constants, dtype: torch.dtype) -> Transf
     for block, products in zip(model.layers, (compare, turn), strict=True):
         block.attn.q.weight.copy_(products.T * config.d_head**0.5)
         block.attn.k.weight.copy_(torch.eye(config.d_model))
-    return add_hooks(model.to(dtype))
 
 
 def proof(

@@ -76,8 +76,11 @@ def train_many(
     seeds: Iterable[int],
     progress: Progress = "auto",
     callback: Callback | None = None,
+    prepare: Callable[[torch.nn.Module], None] | None = None,
 ) -> list[TrainResult]:
     """Train one model a seed (`config.seed` is not used), in the seeds' order.
+
+    `prepare` may change each native model before its training, and freeze some of its weights.
 
     On a CPU one after the other, each to the bit as if it were trained alone; on CUDA all in one
     batch, up to the rounding of floats. Always on one CPU thread: several wait for each other as
@@ -100,18 +103,21 @@ def train_many(
     results: list[TrainResult] = []
     with one_thread():
         for group in [configs] if together else [[one] for one in configs]:
-            results += _train_group(group, progress, callback)
+            results += _train_group(group, progress, callback, prepare)
             if results[-1].history.interrupted:
                 break
     return results
 
 
 def _train_group(
-    configs: Sequence[Config], progress: Progress, callback: Callback | None
+    configs: Sequence[Config],
+    progress: Progress,
+    callback: Callback | None,
+    prepare: Callable[[torch.nn.Module], None] | None = None,
 ) -> list[TrainResult]:
     """Train models that differ by their seed in one batch."""
     config = configs[0]
-    stack = ModelStack(config, [one.seed for one in configs])
+    stack = ModelStack(config, [one.seed for one in configs], prepare)
     split = split_lists(config)
     runs = [_Run(one) for one in configs]
     watched = _watched(config, split)

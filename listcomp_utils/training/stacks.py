@@ -11,12 +11,13 @@ weights, which pays on CUDA. Under masked decoding the forward pass is `LeanForw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Int
 from torch import Tensor
+from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import Config
 from listcomp_utils.generation import CHUNK, Accuracy, accuracy, loss, mean_loss, score
@@ -26,11 +27,21 @@ from listcomp_utils.training.lean_forward import LeanForward, has_lean_forward
 
 
 class ModelStack:
-    """Freshly made models, one a seed, and the weights that an optimiser steps."""
+    """Freshly made models, one a seed, and the weights that an optimiser steps.
 
-    def __init__(self, config: Config, seeds: Sequence[int]) -> None:
+    `prepare` may change a model, and what of it is trained, before anything else.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        seeds: Sequence[int],
+        prepare: Callable[[NativeModel], None] | None = None,
+    ) -> None:
         self.config = config
         self.models = [make_native_model(config.replace(seed=seed)) for seed in seeds]
+        for model in self.models if prepare else []:
+            prepare(model)
         first = self.models[0]
         self.device = device_of(first)
         self._forward = LeanForward(first) if has_lean_forward(config) else None

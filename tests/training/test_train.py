@@ -209,3 +209,16 @@ def test_plain_lines_when_nobody_watches(capsys):
     train(Config(**SHORT), progress="auto")
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].startswith("step 12/12: loss") and all("\r" not in line for line in lines)
+
+
+def test_a_model_can_be_prepared_and_partly_frozen():
+    config = Config(steps=5, eval_every=5)
+
+    def prepare(model):
+        model.tok_embed.weight.data.fill_(0.5)
+        model.tok_embed.weight.requires_grad_(False)
+
+    (result,) = train_many(config, [0], "none", prepare=prepare)
+    before, after = make_model(config).state_dict(), result.last_model.state_dict()
+    assert (after["embed.weight"] == 0.5).all()
+    assert not torch.equal(after["unembed.weight"], before["unembed.weight"])

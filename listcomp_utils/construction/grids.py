@@ -1,0 +1,146 @@
+"""The tables of 08_construction as grids on the one engine, and making them.
+
+    make_table("ranked", "artifacts", jobs=2)      # minutes; goes on where it was stopped
+    read_table("ranked")                           # of `sweeps.table`: a row a training
+
+`ranked` are trainings of the preset "ranked"; `ranked_parts`, `ranked_near` and `ranked_rule` go
+from other starts (see `starts.ATTEMPTS`); `construction_study` measures the study preset's seeds,
+`construction_frontier` how many digits the hand-built weights copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+
+from listcomp_utils.checkpoints import find_trained
+from listcomp_utils.circuit.certificate import brute_force
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.config import Config, check_names
+from listcomp_utils.construction.content_and_order import explain
+from listcomp_utils.construction.frontier import measure_frontier
+from listcomp_utils.construction.lemmas import upper_certificate
+from listcomp_utils.construction.sandwich import sandwich
+from listcomp_utils.construction.starts import ATTEMPTS, train_from
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
+from listcomp_utils.sweeps.grid import config_cells
+from listcomp_utils.sweeps.table import write_table
+from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.task import split_lists
+
+QUESTIONS = {
+    "ranked": "Does the study's architecture learn to copy lists from the ranked start?",
+    "ranked_parts": "Which parts of the ranked start are needed, and what does each do alone?",
+    "ranked_near": "Does training keep the hand-built weights, and find them again?",
+    "ranked_rule": "How do the constants of the ranked start decide what is learned?",
+    "construction_study": "What can be proven and explained of the study preset's seeds?",
+    "construction_frontier": "How many digits does a precision carry?",
+}
+TABLES = tuple(QUESTIONS)
+
+RANKED: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = (
+    (dict(seed=range(20)), {}),
+    (dict(seed=range(20, 40)), dict(split_seed=7)),  # seeds and lists used for nothing before
+    (dict(seed=range(5), list_len=[3]), {}),
+    (dict(seed=range(5), list_len=[3, 4, 5]), dict(n_digits=30)),
+    (dict(seed=range(3), d_model=[8, 16, 32]), {}),
+    (dict(seed=range(3), n_digits=[30, 200]), {}),
+)
+"""Values to combine, and what a part's cells share beside the preset."""
+
+# Beside the study preset's recipe, a third of its steps: the plateau is left by step 1,250.
+_USUAL = dict(preset="study", steps=5_000, eval_every=500)
+_PAIRS = dict(preset="ranked", eval_every=500)
+_TRIPLES = dict(preset="ranked", list_len=3, eval_every=500)
+
+
+def _named(start: str) -> list[str]:
+    return [name for name in ATTEMPTS if name.startswith(start)]
+
+
+STARTS: dict[str, tuple[tuple[Mapping[str, Any], list[str]], ...]] = {
+    "ranked_parts": (
+        (_PAIRS, ["all parts", *_named("without"), *_named("logits")]),
+        (_USUAL, _named("usual")),
+    ),
+    "ranked_near": ((_PAIRS, _named("hand-built")),),
+    "ranked_rule": (
+        (
+            _TRIPLES,
+            ["all parts", *(name for name in ATTEMPTS if " x " in name and "usual" not in name)],
+        ),
+        (dict(_TRIPLES, lr=1e-4), ["all parts"]),
+        (dict(_TRIPLES, lr=1e-3), ["all parts"]),
+    ),
+}
+"""Configs, and the attempts of each, with two seeds that are used for nothing else."""
+SEEDS = (100, 101)
+
+FRONTIER = ((2, 2), (2, 4), (3, 3), (3, 5), (4, 6), (5, 5), (5, 7))
+"""List lengths and widths: the least of each, and one with an axis for every part."""
+
+
+def grid_cells(name: str) -> list[dict[str, Any]]:
+    """Every cell of a table."""
+    device = {"device": "cpu"}
+    if name == "construction_study":
+        return config_cells({"seed": range(20)}, {"preset": "study", **device})
+    if name == "construction_frontier":
+        return [
+            dict(list_len=length, d_model=width, dtype=dtype)
+            for dtype in ("bfloat16", "float32")
+            for length, width in FRONTIER
+        ]
+    if name == "ranked":
+        base = {"preset": "ranked", **device}
+        return [cell for values, shared in RANKED for cell in config_cells(values, base | shared)]
+    return [
+        {**cell, "attempt": attempt}
+        for base, attempts in STARTS[name]
+        for attempt in attempts
+        for cell in config_cells({"seed": SEEDS}, {**base, **device})
+    ]
+
+
+def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
+    """Train what is not recorded yet of a table, measure it, and write it into the folder `out`.
+
+    Raises:
+        ConfigError: for an unknown name, and as `run_grid` and `write_table`.
+        RuntimeError: when a cell failed; it runs again the next time.
+    """
+    check_names([name], TABLES, "table")
+    folder = sweep_folder(name)
+    trained_here = name in ("ranked", "construction_study")
+    work = TrainCell(models=folder / "models") if trained_here else train_from
+    work = measure_frontier if name == "construction_frontier" else work
+    cells = grid_cells(name)
+    frame = run_grid(cells, work, folder, jobs=jobs, retry_failed=True, progress=progress)
+    if trained_here and (frame.status == "done").all():
+        measured = pd.DataFrame(
+            [measure_pairs(Config.from_dict(cell), folder / "models") for cell in cells]
+        )
+        frame[measured.columns] = measured
+    unused = ("n_scored", "train_loss_floor", "best_step", "steps_done", "breakthrough_step")
+    frame = frame.drop(columns=[*unused, "broke_through"], errors="ignore")
+    return write_table(frame, Path(out) / f"{name}.json", QUESTIONS[name])
+
+
+def measure_pairs(config: Config, folder: Path) -> dict[str, Any]:
+    """What the bounds and the explanation say of a kept model of lists of two; else nothing."""
+    if config.list_len != 2:
+        return {}
+    weights = weights_of(find_trained(config, folder).model, torch.float64)
+    proven = sandwich(config, weights)
+    figures = {
+        "proven_right": proven.lower,
+        "proven_at_most": proven.upper,
+        "share_of_operations": proven.operations / brute_force(config, weights).operations,
+        "pairs_at_most": upper_certificate(config, weights).per_list,
+    }
+    return figures | asdict(explain(config, weights, split_lists(config)))

@@ -1,0 +1,142 @@
+"""Trainings from other starts than a config's own: parts of the code, hand-built weights, noise.
+
+    figures = train_from({**config.to_dict(), "attempt": "without lever"})
+    ATTEMPTS["without lever"]                      # what it changes
+
+Every attempt is a training of a config that differs by the weights it starts from, or by what of
+them is trained, so that a table of them says which part is needed and which is found again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from listcomp_utils.config import Config
+from listcomp_utils.construction.weights import constants_for, put_weights
+from listcomp_utils.generation import accuracy
+from listcomp_utils.model import make_native_model
+from listcomp_utils.start import NOISE, PARTS, Coarseness, coarseness, put_ranks
+from listcomp_utils.sweeps.training import measure_training
+from listcomp_utils.task import split_lists
+from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
+
+GROUPS = {
+    "embeddings": ("tok_embed",),
+    "positions": ("pos",),
+    "query and key": ("attn.q", "attn.k"),
+    "unembedding": ("head",),
+}
+"""Parts of a model, by what the names of their weights hold."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A start: which parts of the code, beside how much of the usual random weights."""
+
+    parts: tuple[str, ...] | None = PARTS
+    """Of the code of `start`; None is the hand-built weights in their place."""
+    noise: float = NOISE
+    """Share of the usual initial weights; beside hand-built ones, of all of them."""
+    only: str | None = None
+    """The one group that is trained and that has the noise; beside hand-built weights."""
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the constants of `start.Coarseness`."""
+    scale: Mapping[str, float] = field(default_factory=dict)
+    """Factors on groups of the weights at the start."""
+
+
+_TOGETHER = {
+    "values, scores": ("values", "scores"),
+    "values, scores, constants": ("values", "scores", "constants"),
+    "values, scores, constants, places": ("values", "scores", "constants", "places"),
+    "line, parabola": ("line", "parabola"),
+}
+_WITHOUT = {part: (part,) for part in PARTS} | _TOGETHER
+_NOISES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+
+ATTEMPTS: dict[str, Attempt] = {
+    "all parts": Attempt(),
+    **{
+        f"without {name}": Attempt(tuple(part for part in PARTS if part not in left_out))
+        for name, left_out in _WITHOUT.items()
+    },
+    "logits 100 times smaller": Attempt(sizes={"logit": 0.01}),
+    "usual start": Attempt((), noise=1.0),
+    **{f"usual start with {part}": Attempt((part,), noise=1.0) for part in PARTS},
+    "usual start with line and parabola": Attempt(("line", "parabola"), noise=1.0),
+    "usual start with lever and turns": Attempt(("lever", "turns"), noise=1.0),
+    "usual start, positions x 3": Attempt((), noise=1.0, scale={"positions": 3.0}),
+    "usual start, unembedding x 10": Attempt((), noise=1.0, scale={"unembedding": 10.0}),
+    "usual start, unembedding x 100": Attempt((), noise=1.0, scale={"unembedding": 100.0}),
+    "usual start, embeddings x 0.3": Attempt((), noise=1.0, scale={"embeddings": 0.3}),
+    **{f"hand-built, noise {noise:g}": Attempt(None, noise) for noise in _NOISES},
+    **{
+        f"hand-built, {group} alone, noise {noise:g}": Attempt(None, noise, only=group)
+        for group in GROUPS
+        for noise in (1e-2, 1.0)
+    },
+    **{
+        f"{name} x {factor:g}": Attempt(sizes={name: factor})
+        for name in ("score", "lever", "logit")
+        for factor in (1 / 3, 3)
+    },
+    "noise x 5": Attempt(noise=5 * NOISE),
+}
+"""By their name in a table."""
+
+
+def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Work for `run_grid`: train the config in the settings from the start named by `attempt`.
+
+    Figures as `measure_training`, and `start_per_list`, the share of (at most 10,000) held-out
+    lists right before the first step.
+    """
+    settings = dict(settings)
+    attempt = ATTEMPTS[settings.pop("attempt")]
+    config, at_start = Config.from_dict(settings), []
+
+    def prepare(model: nn.Module) -> None:
+        put_start(model, config, attempt)
+        at_start.append(accuracy(model, split_lists(config).held_out[:10_000]).per_list)
+
+    (trained,) = train_many(config, [config.seed], progress="none", prepare=prepare)
+    if trained.history.interrupted:
+        raise KeyboardInterrupt
+    raise_if_diverged(trained)
+    with one_thread():
+        return {"start_per_list": at_start[0], **measure_training(trained)}
+
+
+@torch.no_grad()
+def put_start(model: nn.Module, config: Config, attempt: Attempt) -> None:
+    """Put the weights of an attempt into a native model, and freeze what it does not train."""
+    fresh = make_native_model(config.replace(start="random"))
+    if attempt.parts is None:
+        _put_hand_built(model, fresh, config, attempt)
+        return
+    size = coarseness(config)
+    named = {name: getattr(size, name) for name in ("score", "lever", "logit")}
+    factors = {name: value * attempt.sizes.get(name, 1.0) for name, value in named.items()}
+    for name, weight in fresh.named_parameters():
+        if weight.requires_grad:
+            weight *= attempt.scale.get(_group_of(name), 1.0)
+    put_ranks(fresh, config, attempt.parts, Coarseness(**factors), attempt.noise)
+    model.load_state_dict(fresh.state_dict())
+
+
+def _put_hand_built(model: nn.Module, noise: nn.Module, config: Config, attempt: Attempt) -> None:
+    put_weights(model, config, constants_for(config))
+    for name, weight in model.named_parameters():
+        if weight.requires_grad and attempt.only in (None, _group_of(name)):
+            weight += attempt.noise * noise.get_parameter(name)
+        else:
+            weight.requires_grad_(False)
+
+
+def _group_of(name: str) -> str | None:
+    return next((one for one, parts in GROUPS.items() if any(p in name for p in parts)), None)

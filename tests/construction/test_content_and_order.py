@@ -1,0 +1,105 @@
+"""Content against order: the terms are exact, and the figures say what the models do."""
+
+import numpy as np
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.content_and_order import (
+    along_path,
+    at_logit_size,
+    explain,
+    margin_terms,
+    relabelled,
+)
+from listcomp_utils.construction.weights import hand_built
+from listcomp_utils.generation import accuracy
+from listcomp_utils.model import make_model
+from listcomp_utils.task import all_lists, split_lists
+
+SMALL = Config.preset("study", n_digits=12, d_model=8, device="cpu")
+
+
+def weights(model):
+    return weights_of(model, torch.float64)
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study", device="cpu")
+    return config, weights(load_or_train(config).model)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_terms_add_up_to_the_margin_on_random_weights(seed):
+    config = SMALL.replace(seed=seed)
+    terms = margin_terms(config, weights(make_model(config)), all_lists(config))
+    off = terms.order + terms.content + terms.bias - terms.margin
+    assert off.abs().max() < 1e-10 * terms.margin.abs().max()
+    assert (terms.content.abs().max() > 0) and (terms.bias.abs().max() > 0)
+
+
+def test_order_is_shared_by_both_orders_and_the_bias_takes_sides(study):
+    terms = margin_terms(*study, all_lists(study[0])).set_index(["a", "b"])
+    turned = terms.reorder_levels(["b", "a"]).loc[terms.index]
+    np.testing.assert_allclose(terms.bias, -turned.bias.to_numpy(), atol=1e-9)
+    far = terms.distance > 0.1  # beyond what the places alone add to the scores
+    assert np.corrcoef(terms.order[far], turned.order[far])[0, 1] > 0.99
+    assert np.corrcoef(terms.content[far], turned.content[far])[0, 1] < -0.99
+
+
+def test_near_ties_are_where_the_trained_model_fails(study):
+    found = explain(*study, split_lists(study[0]))
+    assert found.outweighed > 0.99
+    assert found.held_out_near < found.trained_near < 0.8
+    assert found.held_out_far > 0.95 and found.trained_far > 0.99
+    assert found.foretold > 4 * found.missed
+
+
+def test_order_carries_the_hand_built_model(study):
+    config, split = study[0], split_lists(study[0])
+    found = explain(config, weights(hand_built(config)), split)
+    assert found.outweighed == 0.0 and found.missed == 0.0 and np.isnan(found.foretold)
+    assert found.without_content == 1.0 and found.without_order < 0.01
+
+
+def test_larger_logits_help_the_hand_built_model_and_not_the_trained(study):
+    sizes = [3e2, 3e4, 3e6]
+    trained = at_logit_size(*study, sizes).loss
+    built = at_logit_size(study[0], weights(hand_built(study[0])), sizes).loss
+    assert built.is_monotonic_decreasing and built.iloc[-1] < 1e-6
+    assert trained.iloc[-1] > trained.iloc[0]
+
+
+def test_the_path_starts_at_one_model_and_ends_at_the_other():
+    config = SMALL.replace(d_model=8)
+    start, built = weights(make_model(config)), hand_built(config)
+    path = along_path(config, start, weights(built), [0.0, 0.5, 1.0])
+    assert path.per_list.iloc[2] == accuracy(built).per_list == 1.0
+    assert path.per_list.iloc[0] == accuracy(make_model(config)).per_list
+    assert path.loss.iloc[1] > path.loss.iloc[2]
+
+
+def test_renamed_digits_are_copied_as_before_and_ordered_as_asked():
+    built = weights(hand_built(SMALL))
+    goal = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    renamed = relabelled(SMALL, built, goal)
+    terms = margin_terms(SMALL, renamed, all_lists(SMALL))
+    assert terms.both.all()
+    scores = renamed.token[:12] @ (renamed.query_key[0].T @ _separator(SMALL, renamed))
+    assert torch.equal(scores.argsort(), goal.argsort())
+
+
+def _separator(config, renamed):
+    return renamed.token[config.sep_id] + renamed.position[config.sep_position]
+
+
+def test_what_cannot_be_explained_is_refused_by_name(study):
+    everything = study[0].replace(train_fraction=1.0)
+    with pytest.raises(ConfigError, match="train_fraction must hold lists out, got 1.0"):
+        explain(everything, study[1], split_lists(everything))
+    with pytest.raises(ConfigError, match="n_layers=2"):
+        three = study[0].replace(n_layers=3)
+        margin_terms(three, study[1], all_lists(study[0]))
