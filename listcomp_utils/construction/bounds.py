@@ -17,10 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from listcomp_utils.circuit.certificate import CHUNK, Problem, cut
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.config import Config
+from listcomp_utils.construction.logit_tables import Problem
 
+CHUNK = 4096
+"""Lists or groups handled at once."""
 PER_SCORE = 15
 """Multiply-adds and comparisons for one token's bound in one cell, selection included."""
 POWERS = 4
@@ -84,6 +86,13 @@ def split_logits(problem: Problem, place: int) -> Split:
     return Split(problem.constant[place] + passed, (axis, tilt, rest), coordinates, reach)
 
 
+def _cut(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
+    """Equal parts of the range that occurs."""
+    low, high = values.aminmax()
+    width = (high - low).clamp_min(torch.finfo(values.dtype).tiny)
+    return ((values - low) / width * bins).long().clamp_max(bins - 1)
+
+
 def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor, "list"]:
     """Number the cells that occur: equal parts, the more of a coordinate the more it moves logits.
 
@@ -92,7 +101,7 @@ def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor,
     cells = torch.zeros_like(rows)
     for part, share in zip(split.coordinates, split.reach / split.reach.max(), strict=True):
         halvings = level + math.ceil(math.log2(share)) if share > 0 else 0
-        cells = (cells << max(halvings, 0)) + cut(part, 2 ** max(halvings, 0))[rows]
+        cells = (cells << max(halvings, 0)) + _cut(part, 2 ** max(halvings, 0))[rows]
     return cells.unique(return_inverse=True)[1]
 
 

@@ -9,23 +9,25 @@ A list is wrong as soon as one token beats its own at an output: one such logit 
 right if no token can, which needs a bound on all. Lists are put in cells, and each digit ranks the
 tokens within a cell by such a bound, see `bounds`. A list adds up those of its two digits: what
 it need not evaluate is below the same mixture of the two first scores left out, the threshold of
-Fagin, Lotem and Naor (2003), as in `certificate`. Lists still open get narrower cells, in which
-only the tokens kept are ranked again, until refining costs more than evaluating what is kept.
+Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open get
+narrower cells, in which only the tokens kept are ranked again, until refining costs more than
+evaluating what is kept.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.certificate import CHUNK, PER_LOGIT, Problem, problem_of
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction.bounds import (
+    CHUNK,
     PER_CELL,
     PER_SCORE,
     PER_SPLIT,
@@ -36,6 +38,7 @@ from listcomp_utils.construction.bounds import (
     split_logits,
     unranked,
 )
+from listcomp_utils.construction.logit_tables import PER_LOGIT, Problem, problem_of
 
 LADDER = (0, 1, 2, 4, 8)
 """How many tokens of each digit a list may evaluate after a ranking."""
@@ -72,6 +75,18 @@ def sandwich(config: Config, weights: Weights, finish: bool = True) -> Sandwich:
     Raises:
         ConfigError: for another architecture or task than the study's, or weights not finite.
     """
+    return _prove(config, weights, lambda search, rows: search.run(rows, finish))
+
+
+def brute_force(config: Config, weights: Weights) -> Sandwich:
+    """The same from every logit, for comparison: operations grow as n^3. Raises as `sandwich`."""
+    return _prove(config, weights, lambda search, _: search.exhaust(search.everything))
+
+
+def _prove(
+    config: Config, weights: Weights, look: Callable[[_Search, Int[Tensor, "list"]], None]
+) -> Sandwich:
+    """What `look` finds at both outputs; it is given the lists that are not yet proven wrong."""
     problem = problem_of(config, weights)
     if not all(part.isfinite().all() for part in vars(weights).values()):
         raise ConfigError("weights must be finite")
@@ -81,7 +96,7 @@ def sandwich(config: Config, weights: Weights, finish: bool = True) -> Sandwich:
     wrong = ~right
     for place in (0, 1):
         search = _Search(problem, place, slack)
-        search.run((~wrong).nonzero()[:, 0], finish)
+        look(search, (~wrong).nonzero()[:, 0])
         right &= search.bounded & (search.margin > slack)
         wrong |= search.margin < -slack
         spent += search.spent
@@ -97,7 +112,8 @@ class _Search:
         self.problem, self.place, self.slack = problem, place, slack
         self.lists, (self.digits, self.vocabulary) = problem.lists, problem.content.shape
         self.pair = self.lists.flip(1) if place else self.lists
-        self.own = problem.logits(place, torch.arange(len(self.lists)), self.pair[:, :1])[:, 0]
+        self.everything = torch.arange(len(self.lists))
+        self.own = problem.logits(place, self.everything, self.pair[:, :1])[:, 0]
         self.margin = torch.full_like(self.own, torch.inf)
         self.bounded = torch.zeros(len(self.lists), dtype=torch.bool)
         self.spent = len(self.lists) * PER_LOGIT
@@ -131,9 +147,12 @@ class _Search:
         else:
             lost.append(rows)
         if finish:
-            rows = torch.cat(lost)
-            self.evaluate(rows, torch.arange(self.vocabulary).expand(len(rows), -1))
-            self.bounded[rows] = True
+            self.exhaust(torch.cat(lost))
+
+    def exhaust(self, rows: Int[Tensor, "list"]) -> None:
+        """Compare each list's own logit with all others."""
+        self.evaluate(rows, torch.arange(self.vocabulary).expand(len(rows), -1))
+        self.bounded[rows] = True
 
     def pool(self, ranking: Ranking) -> int:
         """How many tokens a list evaluates when it takes all that its two digits have kept."""

@@ -59,8 +59,6 @@ class Options(Settings):
     steer_lists: Lists = Field(None, description="lists that every latent is steered on, at most")
     sae_file: str | None = Field(None, description="look at this autoencoder instead of training")
     random_directions: Count = Field(None, description="random controls for steering")
-    surrogate_seeds: Count = Field(None, description="random starts of the hand-written model")
-    surrogate_steps: Count = Field(None, description="steps of its fit")
     live_layers: Count = Field(None, description="a live grid's layers: 1 to this many")
     live_seeds: Count = Field(None, description="a live grid's random seeds, from 0")
     live_steps: Count = Field(None, description="a live grid's optimiser steps")

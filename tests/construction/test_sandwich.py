@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from listcomp_utils.checkpoints import find_trained, load_model
-from listcomp_utils.circuit.certificate import PER_LOGIT, brute_force
 from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction import bounds
 from listcomp_utils.construction import sandwich as module
-from listcomp_utils.construction.sandwich import Sandwich, sandwich
+from listcomp_utils.construction.logit_tables import PER_LOGIT
+from listcomp_utils.construction.sandwich import Sandwich, brute_force, sandwich
+from listcomp_utils.generation import accuracy
 from listcomp_utils.task import all_lists
 
 
@@ -102,6 +103,19 @@ def test_proves_nothing_that_is_not_so(n_digits, d_model, scale):
         assert found.lower == exact == found.upper
 
 
+def test_every_logit_gives_the_accuracy_of_the_model():
+    config = Config.preset("study")
+    model = find_trained(config).model
+    found = brute_force(config, weights_of(model, torch.float64))
+    assert found.lower == found.upper == pytest.approx(accuracy(model, all_lists(config)).per_list)
+    for seed in range(4):
+        config, weights = random_weights(12, seed)
+        found, lists = brute_force(config, weights), all_lists(config)
+        written = logits(weights, run(config, weights, lists), config.output_positions).argmax(-1)
+        right = (written == lists).all(1).view(12, 12)
+        assert found.right.equal(right) and found.wrong.equal(~right)
+
+
 @pytest.mark.parametrize("size", [1e-4, 1.0, 1e4])
 @pytest.mark.parametrize("noise", [0.03, 0.3])
 def test_sound_on_disturbed_and_scaled_study_weights(study, noise, size):
@@ -120,8 +134,9 @@ def test_sound_on_disturbed_and_scaled_study_weights(study, noise, size):
 
 def test_the_bounds_meet_on_the_shipped_model_for_less_than_two_fifths(study):
     exact, found = brute_force(*study), sandwich(*study)
-    assert found.lower == found.upper == exact.per_list == pytest.approx(0.9519)
-    assert found.right.equal(exact.certified) and is_sound(found, margins(*study))
+    assert found.lower == found.upper == exact.lower == pytest.approx(0.9519)
+    assert found.right.equal(exact.right) and found.wrong.equal(exact.wrong)
+    assert is_sound(found, margins(*study))
     assert found.operations < 0.37 * exact.operations
     open_ended = sandwich(*study, finish=False)
     assert open_ended.lower > 0.95 and open_ended.upper < 0.9525
@@ -177,13 +192,14 @@ def test_tokens_that_are_no_digits_compete(study, special):
     assert (margin[3] < 0).sum() > 20
 
 
+@pytest.mark.parametrize("prove", [sandwich, brute_force])
 @pytest.mark.parametrize("share", [1.0, 1 - 1e-14, 1 + 1e-14])
-def test_a_margin_within_rounding_proves_neither(study, share):
+def test_a_margin_within_rounding_proves_neither(study, share, prove):
     config, weights = few_digits(*study, 20)
-    before = sandwich(config, weights)
+    before = prove(config, weights)
     unembed = weights.unembed.clone()
     unembed[:, config.sep_id] = share * unembed[:, 2]
-    found = sandwich(config, dataclasses.replace(weights, unembed=unembed))
+    found = prove(config, dataclasses.replace(weights, unembed=unembed))
     with_twin = before.right[2]
     assert with_twin.sum() > 5
     assert not found.right[2].any() and not found.wrong[2, with_twin].any()
@@ -282,13 +298,15 @@ def test_cost_grows_slower_than_the_cube_and_is_below_every_logit(build):
 )
 def test_refuses_another_architecture(changes, named):
     config, weights = random_weights(6, 0)
-    with pytest.raises(ConfigError, match=named):
-        sandwich(config.replace(**changes), weights)
+    for prove in (sandwich, brute_force):
+        with pytest.raises(ConfigError, match=named):
+            prove(config.replace(**changes), weights)
 
 
 @pytest.mark.parametrize("value", [torch.nan, torch.inf])
 def test_refuses_weights_that_are_not_finite(value):
     config, weights = random_weights(6, 0)
     weights.unembed[0, 0] = value
-    with pytest.raises(ConfigError, match="weights must be finite"):
-        sandwich(config, weights)
+    for prove in (sandwich, brute_force):
+        with pytest.raises(ConfigError, match="weights must be finite"):
+            prove(config, weights)
