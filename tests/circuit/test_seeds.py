@@ -33,8 +33,7 @@ def test_a_table_of_two_seeds_is_made_resumed_and_read(tmp_path):
 def test_the_shipped_rows_are_of_eight_seeds_and_hold_their_predictors():
     seeds = read_table("circuit_seeds")
     assert seeds["seed"].to_list() == list(SEEDS)
-    shared = Config.preset("study").to_dict()
-    assert seeds.attrs["shared"] == {name: shared[name] for name in shared if name != "seed"}
+    assert Config(**seeds.attrs["shared"]) == Config.preset("study")
     for _, row in seeds.iterrows():
         predictor = FailurePredictor(**row["failure_predictor"])
         assert predictor.slopes[1] < 0 < predictor.threshold < 1
