@@ -1,0 +1,124 @@
+"""The tables that 08_construction shows: frames over sizes, models, seeds and starts.
+
+copied([(100, 2, 2), (100, 3, 3)])             # hand-built models, run and bounded
+side_by_side({"trained": (config, weights), "by hand": (other, theirs)})
+over_seeds(read_table("construction_study"), OF_NEAR_TIES)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import pandas as pd
+import torch
+
+from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.config import Config
+from listcomp_utils.construction.fixed_attention import train_fixed_attention
+from listcomp_utils.construction.lemmas import (
+    near_ties,
+    pair_margins,
+    predicted_sums,
+    upper_certificate,
+)
+from listcomp_utils.construction.sandwich import sandwich
+from listcomp_utils.construction.weights import (
+    Constants,
+    assemble,
+    digit_values,
+    hand_built,
+    proof,
+)
+from listcomp_utils.generation import accuracy
+from listcomp_utils.hooks import run_all
+from listcomp_utils.sweeps.table import read_table, summarise
+from listcomp_utils.task import lists_to_score
+
+Models = Mapping[str, tuple[Config, Weights]]
+"""Models by a name: config and weights, in float64."""
+
+OF_NEAR_TIES = {
+    "outweighed": "near ties in which order is smaller than content",
+    "near_at_o1": "near ties right at o1",
+    "trained_near": "lists right: near ties, trained on",
+    "held_out_near": "lists right: near ties, held out",
+    "trained_far": "lists right: others, trained on",
+    "held_out_far": "lists right: others, held out",
+    "missed": "held-out lists wrong",
+    "missed_at_o2": "of these, wrong at o2",
+}
+OF_FORETELLING = {
+    "impossible": "near ties of which lemma 3 refuses one order",
+    "without_content": "the same, were o2 not to pay for o1's content",
+    "precision": "held-out lists it names that are wrong",
+    "recall": "wrong held-out lists that it names",
+    "foretold": "precision-recall area of the scores' closeness alone",
+    "contents_alike": "held-out lists right, both contents at SEP weighed alike",
+}
+"""Fields of `content_and_order.Explanation`, in words."""
+
+
+def copied(sizes: Iterable[tuple[int, int, int]], most: int = 50_000) -> pd.DataFrame:
+    """Hand-built models of (digits, list length, width): lists run and right, and the error bound.
+
+    All lists are run where there are at most `most`, else a sample of that many (seed 1).
+    """
+    rows = []
+    for n, length, width in sizes:
+        config = Config.preset("study", n_digits=n, list_len=length, d_model=width)
+        lists = lists_to_score(config, most, seed=1)
+        right = accuracy(hand_built(config), lists).per_list
+        run = f"{len(lists):,} of {config.n_lists:,}"
+        rows.append((n, length, width, run, right, float(proof(config).error.max())))
+    names = ["digits", "list length", "d_model", "lists run", "right", "error bound"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def largest_errors(config: Config, constants: Constants) -> pd.DataFrame:
+    """The largest error of what each output reads, float64, beside the bound's exact part."""
+    lists, first = lists_to_score(config, most=10_000), config.output_positions.start
+    held = run_all(assemble(config, constants, torch.float64), lists).residuals[:, -1, first:]
+    errors = (held[..., 0] / held[..., 1] - digit_values(config)[lists]).abs().amax(0)
+    bound = proof(config, torch.float64, constants)
+    return bound.assign(largest_error=errors)[["output", "exact_high", "largest_error"]]
+
+
+def side_by_side(models: Models) -> pd.DataFrame:
+    """Lemmas 2 to 4 on several models: how far the formula is off, pairs refused, near ties."""
+    rows = []
+    for name, model in models.items():
+        closed, sums = predicted_sums(*model), pair_margins(*model).o1_sum
+        off = (closed.o1_order + closed.o1_content - sums).abs().max() / sums.abs().max()
+        refused, ties = upper_certificate(*model), near_ties(*model)
+        figures = (refused.pairs_at_o2, refused.per_list, ties.exponent, ties.left)
+        rows.append((name, off, *figures))
+    shares = ["off, of the largest", "pairs refused at o2", "lists right, at most"]
+    names = ["weights", *shares, "exponent of the sum", "left between neighbours"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def fixed_attention_runs(alphas: Iterable[float | None]) -> pd.DataFrame:
+    """Models of two digits trained with frozen attention at SEP (None: learned), and the bound."""
+    runs = [train_fixed_attention(2, 8, alpha, seed=0, steps=1_500) for alpha in alphas]
+    rows = [(run.alpha or "learned", run.per_list, run.bound, run.copied) for run in runs]
+    return pd.DataFrame(rows, columns=["attention", "lists right", "bound", "pairs copied"])
+
+
+def both_bounds(models: Models) -> pd.DataFrame:
+    """The bounds from both sides on the share of all lists that each model copies."""
+    found = {name: sandwich(*model) for name, model in models.items()}
+    rows = [(name, one.lower, one.upper, one.operations) for name, one in found.items()]
+    return pd.DataFrame(rows, columns=["weights", "at least", "at most", "operations"])
+
+
+def over_seeds(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
+    """Mean, least and most over a table's rows of the figures that `words` names."""
+    figures = table[list(words)].agg(["mean", "min", "max"]).T
+    return figures.rename(index=words).reset_index(names=f"{len(table)} seeds")
+
+
+def by_attempt(name: str, figures: Iterable[str]) -> pd.DataFrame:
+    """A table of starts over its seeds: the mean of some figures, by attempt and learning rate."""
+    table = read_table(name)
+    by = [one for one in ("attempt", "lr") if one == "attempt" or name == "ranked_rule"]
+    return summarise(table, by, list(figures))[[*by, "seeds", *figures]]
