@@ -8,7 +8,7 @@ from rows import Row, fastest
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.config import Config
-from listcomp_utils.construction.sandwich import brute_force, sandwich
+from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, input_tokens
 

@@ -522,6 +522,7 @@ show_frame(pd.DataFrame(rows, columns=[*names, "digit latents"]))
 # %%
 same = "the same, ranked start, held-out outputs, lowest seed"
 measured = {f"width {d}": (same, float(least.per_token[2, 100, d])) for d in (64, 32, 8)}
+measured |= {f"width {d}, best": measured[f"width {d}"] for d in (64, 8)}
 lists = {"length 3": (3, 100, 64), "length 4": (4, 30, 64)}
 for what, size in lists.items():
     words = f"two layers, {size[1]} digits, ranked start, lists, lowest seed"

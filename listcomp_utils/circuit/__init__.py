@@ -1,1 +1,1 @@
-"""The study's architecture as a formula: the order axis, failures, what is proven."""
+"""The study's architecture as a formula: the order axis, failures."""

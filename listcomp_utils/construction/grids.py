@@ -21,10 +21,10 @@ import torch
 from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import Config, check_names
+from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
 from listcomp_utils.construction.content_and_order import explain
 from listcomp_utils.construction.frontier import measure_frontier
 from listcomp_utils.construction.lemmas import upper_certificate
-from listcomp_utils.construction.sandwich import brute_force, sandwich
 from listcomp_utils.construction.starts import ATTEMPTS, train_from
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells

@@ -14,6 +14,7 @@ import torch
 
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.config import Config
+from listcomp_utils.construction.accuracy_bounds import sandwich
 from listcomp_utils.construction.fixed_attention import train_fixed_attention
 from listcomp_utils.construction.lemmas import (
     near_ties,
@@ -21,7 +22,6 @@ from listcomp_utils.construction.lemmas import (
     predicted_sums,
     upper_certificate,
 )
-from listcomp_utils.construction.sandwich import sandwich
 from listcomp_utils.construction.weights import (
     Constants,
     assemble,

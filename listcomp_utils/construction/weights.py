@@ -245,8 +245,8 @@ def _bound(
         third += 8 * reach * spread**2
     # SEP's value is made and stored, and the logits are 2 x v - x^2 d.
     rounding = _attention_rounding(length, unit) / step + unit * lever + 3 * unit * reach**2
-    if not roomy and length > 1:  # the places' parts of the scores cancel
-        rounding += 3 * unit / step * share * length
+    if not roomy and length > 1:  # the places' parts of the scores, up to L - 1, cancel
+        rounding += 2 * share * (length - 1) * unit / step
     if j > 1:
         moved = 2 * reach + second + third  # bounds w |z|
         third += (moved + reach) * (second + third) / (2 * lever)
@@ -256,7 +256,7 @@ def _bound(
         rounding += (EXPONENTIAL + 1.5 + 1) * unit * lever
         if not roomy:
             third += 2 * TINY * reach
-            rounding += unit * length / step
+            rounding += 1.5 * unit * length / step  # SEP's constant and both products are near 1/2
     return -half - third, half + third, rounding
 
 

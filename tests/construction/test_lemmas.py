@@ -11,6 +11,7 @@ from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, pairwise_margins
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.accuracy_bounds import brute_force
 from listcomp_utils.construction.lemmas import (
     near_ties,
     one_order_bound,
@@ -19,7 +20,6 @@ from listcomp_utils.construction.lemmas import (
     predicted_sums,
     upper_certificate,
 )
-from listcomp_utils.construction.sandwich import brute_force
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
 

@@ -11,10 +11,10 @@ import torch
 from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.construction import bounds
-from listcomp_utils.construction import sandwich as module
+from listcomp_utils.construction import accuracy_bounds as module
+from listcomp_utils.construction import logit_bounds as bounds
+from listcomp_utils.construction.accuracy_bounds import Sandwich, brute_force, sandwich
 from listcomp_utils.construction.logit_tables import PER_LOGIT
-from listcomp_utils.construction.sandwich import Sandwich, brute_force, sandwich
 from listcomp_utils.generation import accuracy
 from listcomp_utils.task import all_lists
 

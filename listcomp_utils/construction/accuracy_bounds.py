@@ -7,7 +7,7 @@
 
 A list is wrong as soon as one token beats its own at an output: one such logit is a proof. It is
 right if no token can, which needs a bound on all. Lists are put in cells, and each digit ranks the
-tokens within a cell by such a bound, see `bounds`. A list adds up those of its two digits: what
+tokens within a cell by such a bound (`logit_bounds`). A list adds up those of its two digits: what
 it need not evaluate is below the same mixture of the two first scores left out, the threshold of
 Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open get
 narrower cells, in which only the tokens kept are ranked again, until refining costs more than
@@ -26,7 +26,7 @@ from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.construction.bounds import (
+from listcomp_utils.construction.logit_bounds import (
     CHUNK,
     PER_CELL,
     PER_SCORE,
