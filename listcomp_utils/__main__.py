@@ -173,6 +173,7 @@ def parameters() -> int:
     from listcomp_utils.series.checks import declared_parameters, select_notebooks
 
     presets = [Config.preset(name).to_dict() for name in PRESETS]
+    nothing = [""] * (len(PRESETS) - 1)
     rows = [("preset", *PRESETS, "str", "starting point")]
     for name, field in Config.model_fields.items():
         values = (preset[name] for preset in presets)
@@ -180,7 +181,7 @@ def parameters() -> int:
     takers = {path.stem[:2]: declared_parameters(path) for path in select_notebooks()}
     for name, field in Options.model_fields.items():
         where = " ".join(number for number, taken in takers.items() if name in taken)
-        rows.append((name, f"in {where}", "", _allowed(field), field.description))
+        rows.append((name, f"in {where}", *nothing, _allowed(field), field.description))
     table = pd.DataFrame(rows, columns=["name", *PRESETS, "allowed", "meaning"])
     print(table.to_string(index=False, justify="left"))
     return 0

@@ -108,9 +108,10 @@ def make_config(values: Mapping[str, Any]) -> Config:
 
 
 def is_established(config: Config) -> bool:
-    """Whether claims measured for a preset apply: nothing but the seed and device was changed."""
+    """Whether claims measured for "seed" or "study" apply: only the seed and device differ."""
     same = dict(seed=0, device="auto")
-    return any(config.replace(**same) == Config.preset(preset, **same) for preset in PRESETS)
+    measured = [Config.preset(name, **same) for name in PRESETS if name != "ranked"]
+    return config.replace(**same) in measured
 
 
 def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -123,6 +123,7 @@ def test_wrong_values_are_named(values, named):
 def test_claims_apply_to_the_presets_with_any_seed():
     assert is_established(Config.preset("study", seed=5, device="cpu"))
     assert not is_established(Config.preset("seed", steps=20))
+    assert not is_established(Config.preset("ranked"))
 
 
 def test_where_models_are_kept(tmp_path):
