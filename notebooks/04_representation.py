@@ -322,11 +322,13 @@ if can_probe:
 # For the ten-digit model the hypothesis falls: SEP delivers the second digit and keeps the first to itself until
 # layer 1. With `preset = "study"` in the parameters it holds: both digits are found, from a hundred, by one linear map.
 # The sum and the order are found a little in the ten-digit model, as far as d2 gives them away: a large second
-# digit makes a large sum likely.
+# digit makes a large sum likely. In the hundred-digit model the probe for d1 < d2 does no better than its control: digits
+# are symbols to it, and which of two is the smaller *number* is not what it has to know. What it has to know, which came
+# first, is the next section's.
 #
 # <details><summary><b>Question.</b> Guessing finds one digit in ten. Why does the probe for d1 do even worse in the
-# ten-digit model? Give it a vector that holds d2 and nothing else, and see: append in the last cell but one
-# <code>| {"only d2": torch.nn.functional.one_hot(lists[probed, 1])}</code> to the line of <code>at_separator</code>.</summary>
+# ten-digit model? Give it a vector that holds d2 and nothing else, and see: in the cell that
+# begins with <code>probed</code>, append <code>| {"only d2": torch.nn.functional.one_hot(lists[probed, 1])}</code> to the line of <code>at_separator</code>.</summary>
 # The vector that knows d2 alone does as badly. Every list occurs once. For a held-out list, the lists with the same
 # d2 that the probe was fitted to have every first digit <i>but</i> the one asked for, so that a probe that knows only d2 guesses
 # among the wrong ones. A score below chance is no hidden knowledge of d1; it comes from how the lists are split.
