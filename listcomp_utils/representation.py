@@ -1,9 +1,10 @@
 """What a vector holds of the list: principal components, linear probes, distances, waves.
 
-vectors = run_all(model, lists).residuals[:, 1, config.sep_position]    # SEP after layer 0
+seen = run_all(model, lists)
+vectors = separator_vectors(config, seen)["after layer 0"]
 principal_components(vectors).explained[:3]
 probe_table({"SEP": vectors}, {"d1": lists[:, 0]}, seed=0)   # d1's score on held-out lists
-reversal(vectors, lists).components.explained[0]             # (a, b) against (b, a)
+order_at_separator(config, seen, lists)["after layer 0"]     # (a, b) against (b, a)
 """
 
 from __future__ import annotations
@@ -20,6 +21,9 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
+
+from listcomp_utils.config import Config
+from listcomp_utils.hooks import Activations
 
 HELD_OUT = 0.3
 """Share of the lists that a probe is scored on and not fitted to."""
@@ -67,6 +71,8 @@ class Reversal:
     """Mean length of the difference between random pairs of lists."""
     components: Components
     """Principal components of the differences, which are not centred."""
+    cosine: float | None
+    """Of their first direction with an axis, without sign; None where there is no axis."""
 
 
 def principal_components(
@@ -130,8 +136,31 @@ def _probe(vectors: Tensor, labels: Tensor, seed: int) -> dict[str, str | float]
     return {"kind": kind, "score": scores[0], "shuffled": scores[1], "held_out": len(held_out)}
 
 
+def separator_vectors(
+    config: Config, seen: Activations
+) -> dict[str, Float[Tensor, "list d_model"]]:
+    """SEP's residual stream after layer 0, where outputs read it, and after the last layer."""
+    return {
+        f"after layer {level - 1}": seen.residuals[:, level, config.sep_position]
+        for level in (1, config.n_layers)
+    }
+
+
+def order_at_separator(
+    config: Config, seen: Activations, lists: Int[Tensor, "list position"]
+) -> dict[str, Reversal]:
+    """Reversals of SEP's vectors; the axis is the first position's embedding less the last's."""
+    places = seen.contributions[0, 1].double()
+    axis = places[0] - places[config.list_len - 1] if config.positions == "learned" else None
+    vectors = separator_vectors(config, seen)
+    return {place: reversal(at_place, lists, axis) for place, at_place in vectors.items()}
+
+
 def reversal(
-    vectors: Float[Tensor, "list d_model"], lists: Int[Tensor, "list position"], seed: int = 0
+    vectors: Float[Tensor, "list d_model"],
+    lists: Int[Tensor, "list position"],
+    axis: Float[Tensor, "d_model"] | None = None,
+    seed: int = 0,
 ) -> Reversal:
     """How a list differs from itself reversed, over all lists whose reverse is there too.
 
@@ -151,11 +180,12 @@ def reversal(
     generator = torch.Generator().manual_seed(seed)
     shuffled = torch.randperm(len(vectors), generator=generator)
     others = (vectors - vectors[shuffled]).double().norm(dim=1)
-    return Reversal(
-        distance=differences.norm(dim=1).mean().item(),
-        distance_to_others=others[others > 0].mean().item(),
-        components=principal_components(differences, centred=False),
-    )
+    components = principal_components(differences, centred=False)
+    cosine = None
+    if axis is not None:
+        cosine = torch.cosine_similarity(components.directions[0], axis, 0).abs().item()
+    distances = differences.norm(dim=1).mean().item(), others[others > 0].mean().item()
+    return Reversal(*distances, components, cosine)
 
 
 @dataclass(frozen=True)
@@ -164,8 +194,6 @@ class Spectrum:
 
     power: Float[Tensor, "frequency"]
     """Share of the centred embeddings' power at each frequency from 1 (cycles over the digits)."""
-    usual: Float[Tensor, "frequency"]
-    """Mean share over random orders."""
     upper: Float[Tensor, "frequency"]
     """95th percentile of the share over random orders, frequency by frequency."""
     p_value: float
@@ -187,7 +215,6 @@ def fourier_spectrum(
     as_large = (null.max(1).values >= real.max()).sum().item()
     return Spectrum(
         power=real,
-        usual=null.mean(0),
         upper=null.quantile(0.95, dim=0),
         p_value=(as_large + 1) / (permutations + 1),
     )

@@ -9,11 +9,15 @@
 # %% [markdown]
 # # What does the separator hold?
 #
-# **Answer.** Where the outputs can read it, the small model's separator holds the second digit alone: a linear
-# probe finds that digit and not the other. The study's separator holds both, and a list and its reverse
-# differ there along one direction only, that of the two position embeddings.
+# **Answer.** A small transformer copies a list of digits, and all that it may know of the list passes through
+# one token, the separator. What is in that token's vector depends on what it has to deliver. The ten-digit model
+# writes its first digit at the separator itself, and its vector delivers the second digit alone: a
+# linear probe finds that digit and not the other. The hundred-digit model has to deliver both, and does: its
+# vector holds both digits, and a list and its reverse differ in it along one direction only, the
+# difference of the two position embeddings. Neither model lays its digits out in waves.
 #
-# **You need** nothing but the install; a shipped model is loaded. **It takes** about fifteen seconds.
+# **You need** nothing but the install; shipped models are loaded. It helps to have seen the mask
+# (01_train). **It takes** about fifteen seconds.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/04_representation.ipynb)
 
@@ -54,329 +58,437 @@ import pandas as pd
 import torch
 from sklearn.metrics.pairwise import cosine_similarity
 
+from listcomp_utils import representation
 from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
-from listcomp_utils.model import resolve_device
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
-from listcomp_utils.plots import curves as figures
-from listcomp_utils.plots import diagrams, heatmaps
-from listcomp_utils.representation import (
-    FEWEST_PROBED,
-    fourier_spectrum,
-    principal_components,
-    probe_table,
-    reversal,
-)
+from listcomp_utils.plots import curves, diagrams, heatmaps
 from listcomp_utils.task import lists_to_score
 
-print(f"device: {resolve_device(config.device)}")
+# %% [markdown]
+# ## Two models, one token
+#
+# The input is a list of digits, a separator and room for the copy: `d1 d2 SEP o1 o2`, where d1, d2 are the
+# digits' positions, SEP is the separator and o1, o2 are the outputs. A mask forbids the outputs to look at the digits.
+# At each position the model keeps a vector, the *residual stream*: the token's embedding plus the position's,
+# to which each layer of attention adds what it brings from other positions. Layers are counted from 0.
+#
+# Two models are looked at side by side.
+#
+# - **The ten-digit model** (preset `seed`) writes one token after the other, *autoregressively*: each position
+#   predicts the next token. So the copy's first digit is predicted *at SEP*, the second at o1.
+# - **The hundred-digit model** (preset `study`) is that of Farrell, Leask and Al Moubayed, "Order by Scale" (2025). It
+#   predicts both outputs at once, at their own positions, from blank tokens. SEP itself predicts nothing.
+#
+# The model that the parameters ask for is analysed in full; the other preset stands beside it where the two
+# answers differ. Every list is run once, and its reverse with it.
+
+# %%
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
-model = trained.model
+model, claims = trained.model, []
 lists = lists_to_score(config, most=10_000)
 lists = torch.cat([lists, lists.flip(1)]).unique(dim=0)  # each with its reverse
 seen = run_all(model, lists)
 print(f"{trained.path.name}: {len(lists):,} distinct lists of {config.n_lists:,}")
 
+# %%
+beside = Config.preset("study" if preset == "seed" else "seed")
+its_model = load_or_train(beside, folder).model
+its_lists = lists_to_score(beside, most=10_000)
+its_seen = run_all(its_model, its_lists)
+this, other = f"{config.n_digits} digits", f"beside it, {beside.n_digits} digits"
+print(f"this model: {this}, {config.decoding}; {other}, {beside.decoding}")
+
 # %% [markdown]
-# ## The alphabet: embedding and unembedding
+# ## The alphabet: how digits go in and come out
 #
-# How are the digits laid out, going in and coming out? Shares of variance and the effective dimension (the
-# participation ratio: n for n equally large components), then all cosines.
+# Before asking what SEP holds *of the digits*, we should know what a digit is to the model. It goes in as its
+# *embedding*, a row of the matrix $W_E$, and comes out as its *unembedding*, a column of $W_U$: the logit of a
+# digit is the product of its unembedding with the output's vector.
+#
+# First, how many directions do the digits use? *Principal components* are the directions along which vectors vary
+# most, each with its share of the variance. The *effective dimension* sums the shares up in one number, one over the sum
+# of their squares: n for n equally large components.
+
 
 # %%
-embedding = model.W_E[: config.n_digits].detach().cpu()
-unembedding = model.W_U.T[: config.n_digits].detach().cpu()
-alphabet = {
-    "embedding": principal_components(embedding),
-    "unembedding": principal_components(unembedding),
-}
-show(
-    figures.lines(
-        {
-            name: (
-                list(range(1, len(parts.explained) + 1)),
-                parts.explained.cumsum(0).tolist(),
-            )
-            for name, parts in alphabet.items()
-        },
-        "Effective dimension of the digits: "
-        + ", ".join(f"{name} {parts.effective_dimension:.1f}" for name, parts in alphabet.items()),
-        "components",
-        "variance explained",
-        y_range=(0, 1.03),
-    ),
-    alt="Cumulative share of variance against number of principal components, for the embedding and "
-    "the unembedding of the digits.",
-)
+def alphabet(model, n_digits):
+    """Embedding and unembedding of each digit, a row a digit."""
+    weights = {"embedding": model.W_E, "unembedding": model.W_U.T}
+    return {name: weight[:n_digits].detach().cpu() for name, weight in weights.items()}
+
+
+# %%
+digits = alphabet(model, config.n_digits)
+parts = {name: representation.principal_components(rows) for name, rows in digits.items()}
+dimensions = {name: one.effective_dimension for name, one in parts.items()}
+
+# %% [markdown]
+# Look at how fast the curves rise: a curve that is at the top after a few components says that the digits share
+# a few directions; a slow one, that each digit has a direction of its own.
+
+
+# %%
+def cumulative(shares):
+    """One, two, three ... directions, and what so many hold together."""
+    return range(1, len(shares) + 1), shares.cumsum(0).tolist()
+
+
+curve = {name: cumulative(one.explained) for name, one in parts.items()}
+said = ", ".join(f"{name} {size:.1f}" for name, size in dimensions.items())
+title = f"Effective dimension of the {config.n_digits} digits: {said}"
+alt = f"The share of variance grows with the number of components to one. {title}."
+show(curves.lines(curve, title, "components", "variance explained", (0, 1.03)), alt=alt)
+
+# %% [markdown]
+# **Hypothesis 1.** A digit comes out along the direction it went in. That would be the simplest copier: attention
+# moves an embedding to the output, and the unembedding recognises it. *It would be refuted* if, for most digits, the
+# unembedding that lies nearest to a digit's embedding (by the cosine of their angle) were another digit's.
+
+
+# %%
+def recognised(weights):
+    """Cosines of all embeddings with all unembeddings, and what they say of the hypothesis."""
+    cosines = cosine_similarity(*weights.values())
+    same = float(cosines.diagonal().mean())
+    others = (cosines.sum() - cosines.trace()) / (cosines.size - len(cosines))
+    nearest = float((cosines.argmax(1) == range(len(cosines))).mean())
+    return cosines, {"same digit": same, "other digits": others, "own is nearest": nearest}
+
+
+# %%
+cosines, says = recognised(digits)
+_, other_says = recognised(alphabet(its_model, beside.n_digits))
+show_frame(pd.DataFrame([{"model": this, **says}, {"model": other, **other_says}]))
+claims.append(shown("embedding with its unembedding, mean cosine", says["same digit"]))
+
+# %% [markdown]
+# In the map, the hypothesis would be a blue diagonal on a pale ground.
+
+# %%
 step = max(1, config.n_digits // 10)
-digit_labels = [str(d) if d % step == 0 else "" for d in range(config.n_digits)]
-cosines = {
-    "embedding with itself": cosine_similarity(embedding),
-    "unembedding with itself": cosine_similarity(unembedding),
-    "embedding with unembedding": cosine_similarity(embedding, unembedding),
-}
-alignment = cosines["embedding with unembedding"]
-same_digit = float(alignment.diagonal().mean())
-other_digits = (alignment.sum() - alignment.trace()) / (alignment.size - len(alignment))
-show(
-    heatmaps.heatmap_panels(
-        cosines,
-        digit_labels,
-        digit_labels,
-        f"A digit's embedding and unembedding: cosine {same_digit:+.2f}, other digits {other_digits:+.2f}",
-        "cosine",
-        row_title="digit",
-        column_title="digit",
-        signed=True,
-    ),
-    alt="Cosine similarities among digit embeddings, among unembeddings, and between the two.",
-)
+labels = [str(d) if d % step == 0 else "" for d in range(config.n_digits)]
+means = f"cosine {says['same digit']:+.2f}, other digits {says['other digits']:+.2f}"
+title = f"A digit's embedding with its unembedding: {means}"
+axes = dict(row_title="embedding of digit", column_title="unembedding of digit", signed=True)
+figure = heatmaps.heatmap_panels({"": cosines}, labels, labels, title, "cosine", **axes)
+show(figure, alt=f"Cosines of each digit's embedding with each unembedding: same digit, {means}.")
 
 # %%
-numbers = list(range(config.n_digits))
-planes = {name: parts.coordinates(2) for name, parts in alphabet.items()}
-show(
-    diagrams.point_panels(
-        planes,
-        {"digit": numbers},
-        [str(number) for number in numbers],
-        "The digits in their first two components",
-        show_text=config.n_digits <= 100,
-    ),
-    alt="Digits in the first two principal components of the embedding and of the unembedding.",
-)
+for name, row in ((this, says), (other, other_says)):
+    verdict = "held" if row["own is nearest"] > 0.5 else "refuted"
+    print(f"Hypothesis 1, {name}: {verdict}, {row['own is nearest']:.0%} of digits recognised")
 
 # %% [markdown]
-# ## The separator's vector, where it can be read and where it was plotted
+# The two models part ways here. The hundred-digit model has its values and outputs fixed (attention moves vectors
+# as they are), so that its unembedding has to know the embeddings. The ten-digit model has a matrix in each layer that
+# turns what is moved, and LayerNorm before it: it is free to write digits in one code and read them in another.
+# A digit's embedding says little about how the same digit looks at SEP, so that from here on we ask SEP itself.
 #
-# The outputs read SEP's residual stream before each later layer, so the vector that carries the list is the one
-# after layer 0. The seed notebook plotted it after the last layer, where nothing but SEP's own prediction
-# can read it. Both, side by side; each list is one point.
+# ## The separator's vector, where it can be read and where it cannot
+#
+# Layer 1 is where the outputs read SEP, and they read it as it stands *after layer 0*. After the last layer it
+# can be read by nothing but SEP's own prediction. The authors' first notebook plotted it there. We look at both.
 
 # %%
-levels = {"after layer 0": 1, f"after layer {config.n_layers - 1}": config.n_layers}
-separator = {name: seen.residuals[:, level, config.sep_position] for name, level in levels.items()}
-components = {name: principal_components(vectors) for name, vectors in separator.items()}
-texts = [" ".join(map(str, row)) for row in lists.tolist()]
-colours = {"sum": lists.sum(1).tolist(), "d1": lists[:, 0].tolist()}
-if config.list_len > 1:
-    colours |= {
-        "d2": lists[:, 1].tolist(),
-        "d1 < d2": (lists[:, 0] < lists[:, 1]).int().tolist(),
-    }
-shown_lists = torch.arange(len(lists))
-if len(lists) > 2000:
-    shown_lists = torch.randperm(len(lists), generator=torch.Generator().manual_seed(0))[:1000]
-    print(f"{len(shown_lists):,} of {len(lists):,} lists are drawn (seed 0); all are measured")
-
-
-def drawn(values):
-    """The values of the lists that are drawn."""
-    return [values[i] for i in shown_lists.tolist()]
-
-
-planes = {name: parts.coordinates(2) for name, parts in components.items()}
-show(
-    diagrams.point_panels(
-        {name: plane.iloc[shown_lists] for name, plane in planes.items()},
-        {name: drawn(values) for name, values in colours.items()},
-        drawn(texts),
-        "The separator's vector in two components",
-        show_text=False,
-    ),
-    alt="The separator's vectors of all lists in two principal components, after layer 0 and after the "
-    "last layer, coloured by sum, digits and order.",
-    main=True,
-)
-
-# %%
-for name, parts in components.items():
-    if len(parts.explained) < 3:
-        print(f"SEP {name} has {len(parts.explained)} components: no picture in three")
-        continue
-    space = parts.coordinates(3)
-    show(
-        diagrams.points_in_space(
-            space.iloc[shown_lists],
-            drawn(colours["sum"]),
-            drawn(texts),
-            f"SEP {name}: three components hold {parts.explained[:3].sum():.0%} of the variance",
-            "sum",
-        ),
-        alt=f"The separator's vectors {name} in three principal components, coloured by sum.",
-    )
-show_frame(
-    pd.DataFrame(
-        {
-            "SEP": name,
-            **{f"variance on PC{i}": s for i, s in enumerate(parts.explained[:3].tolist(), 1)},
-            "effective dimension": parts.effective_dimension,
-        }
-        for name, parts in components.items()
-    ),
-    digits=3,
-)
+separator = representation.separator_vectors(config, seen)
+read_at = "after layer 0"
+components = {p: representation.principal_components(v) for p, v in separator.items()}
+total = components[read_at].explained.sum().item()
+dimension = components[read_at].effective_dimension  # 0 where SEP is the same for every list
+claims += [
+    equals("shares of variance, sum", total, 1.0, applies=dimension > 0, within=1e-9),
+    shown("effective dimension of SEP after layer 0", dimension),
+]
+print(f"effective dimension of SEP {read_at}: {dimension:.2f}")
 
 # %% [markdown]
+# How much of the vector does one digit determine? Put the lists into groups by their first digit and replace each
+# vector by the mean of its group: the variance that is left, as a share of all, is what d1 alone explains. It is 1 if
+# the vector is a function of d1, and 0 if d1 makes no difference on average. What do you expect for d1
+# and for d2, in each model?
+
+
+# %%
+def explained_by(vectors, labels):
+    """Share of the vectors' variance that lies between groups of equal labels."""
+    table = pd.DataFrame(vectors.double().numpy())
+    return table.groupby(labels.numpy()).transform("mean").var().sum() / table.var().sum()
+
+
+def explained(vectors, lists):
+    """That share for each digit of the lists."""
+    return {f"d{i}": explained_by(vectors, digit) for i, digit in enumerate(lists.T, start=1)}
+
+
+# %%
+its_separator = representation.separator_vectors(beside, its_seen)
+rows = [{"model": this, "SEP": p} | explained(v, lists) for p, v in separator.items()]
+rows += [{"model": other, "SEP": p} | explained(v, its_lists) for p, v in its_separator.items()]
+show_frame(pd.DataFrame(rows), digits=3)
+
+# %% [markdown]
+# Read the rows *after layer 0* first. In the ten-digit model they name one digit, the second; in the hundred-digit
+# model the two digits share the vector. Now the same in a picture. Each point is one list, placed by SEP's first
+# two principal components. Look for panels in which a colour stays together: there the digit decides the place.
+
+# %%
+drawn = torch.arange(len(lists))
+if len(lists) > 2000:
+    drawn = torch.randperm(len(lists), generator=torch.Generator().manual_seed(0))[:1000]
+    print(f"{len(drawn):,} of {len(lists):,} lists are drawn, at random; all are measured")
+planes = {place: one.coordinates(2).iloc[drawn] for place, one in components.items()}
+colours = {f"d{i + 1}": lists[drawn, i].tolist() for i in range(config.list_len)}
+texts = [" ".join(map(str, row)) for row in lists[drawn].tolist()]
+
+# %%
+told = ", ".join(f"{name} {share:.0%}" for name, share in list(rows[0].items())[2:])
+title = f"How much of SEP's vector after layer 0 each digit explains: {told}"
+alt = (
+    "SEP's vectors in two principal components, after layer 0 and after the last layer, in panels "
+    f"coloured by one digit each. {title}."
+)
+show(diagrams.point_panels(planes, colours, texts, title), alt=alt, main=True)
+
+# %% [markdown]
+# In the ten-digit model the lists fall into clumps after layer 0, one for each second digit, and the first digit is
+# scattered over all of them. After the last layer it is the other way round: SEP has looked at d1 to predict it.
+# Only the left column is of any use to the outputs; whoever looks at the right one alone sees the wrong digit. The
+# hundred-digit model shows the same trap in the table: its SEP predicts nothing, nothing reads it at the end, and yet d1
+# explains most of it there.
+#
 # ## What a linear probe finds
 #
-# *Hypothesis:* the vector that the outputs read holds every digit. *It would be refuted* by a digit that a linear
-# probe cannot find on lists it was not fitted to. Beside each score, the same probe fitted to shuffled labels.
-# A probe may fail because there are too few lists, not because nothing is there: a low score is weak
-# evidence, a high one is strong.
+# Averages can hide what is small, and two components are not the whole vector. A *linear probe* is a sharper question:
+# fit a linear classifier from SEP's vectors to a digit on some lists, and score it on lists that it was not fitted to. For
+# the sum of the digits it is a regression, scored by R² (1 is perfect, 0 no better than the mean, negative worse).
+# Beside each score stands the *control*: the same probe fitted to shuffled labels.
+#
+# **Hypothesis 2.** The vector that the outputs read holds every digit. *It would be refuted* by a digit that the
+# probe finds hardly more often than by guessing. A probe may fail because there are too few lists, not because
+# nothing is there: a low score is weak evidence, a high one is strong.
 
 # %%
 probed = torch.arange(len(lists))
 if len(lists) > options.probe_lists:
     probed = torch.randperm(len(lists), generator=torch.Generator().manual_seed(1))
     probed = probed[: options.probe_lists]
+at_separator = {place: vectors[probed] for place, vectors in separator.items()}
 targets = {f"d{i + 1}": lists[probed, i] for i in range(config.list_len)}
 if config.list_len > 1:
     targets["d1 < d2"] = (lists[probed, 0] < lists[probed, 1]).int()
 targets["sum"] = lists[probed].sum(1).double()
-can_probe = len(probed) >= FEWEST_PROBED
+
+# %%
+can_probe = len(probed) >= representation.FEWEST_PROBED
 if can_probe:
-    at_separator = {place: vectors[probed] for place, vectors in separator.items()}
-    probes = probe_table(at_separator, targets, seed=0)
+    probes = representation.probe_table(at_separator, targets, seed=0)
     show_frame(probes, digits=3)
-    show(
-        figures.grouped_bars(
-            pd.DataFrame(
-                {
-                    f"{place}{suffix}": rows[which].clip(lower=0).tolist()
-                    for place, rows in probes.groupby("place", sort=False)
-                    for suffix, which in (("", "score"), (", shuffled", "shuffled"))
-                },
-                list(targets),
-            ),
-            "What linear probes find at SEP on held-out lists",
-            "accuracy, or R² for the sum",
-        ),
-        alt="Scores of linear probes at the separator after layer 0 and after the last layer, beside "
-        "shuffled-label controls.",
-    )
 else:
-    print(f"{len(probed)} lists are too few: a probe needs {FEWEST_PROBED}")
+    print(f"{len(probed)} lists are too few: a probe needs {representation.FEWEST_PROBED}")
 
 # %% [markdown]
-# ## A list and its reverse
-#
-# Order is what tells (a, b) from (b, a). How far apart are the two vectors, against any two lists, and in how
-# many directions? If the digits' sum were all that SEP held, the distance would be 0.
+# In the bars, compare the two places for each target. A bar to the left of zero is an R² below zero.
 
 # %%
-reversals, along = {}, {}
-if config.list_len > 1:
-    reversals = {name: reversal(vectors, lists) for name, vectors in separator.items()}
-    if config.positions == "learned":
-        positions = seen.contributions[0, 1].double()
-        axis = positions[0] - positions[config.list_len - 1]
-        along = {
-            name: torch.cosine_similarity(r.components.directions[0], axis, dim=0).abs().item()
-            for name, r in reversals.items()
-        }
-    show_frame(
-        pd.DataFrame(
-            {
-                "SEP": name,
-                "distance to its reverse": r.distance,
-                "distance to others": r.distance_to_others,
-                "share along one direction": r.components.explained[0].item(),
-                "cosine of it with the position difference": along.get(name),
-            }
-            for name, r in reversals.items()
-        )
-    )
-    shares = {name: r.components.explained[:10].cumsum(0) for name, r in reversals.items()}
-    show(
-        figures.lines(
-            {name: (list(range(1, len(s) + 1)), s.tolist()) for name, s in shares.items()},
-            "How many directions tell a list from its reverse",
-            "directions",
-            "share of the squared difference",
-            y_range=(0, 1.03),
-        ),
-        alt="Cumulative share of the squared difference between a list's vector and its reverse's, by "
-        "number of directions.",
-    )
-
-# %% [markdown]
-# ## Are there waves over the digits?
-#
-# The seed notebook asked for a formula as in the grokking work, where embeddings are waves over the numbers.
-# There the task is arithmetic; here digits are arbitrary symbols, and nothing asks for a wave. The test: is
-# any frequency's share of the embeddings' power larger than in random orders of the same digits?
-
-# %%
-spectra = {
-    name: fourier_spectrum(weights, options.permutations, seed=0)
-    for name, weights in (("embedding", embedding), ("unembedding", unembedding))
-}
-curves = {}
-for name, spectrum in spectra.items():
-    frequencies = list(range(1, len(spectrum.power) + 1))
-    curves[name] = (frequencies, spectrum.power.tolist())
-    curves[f"{name}, random orders, 95th percentile"] = (frequencies, spectrum.upper.tolist())
-verdicts = {name: f"p = {spectrum.p_value:.2f}" for name, spectrum in spectra.items()}
-show(
-    figures.lines(
-        curves,
-        "Largest wave against random orders: " + ", ".join(f"{n} {v}" for n, v in verdicts.items()),
-        "frequency (cycles over the digits)",
-        "share of power",
-    ),
-    alt="Fourier power of the digit embeddings and unembeddings by frequency, beside random orders.",
-)
-waves = [name for name, spectrum in spectra.items() if spectrum.p_value < 0.01]
-print("waves found: " + (", ".join(waves) or "none") + f" ({options.permutations:,} random orders)")
-
-# %% [markdown]
-# ## Claims
-
-# %%
-read_at = "after layer 0"
-total = components[read_at].explained.sum().item()
-dimension = components[read_at].effective_dimension  # 0 where SEP is the same for every list
-best_other = 1 / config.n_digits + 0.3
-claims = [
-    equals("shares of variance, sum", total, 1.0, applies=dimension > 0, within=1e-9),
-    shown("effective dimension of SEP after layer 0", dimension),
-    shown("embedding with its unembedding, mean cosine", same_digit),
-]
 if can_probe:
-    chance = float(probes.loc[probes["kind"] == "accuracy", "shuffled"].max())
-    claims.append(shown("largest accuracy of a probe fitted to shuffled labels", chance))
     found = probes[probes["place"] == read_at]
+    chance = float(probes.loc[probes["kind"] == "accuracy", "shuffled"].max())
+    scores = ", ".join(f"{row.target} {row.score:.2f}" for row in found.itertuples())
+    title = f"Found by probes after layer 0: {scores} (shuffled labels: at most {chance:.2f})"
+    bars = probes.pivot(index="target", columns="place", values="score")
+    bars = bars.loc[list(targets), list(at_separator)]
+    figure = curves.grouped_bars(bars, title, "accuracy, or R² for the sum", None)
+    alt = f"For each target a bar for SEP after layer 0 and one after the last layer. {title}."
+    show(figure, alt=alt)
+
+# %%
+if can_probe:
+    best_other = 1 / config.n_digits + 0.3
+    missing = found[found["target"].str.fullmatch(r"d\d+") & (found["score"] <= best_other)]
+    print("Hypothesis 2:", "refuted, not found:" if len(missing) else "held", *missing["target"])
+
+# %%
+if can_probe:
+    claims.append(shown("largest accuracy of a probe fitted to shuffled labels", chance))
     claims += [
         shown(f"SEP after layer 0, probe for {row.target} ({row.kind})", row.score)
         for row in found.itertuples()
     ]
-    if config.list_len == 2:
-        first, second = found["score"].tolist()[:2]
-        if preset == "seed":
-            claims += [
-                at_least("second digit found after layer 0", second, 0.9, applies=established),
-                at_most("first digit found after layer 0", first, best_other, applies=established),
-            ]
-        else:
-            lower = min(first, second)
-            claims.append(
-                at_least("less well found digit after layer 0", lower, 0.5, applies=established)
-            )
+
+# %% [markdown]
+# For the ten-digit model the hypothesis falls: SEP delivers the second digit and keeps the first to itself until
+# layer 1. With `preset = "study"` in the parameters it holds: both digits are found, from a hundred, by one linear map.
+# The sum and the order are found a little in the ten-digit model, as far as d2 gives them away: a large second
+# digit makes a large sum likely. In the hundred-digit model the probe for d1 < d2 does no better than its control: digits
+# are symbols to it, and which of two is the smaller *number* is not what it has to know. What it has to know, which came
+# first, is the next section's.
+#
+# <details><summary><b>Question.</b> Guessing finds one digit in ten. Why does the probe for d1 do even worse in the
+# ten-digit model? Give it a vector that holds d2 and nothing else, and see: in the cell that
+# begins with <code>probed</code>, append <code>| {"only d2": torch.nn.functional.one_hot(lists[probed, 1])}</code> to the line of <code>at_separator</code>.</summary>
+# The vector that knows d2 alone does as badly. Every list occurs once. For a held-out list, the lists with the same
+# d2 that the probe was fitted to have every first digit <i>but</i> the one asked for, so that a probe that knows only d2 guesses
+# among the wrong ones. A score below chance is no hidden knowledge of d1; it comes from how the lists are split.
+# </details>
+
+# %%
+if can_probe and config.list_len == 2:
+    d1_found, d2_found = found["score"].tolist()[:2]
+    if preset == "seed":
+        claims += [
+            at_least("second digit found after layer 0", d2_found, 0.9, applies=established),
+            at_most("first digit found after layer 0", d1_found, best_other, applies=established),
+        ]
+    else:
+        lower = min(d1_found, d2_found)
+        name = "less well found digit after layer 0"
+        claims.append(at_least(name, lower, 0.5, applies=established))
+
+# %% [markdown]
+# ## A list and its reverse
+#
+# A model that holds both digits must also hold their order: (a, b) and (b, a) have the same digits. Whatever tells them
+# apart is in the difference of SEP's two vectors. How long is it, and does it point the same way for all lists?
+#
+# For the hundred-digit model it can be derived. Attention there moves vectors as they are. Write $E_t$ for the embedding
+# of digit t, $P_1, P_2$ for the embeddings of the two positions, $\alpha$ for SEP's attention to the first digit (the
+# second gets $1 - \alpha$), and $\alpha'$ for the same on the reversed list. Then the vectors differ by
+#
+# $$(\alpha + \alpha' - 1)(E_a - E_b) + (\alpha - \alpha')(P_1 - P_2) .$$
+#
+# If attention follows the digit and not its place, then $\alpha' = 1 - \alpha$, the first term is gone, and one
+# direction is left.
+#
+# **Hypothesis 3.** After layer 0, a list and its reverse differ along one direction, $P_1 - P_2$. *It would be refuted* if the
+# largest direction held less than 0.95 of the squared differences, or had a cosine below 0.99 with $P_1 - P_2$. The derivation
+# says nothing about the ten-digit model, which does not hold both digits there: we expect it to fail.
+
+# %%
+reversals = {}
+if config.list_len > 1:
+    own = representation.order_at_separator(config, seen, lists)
+    reversals |= {f"{this}, SEP {place}": one for place, one in own.items()}
+at_other = representation.order_at_separator(beside, its_seen, its_lists)
+reversals |= {f"{other}, SEP {place}": one for place, one in at_other.items()}
+share = {name: one.components.explained[0].item() for name, one in reversals.items()}
+
+# %%
+columns = {
+    "to its reverse": {name: one.distance for name, one in reversals.items()},
+    "to other lists": {name: one.distance_to_others for name, one in reversals.items()},
+    "share of one direction": share,
+    "its cosine with P1 - P2": {name: one.cosine for name, one in reversals.items()},
+}
+show_frame(pd.DataFrame(columns).rename_axis("distance of a list").reset_index())
+
+# %% [markdown]
+# Look where the curves start: one that starts at the top needs a single direction to tell all lists from
+# their reverses. One that climbs needs many.
+
+# %%
+first = {name: one for name, one in reversals.items() if name.endswith(read_at)}
+curve = {name: cumulative(one.components.explained[:10]) for name, one in first.items()}
+told = "; ".join(f"{name.split(', SEP')[0]}: {share[name]:.1%}" for name in first)
+title = f"What one direction holds of the difference between a list and its reverse: {told}"
+axes = "directions", "share of the squared difference", (0, 1.03)
+alt = f"Share of the squared difference by number of directions, up to ten. {title}."
+show(curves.lines(curve, title, *axes), alt=alt)
+
+# %%
+for name, one in first.items():
+    held = share[name] >= 0.95 and (one.cosine or 0) >= 0.99
+    cosine = "no axis" if one.cosine is None else f"cosine {one.cosine:.4f}"
+    print(f"Hypothesis 3, {name}: {'held' if held else 'refuted'} ({share[name]:.4f}, {cosine})")
+
+# %% [markdown]
+# In the hundred-digit model the order of a list is one number, along an axis that can be named without looking at any list: the
+# next notebooks read it (05) and turn it (05, 06). That it is one direction also says that the attention follows the
+# digits: the first term is gone. In the ten-digit model a list is as far from its reverse as from any other list,
+# in as many directions as digits need, because the reverse simply has another second digit.
+#
+# <details><summary><b>Question.</b> Is the one direction an accident of this training? Put
+# <code>Config.preset("ranked")</code> in the line of <code>beside</code>: the same architecture from another start, which copies
+# every list. Guess its two numbers, then run from there.</summary>
+# Both are as good as 1 again. The formula does not ask how the model was trained: with these fixed values and outputs,
+# attention that follows the digits leaves $P_1 - P_2$ alone.
+# </details>
 
 
-def study_claim(name, value, bound):
-    """Expected of the study's model, only shown for the seed's."""
+# %%
+def of_the_study(name, value, bound):
+    """Expected of the hundred-digit model, only shown for the ten-digit one."""
     if preset == "seed":
         return shown(name, value)
     return at_least(name, value, bound, applies=established)
 
 
-if reversals:
-    share = reversals[read_at].components.explained[0].item()
-    claims.append(study_claim("reversal along one direction, share", share, 0.95))
-if along:
-    claims.append(study_claim("its cosine with the position difference", along[read_at], 0.99))
-claims += [shown(f"waves in the {name}, p-value", s.p_value) for name, s in spectra.items()]
+# %%
+if config.list_len > 1:
+    name = f"{this}, SEP {read_at}"
+    claims.append(of_the_study("reversal along one direction, share", share[name], 0.95))
+    if (cosine := reversals[name].cosine) is not None:
+        claims.append(of_the_study("its cosine with the position difference", cosine, 0.99))
+
+# %% [markdown]
+# ## Are there waves over the digits?
+#
+# Models that learn to *add* numbers embed them as waves: the number's sine and cosine at a few frequencies (Nanda and
+# others, "Progress measures for grokking", 2023). The authors' first notebook asked for such a formula here. But the
+# task here is copying; digits are arbitrary symbols, and nothing asks for a wave.
+#
+# **Hypothesis 4.** There are none. The test takes the embeddings' power at each frequency and asks whether the largest
+# share is larger than in random orders of the same digits; p is the share of random orders that do as well. *It
+# would be refuted* by a p below 0.01. In the figure, a wave would be a peak far above the dashed line of its colour, the
+# 95th percentile of random orders at that frequency. Of so many points one or two reach their line by chance, so that p
+# compares the largest share with the largest share of each random order.
+
+# %%
+orders = options.permutations
+spectra = {
+    name: representation.fourier_spectrum(rows, orders, seed=0) for name, rows in digits.items()
+}
+claims += [shown(f"waves in the {name}, p-value", one.p_value) for name, one in spectra.items()]
+waves = [name for name, one in spectra.items() if one.p_value < 0.01]
+tested = ", ".join(f"{name} p = {one.p_value:.2f}" for name, one in spectra.items())
+
+# %%
+power = {}
+for name, one in spectra.items():
+    frequencies = range(1, len(one.power) + 1)
+    power[name] = (frequencies, one.power.tolist())
+    power[f"{name}, random orders"] = (frequencies, one.upper.tolist())
+
+# %%
+title = f"Waves found: {', '.join(waves) or 'none'} ({tested})"
+figure = curves.lines(power, title, "frequency (cycles over the digits)", "share of power")
+figure.update_xaxes(dtick=max(1, config.n_digits // 20))
+for real, usual in zip(figure.data[::2], figure.data[1::2], strict=True):
+    usual.update(line_dash="dash", marker_color=real.marker.color)
+alt = f"Fourier power by frequency, beside the 95th percentile of random orders. {title}."
+show(figure, alt=alt)
+print("Hypothesis 4:", "refuted" if waves else "held", f"({orders:,} random orders)")
+
+# %% [markdown]
+# <details><summary><b>Question.</b> Would this test notice a wave? Plant one: replace <code>rows</code> in the call of
+# <code>fourier_spectrum</code> by <code>torch.sin(6 * torch.pi * torch.arange(config.n_digits) / config.n_digits)[:, None]</code>, three cycles over the digits.</summary>
+# It does: hardly any random order of a sine is as regular, so that p falls to nearly the smallest value that so many orders
+# allow. Finding nothing in the model's own embeddings is therefore more than blindness, though a weak wave among ten digits
+# could still be missed.
+# </details>
+#
+# ## What we know now
+#
+# SEP's vector holds what the outputs still need. In the ten-digit model that is the second digit, and where one looks for it
+# matters: after the last layer the same token shows the first. In the hundred-digit model it is both digits, one of them
+# weighing more, and which came first is one number along $P_1 - P_2$.
+#
+# *Open:* a probe says what can be read, not what the model reads. Exchanging one list's vector for another's (03_ablation)
+# tests that, and 05_circuit goes on from here: how attention makes that number, and how the outputs use it.
+#
+# ## Claims
+
+# %%
 check_claims("04_representation", claims)

@@ -8,11 +8,15 @@ import pytest
 import torch
 
 from listcomp_utils.config import Config
+from listcomp_utils.hooks import run_all
+from listcomp_utils.model import make_model
 from listcomp_utils.representation import (
     fourier_spectrum,
+    order_at_separator,
     principal_components,
     probe_table,
     reversal,
+    separator_vectors,
 )
 from listcomp_utils.task import all_lists
 
@@ -78,13 +82,31 @@ def test_reversal_finds_the_axis_that_order_lies_along():
     content, axis = torch.randn(6, 8, generator=generator), torch.eye(8)[0]
     order = torch.sign((lists[:, 1] - lists[:, 0]).float())
     vectors = content[lists].sum(1) + order[:, None] * axis
-    found = reversal(vectors, lists)
+    found = reversal(vectors, lists, axis.double())
     assert found.components.explained[0].item() == pytest.approx(1)
     assert found.distance == pytest.approx(2, abs=1e-5)
-    assert abs(found.components.directions[0] @ axis.double()).item() == pytest.approx(1)
+    assert found.cosine == pytest.approx(1)
     assert found.distance_to_others > found.distance
+    assert reversal(vectors, lists).cosine is None
     with pytest.raises(ValueError, match="differs from its reverse"):
         reversal(vectors[:1], lists[:1])
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_the_order_at_the_separator_is_held_against_the_positions(positions):
+    sizes = dict(n_digits=4, d_model=8, positions=positions, device="cpu")
+    config = Config.preset("study", **sizes)
+    lists = all_lists(config)
+    seen = run_all(make_model(config), lists)
+    vectors = separator_vectors(config, seen)
+    assert list(vectors) == ["after layer 0", "after layer 1"]
+    torch.testing.assert_close(vectors["after layer 1"], seen.residuals[:, -1, 2])
+    found = order_at_separator(config, seen, lists)["after layer 0"]
+    if positions == "rotary":
+        assert found.cosine is None
+    else:
+        axis = seen.contributions[0, 1, 0].double() - seen.contributions[0, 1, 1]
+        assert found.cosine == reversal(vectors["after layer 0"], lists, axis).cosine
 
 
 @pytest.mark.parametrize("n_digits", [20, 21])

@@ -1,4 +1,4 @@
-"""Drawings: the attention flow through the layers, points in the plane and in space, ranked bars.
+"""Drawings: the attention flow through the layers, points in the plane, ranked bars.
 
 attention_flow([Arrow(0, query=2, key=1, weight=0.5, cost=0.4)], tokens, labels, "SEP reads d2")
 ranked_bars(names, accuracies, spreads, groups, "Positions matter most", "accuracy per token")
@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
-import plotly.express as px
 import plotly.graph_objects as go
-from plotly.colors import sample_colorscale
+from plotly.colors import qualitative, sample_colorscale
 from plotly.subplots import make_subplots
 
 from listcomp_utils.plots.curves import lying_bars
@@ -106,59 +104,36 @@ def ranked_bars(
 
 def point_panels(
     planes: dict[str, pd.DataFrame],
-    colours: dict[str, Sequence[float]],
+    digits: dict[str, Sequence[int]],
     texts: Sequence[str],
     title: str,
-    show_text: bool,
 ) -> go.Figure:
-    """Points in the plane: a column of panels for each of `planes`, a row for each of `colours`.
+    """Points in the plane: a column of panels for each of `planes`, a row for each of `digits`.
 
-    Planes have two columns, which name the axes. Colours are values, shown from the lowest to the
-    highest of each.
+    Planes have two columns, which name the axes. Up to ten digits have colours of their own.
     """
-    rows = len(colours)
+    rows, n_digits = len(digits), 1 + max(map(max, digits.values()))
     figure = make_subplots(
         rows,
         len(planes),
-        subplot_titles=[f"{name}, by {by}" for by in colours for name in planes],
+        subplot_titles=[f"{name}, by {by}" for by in digits for name in planes],
         horizontal_spacing=0.18,
         vertical_spacing=0.25 / rows,
         shared_xaxes="columns",
     )
-    for row, values in enumerate(colours.values(), start=1):
-        values = np.asarray(values, dtype=float)
-        shades = ((values - values.min()) / (np.ptp(values) or 1)).round(3)
+    for row, values in enumerate(digits.values(), start=1):
         for column, plane in enumerate(planes.values(), start=1):
-            marker = dict(color=shades, coloraxis="coloraxis")
+            marker = dict(color=list(values), coloraxis="coloraxis")
             x, y = plane
             points = go.Scatter(x=plane[x], y=plane[y], text=texts, marker=marker)
             figure.add_trace(points, row, column)
             figure.update_yaxes(title_text=y, row=row, col=column)
             figure.update_xaxes(title_text=x, row=rows, col=column)
-    figure.update_traces(
-        mode="markers+text" if show_text else "markers",
-        textposition="top center",
-        cliponaxis=False,
-        hoverinfo="text",
-        marker_size=7 if len(texts) <= 200 else 3,
-    )
-    bar = dict(tickvals=[0, 1], ticktext=["lowest", "highest"], len=min(1, 1.2 / rows))
-    scale = dict(colorscale="Viridis", cmin=0, cmax=1, colorbar=bar)
+    size = 7 if len(texts) <= 200 else 3
+    figure.update_traces(mode="markers", cliponaxis=False, hoverinfo="text", marker_size=size)
+    scale = dict(colorscale="Viridis", cmin=-0.5, cmax=n_digits - 0.5, colorbar_title_text="digit")
+    if n_digits <= len(qualitative.T10):
+        steps = [(k, end) for k in range(n_digits) for end in (0, 1)]
+        scale["colorscale"] = [((k + end) / n_digits, qualitative.T10[k]) for k, end in steps]
+        scale["colorbar_tickvals"] = list(range(n_digits))
     return themed(figure, title, 130 + 230 * rows, showlegend=False, coloraxis=scale)
-
-
-def points_in_space(
-    space: pd.DataFrame, values: Sequence[float], texts: Sequence[str], title: str, value_name: str
-) -> go.Figure:
-    """Points in three dimensions, a column each, with hover texts, coloured by a value."""
-    figure = px.scatter_3d(
-        space,
-        **dict(zip("xyz", space, strict=True)),
-        color=values,
-        hover_name=texts,
-        color_continuous_scale="Viridis",
-        labels=dict(color=value_name),
-    )
-    figure.update_traces(marker_size=5 if len(texts) <= 200 else 2.5, hovertemplate="%{hovertext}")
-    # A little further off than plotly's camera, so that the titles of the axes are not cut.
-    return themed(figure, title, height=520, scene_camera_eye=dict(x=1.75, y=1.75, z=1.3))

@@ -59,23 +59,15 @@ def test_points_have_a_column_for_places_and_a_row_for_colours():
         "layer 0": pd.DataFrame({"PC1 (30%)": [0, 2], "PC2 (20%)": [1, 3]}),
         "layer 1": pd.DataFrame({"PC1 (40%)": [4, 6], "PC2 (10%)": [5, 7]}),
     }
-    colours = {"sum": [0, 18], "same": [1, 1], "d1": [9, 4]}
-    figure = diagrams.point_panels(places, colours, ["1 2", "3 4"], "Points", show_text=False)
+    figure = diagrams.point_panels(places, {"d1": [1, 3], "d2": [2, 4]}, ["1 2", "3 4"], "Points")
     titles = [note.text for note in figure.layout.annotations]
-    assert titles[:2] == ["layer 0, by sum", "layer 1, by sum"] and len(figure.data) == 6
+    assert titles[:2] == ["layer 0, by d1", "layer 1, by d1"] and len(figure.data) == 4
     assert list(figure.data[1].x) == [4, 6] and list(figure.data[1].y) == [5, 7]
-    assert [list(trace.marker.color) for trace in figure.data[::2]] == [[0, 1], [0, 0], [1, 0]]
+    assert [list(trace.marker.color) for trace in figure.data[::2]] == [[1, 3], [2, 4]]
     assert {trace.mode for trace in figure.data} == {"markers"}
     assert figure.layout.yaxis2.title.text == "PC2 (10%)"
-    with_text = diagrams.point_panels(places, {"d": [0, 1]}, ["1", "2"], "Points", True)
-    assert with_text.data[0].mode == "markers+text" and with_text.data[0].text == ("1", "2")
-
-
-def test_points_in_space_stand_at_their_places_with_named_axes():
-    places = pd.DataFrame(np.arange(6).reshape(2, 3), columns=["u", "v", "w"])
-    figure = diagrams.points_in_space(places, [1, 2], ["a", "b"], "Space", "sum")
-    points = figure.data[0]
-    assert (list(points.x), list(points.y), list(points.z)) == ([0, 3], [1, 4], [2, 5])
-    assert list(points.marker.color) == [1, 2] and list(points.hovertext) == ["a", "b"]
-    assert [figure.layout.scene[f"{axis}axis"].title.text for axis in "xyz"] == ["u", "v", "w"]
-    assert figure.layout.coloraxis.colorbar.title.text == "sum"
+    axis = figure.layout.coloraxis
+    assert (axis.cmin, axis.cmax, axis.colorbar.tickvals) == (-0.5, 4.5, (0, 1, 2, 3, 4))
+    assert len({colour for _, colour in axis.colorscale}) == 5, "each digit has its colour"
+    many = diagrams.point_panels(places, {"d1": [0, 99]}, ["0 1", "99 1"], "Points")
+    assert many.layout.coloraxis.colorbar.tickvals is None
