@@ -150,12 +150,12 @@ show(
 #
 # Attention usually changes what it moves, by two matrices: $W_V$ on reading, $W_O$ on writing. Here $W_V$ is
 # the identity and never trained; in the hundred-digit model $W_O$ is too, so that attention moves vectors there
-# without changing them.
+# without changing them. The weights that are *frozen*, never trained (show `weights` alone to see them all):
 
 # %%
 fresh = make_model(config)
 weights = parameter_table(fresh)
-show_frame(weights)
+show_frame(weights[~weights.trained])
 n_trained = int(weights.numbers[weights.trained].sum())
 print(f"{n_trained:,} numbers are trained, {weights.numbers.sum() - n_trained:,} are frozen")
 
@@ -414,7 +414,7 @@ show(
 #
 # ## Claims
 #
-# Identities are checked in every run. Measured figures are checked at the presets they were
+# Identities are checked in every run; the hundred-digit model's figures where it stands beside the ten-digit one. Measured figures are checked at the presets they were
 # established for, and only shown for other parameters.
 
 # %%
@@ -436,10 +436,11 @@ claims = [
 # %%
 right = hundred_scores["per list"]
 unseen = float(hundred_scores.loc["held out", "per token"])
-claims += [
-    at_least("study checkpoint, held-out outputs right", unseen, 0.90),
-    shown("study checkpoint, held-out lists right", float(right["held out"])),
-    shown("study checkpoint, all lists right", float(right["all"])),
-    at_least("study checkpoint, wrong lists with no foreign digit", share_misplaced, 0.9),
-]
+if preset == "seed":
+    claims += [
+        at_least("study checkpoint, held-out outputs right", unseen, 0.90),
+        shown("study checkpoint, held-out lists right", float(right["held out"])),
+        shown("study checkpoint, all lists right", float(right["all"])),
+        at_least("study checkpoint, wrong lists with no foreign digit", share_misplaced, 0.9),
+    ]
 check_claims("01_train", claims)
