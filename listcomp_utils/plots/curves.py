@@ -19,18 +19,19 @@ from listcomp_utils.plots.theme import COLOURS, GREYS, label_axis, themed, wrapp
 SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle-down")
 
 
-def training_curves(
-    losses: pd.DataFrame, accuracies: pd.DataFrame, breakthrough: int | None, title: str
-) -> go.Figure:
-    """Losses (nats) beside accuracies, both indexed by optimiser steps.
+def training_curves(course: pd.DataFrame, breakthrough: int | None, title: str) -> go.Figure:
+    """Losses (nats) and floors beside shares right, a column a curve, by optimiser step.
 
-    Held-out curves are dashed, a floor is dotted; `breakthrough` is the step to mark in both
-    panels, or None.
+    Held-out curves are dashed, floors dotted, single outputs wide and pale, under whole lists;
+    `breakthrough` is the step to mark in both panels, or None.
     """
-    panels = {"Mean cross entropy (nats)": losses, "Share right": accuracies}
+    left = course.columns.str.match("loss|floor")
+    panels = {"Mean cross entropy (nats)": course.loc[:, left], "Share right": course.loc[:, ~left]}
     figure = line_panels(panels, title, "optimiser step")
-    figure.update_traces(mode="lines+markers" if len(losses) <= 40 else "lines", marker_size=4)
+    figure.update_traces(mode="lines+markers" if len(course) <= 40 else "lines", marker_size=4)
     figure.update_traces(dict(line_dash="dash"), lambda trace: "held out" in trace.name)
+    wide = dict(line_width=7, opacity=0.45)
+    figure.update_traces(wide, lambda trace: trace.name.startswith("o"))
     floor = dict(line=dict(color=GREYS[1], dash="dot", width=1.5), mode="lines")
     figure.update_traces(floor, lambda trace: "floor" in trace.name)
     if breakthrough is not None:

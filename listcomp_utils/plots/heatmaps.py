@@ -47,8 +47,10 @@ def token_rows(
 def mask_panels(
     allowed: Bool[np.ndarray, "layer query key"], labels: Sequence[str], title: str
 ) -> go.Figure:
-    """Who may attend to whom, a panel a layer: filled where the query may attend to the key."""
+    """Who may attend to whom, filled; a panel a layer, or one when all layers are alike."""
     panels = {f"Layer {layer}": may for layer, may in enumerate(allowed)}
+    if (allowed == allowed[0]).all():
+        panels = {"Every layer": allowed[0]}
     figure = heatmap_panels(panels, labels, labels, title, "may attend")
     for trace in figure.data:
         words = np.where(trace.z, "yes", "no")

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import pandas as pd
 from pydantic import TypeAdapter
 
 from listcomp_utils.config import Config
@@ -46,6 +47,20 @@ class History:
     def best(self) -> Evaluation:
         """The evaluation of the weights that were kept."""
         return next(row for row in self.evaluations if row.step == self.best_step)
+
+    def course(self) -> pd.DataFrame:
+        """Losses (nats) with their floor and shares right, a column each, by optimiser step."""
+        rows = {}
+        for row in self.evaluations:
+            rows[row.step] = columns = {"loss, training lists": row.train_loss}
+            shares = enumerate(row.train.per_position, start=1)
+            columns |= {f"o{place}, training lists": share for place, share in shares}
+            columns["whole list, training"] = row.train.per_list
+            if row.held_out is not None:
+                columns["loss, held out"] = row.held_out_loss
+                columns["whole list, held out"] = row.held_out.per_list
+            columns[f"floor {self.train_loss_floor:.3f}"] = self.train_loss_floor
+        return pd.DataFrame.from_dict(rows, orient="index")
 
     def to_dict(self) -> dict[str, Any]:
         """The history as plain JSON values."""

@@ -10,17 +10,17 @@ from listcomp_utils.plots.theme import COLOURS
 
 
 def training(breakthrough: int | None):
-    steps = [0, 10, 20]
-    losses = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1], "floor 0.576": 0.576}
-    accuracies = pd.DataFrame({"o1": [0, 0.5, 1], "o2": [0, 0.2, 0.9]}, steps)
-    losses = pd.DataFrame(losses, steps)
-    return curves.training_curves(losses, accuracies, breakthrough, "Training")
+    course = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1], "floor 0.576": 0.576}
+    course |= {"o1": [0, 0.5, 1], "whole list": [0, 0.2, 0.9]}
+    return curves.training_curves(pd.DataFrame(course, [0, 10, 20]), breakthrough, "Training")
 
 
 def test_training_shows_losses_and_accuracies_in_panels_of_their_own():
     figure = training(10)
     shown = {trace.name: (trace.xaxis, list(trace.y)) for trace in figure.data}
-    assert shown["loss"] == ("x", [3, 1, 0.6]) and shown["o2"] == ("x2", [0, 0.2, 0.9])
+    assert shown["loss"] == ("x", [3, 1, 0.6]) and shown["whole list"] == ("x2", [0, 0.2, 0.9])
+    widths = {trace.name: trace.line.width or 0 for trace in figure.data}
+    assert widths["o1"] > 5 > widths["whole list"], "a single output can be seen under whole lists"
     dashes = {trace.name: trace.line.dash for trace in figure.data}
     assert (dashes["loss"], dashes["loss, held out"], dashes["floor 0.576"]) == (
         "solid",

@@ -35,6 +35,9 @@ def test_the_mask_figure_shows_the_mask():
         assert ((np.asarray(trace.text) == "yes") == allowed[layer]).all()
     assert {note.text for note in figure.layout.annotations} == {"Layer 0", "Layer 1"}
     assert figure.layout.xaxis.ticktext == tuple(LABELS) and scale(figure) == (0, 1)
+    alike = heatmaps.mask_panels(allowed[[1, 1]], LABELS, "Mask")
+    assert [note.text for note in alike.layout.annotations] == ["Every layer"]
+    assert (np.asarray(alike.data[0].z, dtype=bool) == allowed[1]).all() and len(alike.data) == 1
 
 
 def test_scales_are_fixed_for_shares_and_centred_for_signed_values():

@@ -181,6 +181,18 @@ def test_history_survives_json(trained):
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
 
 
+def test_the_course_has_a_column_a_curve_and_held_out_ones_where_lists_are_held_out(trained):
+    course = trained.history.course()
+    best = course.loc[trained.history.best_step]
+    assert best["loss, training lists"] == trained.history.best.train_loss
+    assert best["o2, training lists"] == best["whole list, training"] == 1.0
+    assert best["floor 0.576"] == trained.history.train_loss_floor
+    assert not course.columns.str.contains("held out").any()
+    split = train(Config(train_fraction=0.5, steps=2, eval_every=1), progress="none").history
+    right = [row.held_out.per_list for row in split.evaluations]
+    assert split.course()["whole list, held out"].tolist() == right
+
+
 def test_breakthrough_is_where_order_becomes_known(trained):
     step = breakthrough_step(trained.history, trained.config)
     row = next(row for row in trained.history.evaluations if row.step == step)
