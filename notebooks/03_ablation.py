@@ -337,9 +337,9 @@ same = any(set(circuit) <= costly for circuit in smallest["zero"])
 print(
     "a smallest circuit of edges that cost more than a point alone:", "held" if same else "refuted"
 )
-shortfall = {r: (frontiers[r] - one.frontier()).max() for r, one in by_greed.items()}
-print("greed falls short of the best subset of its size by up to", end=" ")
-print(", ".join(f"{gap:.3f} ({removal})" for removal, gap in shortfall.items()))
+for removal, one in by_greed.items() if exhaustive else ():
+    gap = (frontiers[removal] - one.frontier()).max()
+    print(f"{removal}: greed falls short of the best subset of its size by up to {gap:.3f}")
 
 # %% [markdown]
 # With zeroed edges the circuit reads like a recipe: one layer moves a digit into SEP, the other layer the other
@@ -364,7 +364,8 @@ if shipped_model:
 core = seeds.core_by_seed(models if exhaustive else {}, search_lists)
 kept = core.drop(columns="edges").astype(float)
 universal = [e for e, on in zip(feeding, kept.all(), strict=True) if on] if len(core) > 1 else []
-print(f"{len(models)} seeds, {len(core)} of them copy every one of the lists searched")
+searched = len(core) if exhaustive else "none, as they have too many edges"
+print(f"{len(models)} seeds; searched, as they copy every list: {searched}")
 
 # %%
 if len(core) > 1:
