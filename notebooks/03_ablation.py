@@ -9,11 +9,15 @@
 # %% [markdown]
 # # Which parts are needed, and does one vector hold the whole list?
 #
-# **Answer.** A handful of attention edges is enough, and fixed average attention copies ten digits as well as
-# the real thing. The small model does not compose the list in one vector: in nearly every training seed SEP
-# fetches the second digit in layer 0 and the first in layer 1. The study's model has to compose, and does.
+# **Answer.** Few parts are needed. A small model that copies two digits out of ten gets by with a handful of
+# its attention edges. All its training runs share that handful, though some need up to twice as many. Attention
+# averaged over all lists, which cannot depend on the digits, copies as well as the real one. And this model does
+# *not* pack the list into one vector: in nearly every run the separator fetches the second digit in layer 0 and
+# the first in layer 1. A larger model, with a hundred digits and a mask that leaves no such way around, has to
+# pack both into one vector, and does.
 #
-# **You need** nothing but the install. **It takes** about a minute, most of it for training twenty seeds.
+# **You need** nothing but the install. Helpful: what the task and the mask are (01_train). **It takes** about a
+# minute, most of it for training twenty models.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/03_ablation.ipynb)
 
@@ -37,394 +41,504 @@ retrain: bool = False  # train again even when a model of this very config is sa
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
 checkpoint: str = None  # analyse this .safetensors or classic .pt instead of training
-sample_list: list = None  # the list of the seed notebook's own figure; None: 8, 3, ...
+sample_list: list = None  # the one list that is looked at closely; None: 8, 3, ...
 draws: int = 20  # draws of each random intervention
 n_seeds: int = 20  # training seeds to compare; long trainings only where already done
 
 # %%
-from listcomp_utils.notebook.parameters import (
-    artifacts_folder,
-    example_list,
-    is_established,
-    read_parameters,
-)
+from listcomp_utils.notebook import parameters
 
-config, options = read_parameters(globals())
-folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
-example = example_list(config, options.sample_list)
+config, options = parameters.read_parameters(globals())
+folder = parameters.artifacts_folder(options.artifacts_dir, options.drive_dir)
+example = parameters.example_list(config, options.sample_list)
 shipped_model = options.checkpoint is None
-established = is_established(config) and shipped_model
+established = parameters.is_established(config) and shipped_model
 print(config.slug)
 
 # %%
-import numpy as np
 import pandas as pd
-import torch
 
-from listcomp_utils.ablation.edges import REMOVALS, edge_table, knock_out
-from listcomp_utils.ablation.interchange import interchange, list_pairs
-from listcomp_utils.ablation.interventions import catalogue, intervention_table
-from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
-from listcomp_utils.ablation.seeds import seed_figures
-from listcomp_utils.checkpoints import find_trained, load_or_train
-from listcomp_utils.generation import loss
-from listcomp_utils.hooks import logits_with, replace, run_all, score_with
-from listcomp_utils.mask import edge_label
-from listcomp_utils.model import make_model, resolve_device
+from listcomp_utils import checkpoints, hooks, mask, task
+from listcomp_utils.ablation import edges, interchange, interventions, minimal_circuits, seeds
+from listcomp_utils.ablation.edges import REMOVALS
+from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
-from listcomp_utils.plots import curves as figures
-from listcomp_utils.plots import diagrams, heatmaps
+from listcomp_utils.plots import curves, diagrams, heatmaps
 from listcomp_utils.sweeps.table import read_table
-from listcomp_utils.task import lists_to_score, split_lists, target_tokens
 
-print(f"device: {resolve_device(config.device)}")
-trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
-model = trained.model
+# %% [markdown]
+# ## The model, and the words for its parts
+#
+# The model reads a list and a separator, and writes the list again: `d1 d2 SEP o1 o2`, where `d1` and `d2` are
+# the digits, SEP the separator and `o1`, `o2` the outputs. The rule that makes the task is the *mask*: no output
+# may look at a digit, so that everything the outputs know has passed through SEP.
+#
+# Two models run through this series. The **ten-digit model** (preset `seed`) comes from the notebook that
+# started the work; it writes one output after another and sees what it has written. The **hundred-digit model**
+# (preset `study`) is that of Farrell, Leask and Al Moubayed, "Order by Scale" (2025), called *the study* below. This
+# page shows the ten-digit model unless you change `preset`.
+#
+# An **edge** is one position attending to another in one layer: `L0 SEP<-d2` says that in layer 0 SEP looks at
+# d2. To **ablate** a part is to take it out, or to put something else in its place, and to see what breaks. What
+# we count is accuracy: the share of outputs right (*per token*) and of lists right as a whole (*per list*).
+
+# %%
+trained = checkpoints.load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
+model, claims = trained.model, []
+
+# %% [markdown]
+# Where some lists were kept out of training, we count on those. `claims` gathers what this page asserts; the last
+# cell checks it.
+
+# %%
 # A long list has hundreds of parts, each removed in turn: fewer lists then.
 most = 10_000 if config.list_len <= 5 else 500
-held_out = split_lists(config).held_out[:most]
-lists = held_out if len(held_out) else lists_to_score(config, most)
-baseline = score_with(model, lists)
-kind = "held-out lists" if len(held_out) else "of all lists"
-print(
-    f"{trained.path.name}: {len(lists):,} {kind}, per token {baseline.per_token:.4f}, "
-    f"per list {baseline.per_list:.4f}, loss {baseline.loss:.4f}"
-)
+held_out = task.split_lists(config).held_out[:most]
+lists = held_out if len(held_out) else task.lists_to_score(config, most)
+search_lists, exhaustive = minimal_circuits.within_reach(config, lists)
+baseline = hooks.score_with(model, lists)
+print(f"{len(lists):,} {'held-out lists' if len(held_out) else 'of all lists'}, right per token:")
+print(f"{baseline.per_token:.4f}, per list: {baseline.per_list:.4f}, loss {baseline.loss:.4f}")
 
 # %% [markdown]
-# ## Everything the seed notebook did or planned, on every list
+# **First, does the knife cut only where it should?** Put every attention pattern back in its own place: nothing
+# may change, not by one bit. If the logits (the model's scores for each next token) moved, everything below
+# would be worthless.
+
+# %%
+patterns = hooks.run_all(model, search_lists).patterns
+own_patterns = [
+    (f"blocks.{layer}.attn.hook_pattern", hooks.replace(patterns[:, layer]))
+    for layer in range(config.n_layers)
+]
+
+
+# %%
+def logits_moved(edit):
+    """The largest change of a logit."""
+    untouched = hooks.logits_with(model, search_lists)
+    return (hooks.logits_with(model, search_lists, edit) - untouched).abs().max().item()
+
+
+null = logits_moved(own_patterns)
+print(f"largest change of a logit: {null:g}")
+claims += [equals("logits moved by putting each pattern in its own place", null, 0.0)]
+
+# %% [markdown]
+# ## What should be measured?
 #
-# Each intervention replaces one thing, and is scored on all the lists above: the loss at the positions that
-# predict outputs (all of it avoidable), accuracy per token and per list. Where chance is part of it, the
-# mean over draws with its spread. *own figure* is the seed notebook's: the loss of the one list it looked at,
-# over all its positions.
+# The notebook that started the work judged an ablation by the loss of one list, taken over all its positions.
+# The loss is the surprise at the right token, in nats (natural units of information; 0 is no surprise). But a
+# list's first digits cannot be foreseen: they are drawn at random. **We expect** that most of that loss lies where no
+# output is predicted, so that no ablation could ever lower it. **It would be refuted** if the outputs had the
+# larger part. Look at which position holds the loss; a position is named for what is read there (in the ten-digit
+# model it predicts what comes next, so that o1 is written at SEP).
 
 # %%
-entries = catalogue(model, lists, options.draws, seed=0)
-one = torch.tensor([example])
-own_targets = target_tokens(config.replace(loss_on="all"), one)
-
-
-def own_figure(hooks):
-    """The loss on the one list, over all positions."""
-    return loss(logits_with(model, one, hooks).cpu(), own_targets).item()
-
-
-by_intervention = intervention_table(model, lists, entries).groupby(
-    ["group", "intervention"], sort=False
-)
-scored = by_intervention.mean().drop(columns="draw")
-for score in ("loss", "per_token", "per_list"):
-    scored.insert(scored.columns.get_loc(score) + 1, f"{score}_sd", by_intervention[score].std())
-scored["change_points"] = 100 * (scored["per_token"] - baseline.per_token)
-# What holds something of each list fits all of them only: no figure on one.
-scored["own_figure"] = [np.nan if e.by_list else own_figure(e.draws[0]) for e in entries]
-scored = scored.reset_index()
-untouched = {"group": "none", "intervention": "baseline", "own_figure": own_figure([])}
-show_frame(pd.concat([pd.DataFrame([untouched | baseline.columns()]), scored])[[*scored]], digits=3)
+by_position = interventions.loss_by_position(model, example)
+predicts_outputs = [config.labels[place] for place in config.prediction_positions]
+noise = 1 - by_position[predicts_outputs].sum() / by_position.sum()
+show_frame(by_position.rename_axis("read at").reset_index(name="loss (nats)"))
+print(f"{noise:.1%} of the loss on {list(example)} is at positions that predict no output:")
+print("held" if noise > 0.5 else "refuted")
 
 # %% [markdown]
-# Why the seed's own figure misleads: most of the loss on one list is the digit that nothing predicts. The
-# part of it on outputs is what an ablation can change.
+# So from here on every list counts, not one, and only the outputs do.
+#
+# ## Does attention have to depend on the digits?
+#
+# A head gives each position a *pattern*: weights that sum to one over the positions it may look at. We put
+# another pattern in its place, a layer at a time or all at once: *uniform* (every allowed position alike), *random*,
+# the pattern *of another list*, or the *mean over lists*. The last keeps where the model looks on average, and
+# removes all that depends on the digits in front of it.
+#
+# **We expect** attention to follow content, as that is what attention is known for: the mean should cost
+# accuracy. **It would be refuted** if the mean in all layers cost less than half a point (a *point* is one per
+# cent of the outputs). In the figure, compare the bars of the mean with the dashed line, the untouched model. Thin
+# lines are the spread over random draws.
 
 # %%
-log_probabilities = logits_with(model, one)[0].cpu().log_softmax(-1)
-by_position = {
-    config.labels[place]: -log_probabilities[place, target].item()
-    for place, target in enumerate(own_targets[0].tolist())
-    if target >= 0
+entries = interventions.catalogue(model, lists, options.draws, seed=0)
+scored = interventions.what_each_costs(model, lists, entries, example)
+on_patterns = scored[scored.group == "attention pattern"].sort_values("per_token", kind="stable")
+by_name = on_patterns.set_index("intervention").per_token
+uniform, average = by_name[["all layers: uniform", "all layers: mean over lists"]]
+
+# %%
+names, values, spreads = (
+    on_patterns[column].fillna(0).to_list()
+    for column in ("intervention", "per_token", "per_token_sd")
+)
+layers = [name.split(":")[0] for name in names]
+title = f"Average attention gets {average:.0%} of the outputs right, uniform {uniform:.0%}"
+right = "share of outputs right"
+figure = diagrams.ranked_bars(
+    names, values, spreads, layers, title, right, reference=baseline.per_token
+)
+show(figure, alt=f"Share of outputs right with other attention patterns. {title}.")
+
+# %%
+cost = 100 * (baseline.per_token - average)
+harmless = on_patterns[on_patterns.per_token >= baseline.per_token - 0.005].intervention
+print(f"the mean in all layers costs {cost:.2f} points: attention must follow the digits:")
+print("refuted" if cost < 0.5 else "held")
+print("replaced at no cost:", "; ".join(harmless) or "none")
+
+# %% [markdown]
+# Where a head looks matters much: uniform or random weights ruin the copy. For the ten-digit model it does not
+# matter that it looks differently at different lists. Its attention is plumbing: fixed pipes, through which
+# the digits flow. The hundred-digit model is the opposite (try `preset = "study"`), and 05_circuit shows why: its
+# separator weighs two digits by what they are.
+#
+# The same was done to queries, keys, values, the residual stream (the running sum that each position carries
+# from layer to layer) and the position embeddings. Of each kind, the edit that costs most; the whole list of
+# edits stands at the end of this page.
+
+# %%
+worst = scored.loc[scored.groupby("group", sort=False).per_token.idxmin()]
+show_frame(worst[["group", "intervention", "per_token", "per_list", "change_points"]], digits=2)
+
+# %% [markdown]
+# Each kind of part has a place without which hardly a list is copied. That says little about *how* the list
+# is copied. For this we need a finer knife.
+#
+# ## What is every single edge worth?
+#
+# An edge can be removed in three ways, which answer different questions:
+#
+# - **zero**: its weight is set to zero, and less flows in;
+# - **renormalise**: the same, and the row's other weights are scaled up to sum to one again;
+# - **mean**: its mean weight over lists stands in, so that only what varies from list to list is removed.
+#
+# <details><summary><b>Question.</b> Which edge would you zero to spoil the first output and leave the second
+# alone? Change <code>cut</code> below: layer, position that looks, position looked at, counted from 0.</summary>
+# In the ten-digit model <code>o1</code> is predicted at SEP, from what SEP holds at the end. The last digit is
+# fetched in layer 0, the first in layer 1: <code>cut = (1, 2, 0)</code>, SEP looking at d1 in layer 1, spoils
+# o1 alone. The default does the reverse.
+# </details>
+
+# %%
+cut = (0, config.sep_position, config.sep_position - 1)
+without = hooks.score_with(model, lists, edges.knock_out(model, [cut], "zero"))
+print(mask.edge_label(config, cut), "zeroed; share right of each output:")
+print({f"o{i}": round(share, 3) for i, share in enumerate(without.per_position, 1)})
+
+# %% [markdown]
+# Now every edge, all three ways. **We expect** few edges to carry the copy. **It would be refuted** if
+# most of the edges that can reach an output cost more than a point when zeroed. Edges that the mask
+# cuts off from every output serve as a control: removing them must change nothing. In the figure, look for edges with
+# long bars, and for the bars of the mean.
+
+# %%
+mean_patterns = hooks.run_all(model, lists).patterns.mean(0)
+edge_scores = edges.edge_table(model, lists, REMOVALS, mean_patterns)
+points = 100 * edge_scores.pivot(index="edge", columns="removal", values="change")[[*REMOVALS]]
+feeding = minimal_circuits.feeding_edges(config)
+feeding_labels = [mask.edge_label(config, edge) for edge in feeding]
+costliest = points.loc[feeding_labels].min(axis=1).nsmallest(7).index
+rest = points.loc[feeding_labels].drop(index=costliest)
+
+# %%
+needed = int((points.loc[feeding_labels, "zero"] < -1).sum())
+title = f"{needed} of {len(feeding)} edges cost more than a point when zeroed"
+bars = curves.grouped_bars(points.loc[costliest], title, "change in points", value_range=None)
+show(bars, alt=f"The costliest edges, each removed in three ways. {title}.")
+if len(rest):
+    print(f"the other {len(rest)} move accuracy by at most {rest.abs().max(axis=None):.2f} points")
+print(f"a mean in an edge's place costs at most {max(0, -points['mean'].min()):.2f} points")
+print("few edges carry the copy:", "held" if needed <= len(feeding) / 2 else "refuted")
+
+# %% [markdown]
+# Where bars of the mean are nowhere to be seen, they have no length: what varies in an attention weight is not what
+# carries the digits. Most of the costly edges form a path from a digit to an output. One is a surprise: `L0 d1<-d1`, the
+# first digit looking at itself. It has nothing else to look at, and what it adds to itself is part of what SEP
+# reads there one layer later.
+#
+# Two controls remain: the costliest edge must move the logits, and the edges that no output can see must not.
+
+# %%
+dead = max(edge_scores[~edge_scores.edge.isin(feeding_labels)].change.abs(), default=0.0)
+zeroed = edge_scores[edge_scores.removal == "zero"]
+strongest = tuple(zeroed.loc[zeroed.change.idxmin(), ["layer", "query", "key"]])
+moved = logits_moved(edges.knock_out(model, [strongest], "zero"))
+claims += [
+    at_least("logits moved by removing the costliest edge", moved, 0.1),
+    equals("accuracy moved by edges that cannot reach an output", dead, 0.0),
+]
+print(f"{len(points) - len(feeding)} edges reach no output; without one accuracy moves by {dead:g}")
+
+# %% [markdown]
+# ## Which edges are enough?
+#
+# One edge at a time misses edges that stand in for each other. So we ask it the other way round: keep some
+# edges, remove all others *together*, and count the lists that are still copied. Where they are few enough, we try
+# every subset there is; a **circuit** is a subset with which the model still copies. (Where there are too many,
+# a *greedy* search drops the cheapest edge again and again. Below it is held against the full search.)
+#
+# **We expect** a smallest circuit (zeroed) to consist of edges that cost more than a point alone. **It would be
+# refuted** if it held an edge that seemed worthless.
+
+# %%
+most_tokens = minimal_circuits.EdgeSearch.most_tokens if exhaustive else 10_000_000
+searches = {
+    removal: minimal_circuits.EdgeSearch(model, search_lists, removal, mean_patterns, most_tokens)
+    for removal in REMOVALS
 }
-predicts_outputs = {config.labels[place] for place in config.prediction_positions}
-noise = sum(v for label, v in by_position.items() if label not in predicts_outputs)
-share_noise = noise / max(sum(by_position.values()), 1e-12)
-show_frame(pd.DataFrame(by_position.items(), columns=["predicted_at", "loss_nats"]))
-print(f"{share_noise:.1%} of the loss on {list(example)} is at positions that predict no output")
-
-# %%
-worst = scored.sort_values("per_token", kind="stable")[:40]
-harmless = scored.query(
-    "group == 'attention pattern' and per_token >= @baseline.per_token - 0.005"
-)["intervention"]
-show(
-    diagrams.ranked_bars(
-        [*(worst["group"] + ": " + worst["intervention"])],
-        [*worst["per_token"]],
-        [*worst["per_token_sd"].fillna(0)],
-        [*worst["group"]],
-        f"The {len(worst)} interventions that cost most; the dashed line is the untouched model",
-        "accuracy per token",
-        reference=baseline.per_token,
-    ),
-    alt="Accuracy per token under the most damaging interventions, coloured by what is replaced.",
-)
-print("patterns that can be replaced at no cost: " + ("; ".join(harmless) or "none"))
+by_greed = {removal: search.greedy() for removal, search in searches.items()}
+found = {r: search.all_subsets() for r, search in searches.items()} if exhaustive else by_greed
 
 # %% [markdown]
-# ## Every single edge
-#
-# Removed in three ways that answer different questions: the weight set to zero, the same with the rest of
-# the row scaled up again, and the edge's mean over lists in its place. The last removes only what varies.
+# Which lists must a circuit copy? All that are searched, if the whole model does; else as many as the model, less one
+# in a hundred.
 
 # %%
-mean_patterns = run_all(model, lists).patterns.mean(0)
-edge_scores = edge_table(model, lists, REMOVALS, mean_patterns)
-points = 100 * edge_scores.pivot(index="edge", columns="removal", values="change")
-points = points.loc[edge_scores["edge"].unique(), [*REMOVALS]]
-show_frame(points.add_suffix(", points per token").reset_index(), digits=2)
-feeding = feeding_edges(config)
-feeding_labels = [edge_label(config, edge) for edge in feeding]
-show(
-    figures.grouped_bars(
-        points.loc[feeding_labels],
-        "What each edge that can reach an output is worth",
-        "change in accuracy (points per token)",
-        value_range=None,
-    ),
-    alt="Change in accuracy per token when each single edge is removed, in three ways.",
-)
-
-# %% [markdown]
-# ## The smallest circuits, by exhaustion
-#
-# Keep a subset of the edges, remove the others, score every list: all subsets where that is feasible. Edges
-# that cannot reach an output are left out of the count; the mask proves they do nothing. The frontier is the
-# best accuracy any subset of a size reaches. A greedy search, which drops the cheapest edge again and
-# again, is scored against it.
-
-# %%
-fitting = EdgeSearch.most_tokens // (2 ** len(feeding) * config.seq_len)
-exhaustive = fitting >= min(100, len(lists))
-search_lists = lists[: min(1000, fitting) if exhaustive else 1000 if len(feeding) <= 50 else 100]
-most_tokens = EdgeSearch.most_tokens if exhaustive else 10_000_000
-full = score_with(model, search_lists)
+full = hooks.score_with(model, search_lists)
 level = 1.0 if full.per_list == 1.0 else max(full.per_list - 0.01, 1 / len(search_lists))
-frontiers, circuits, greedy_gap = {}, {}, {}
-for removal in REMOVALS:
-    search = EdgeSearch(model, search_lists, removal, mean_patterns, most_tokens)
-    by_greed = circuits[removal] = search.greedy()
-    frontiers[f"{removal}, greedy"] = by_greed.frontier()
-    if exhaustive:
-        circuits[removal] = search.all_subsets()
-        frontiers[f"{removal}, all subsets"] = circuits[removal].frontier()
-        greedy_gap[removal] = (circuits[removal].frontier() - by_greed.frontier()).max()
-show(
-    figures.lines(
-        {name: ([*curve.index], [*curve]) for name, curve in frontiers.items()},
-        f"Accuracy against edges kept, of {len(feeding)} that can reach an output",
-        "edges kept",
-        "best accuracy per token",
-        y_range=(-0.03, 1.05),
-    ),
-    alt="Best accuracy per token for each number of attention edges kept, for three kinds of removal.",
-)
-
-
-def in_words(edges):
-    """Edges as text."""
-    return ", ".join(edge_label(config, edge) for edge in edges) or "no edge at all"
-
-
-searched = "all subsets" if exhaustive else "greedy search"
-if greedy_gap:
-    print(
-        "greed falls short of the best subset of its size by at most "
-        + ", ".join(f"{gap:.3f} ({removal})" for removal, gap in greedy_gap.items())
-    )
-for cut in {found.cut for found in circuits.values()} - {""}:
-    print(f"the search was cut short: {cut}")
-print(f"{searched}; {len(search_lists):,} lists; a circuit must get {level:.1%} of the lists right")
-show_frame(
-    pd.DataFrame(
-        {
-            "removal": removal,
-            "smallest_circuits": "; ".join(in_words(c) for c in found.smallest(level)[:3]),
-            "edges": len(found.smallest(level)[0]) if found.smallest(level) else None,
-            "minimal_circuits": len(found.minimal(level)),
-            "common_core": in_words(found.core(level)) if found.minimal(level) else "",
-        }
-        for removal, found in circuits.items()
-    ),
-    digits=0,
-)
+smallest = {removal: one.smallest(level) for removal, one in found.items()}
+print(f"{'all subsets' if exhaustive else 'greedy search'} on {len(search_lists):,} lists,")
+print(f"of which a circuit must copy {level:.1%}")
+for limit in {one.cut for one in found.values()} - {""}:
+    print(f"the search was cut short: {limit}")
 
 # %% [markdown]
-# ## Is the circuit the same for every seed?
-#
-# *Hypothesis:* every trained seed has the same core of edges that no exact circuit can miss. The search goes by
-# size and stops at the first exact circuit, so it finds all the smallest ones. Seeds are trained here when
-# that takes at most 1,000 steps each and two minutes in all, else only those already trained are compared.
+# In the figure, look for the number of kept edges from which a line stays on top: so many suffice. Lines of *zero*
+# and *renormalise* may lie on each other.
 
 # %%
-seed_models = {config.seed: trained}
-if shipped_model:
-    quick = config.steps <= 1000 and options.n_seeds * trained.history.seconds <= 120
-    for number in set(range(options.n_seeds)) - {config.seed}:
-        other = config.replace(seed=number)
-        found = (
-            load_or_train(other, folder, progress="none") if quick else find_trained(other, folder)
-        )
-        if found is not None:
-            seed_models[number] = found
-exact_seeds, kept_by_seed, sizes = [], [], []
-for number, found in sorted(seed_models.items()):
-    if score_with(found.model, search_lists).per_list < 1.0 or not exhaustive:
-        continue
-    smallest = EdgeSearch(found.model, search_lists, "zero").by_size().smallest()
-    shared = set(smallest[0]).intersection(*smallest[1:])
-    exact_seeds.append(number)
-    sizes.append(len(smallest[0]))
-    kept_by_seed.append([float(edge in shared) for edge in feeding])
-print(f"{len(seed_models)} seeds, {len(exact_seeds)} of them copy every one of the lists searched")
-universal = []
-if len(exact_seeds) > 1:
-    share = np.mean(kept_by_seed, axis=0)
-    universal = [edge for edge, s in zip(feeding, share, strict=True) if s == 1.0]
-    show(
-        heatmaps.heatmap_panels(
-            {"in every smallest circuit of the seed": np.array(kept_by_seed)},
-            [str(number) for number in exact_seeds],
-            [edge_label(config, edge).replace(" ", "<br>") for edge in feeding],
-            f"In all {len(exact_seeds)} seeds: {in_words(universal)}",
-            "kept",
-            row_title="training seed",
-            column_title="edge",
-        ),
-        alt="For each training seed, which edges all its smallest exact circuits keep.",
-    )
-    print(f"smallest exact circuits have {min(sizes)} to {max(sizes)} edges (zeroed removal)")
+frontiers = {removal: one.frontier() for removal, one in found.items()}
+enough = ", ".join(f"{len(c[0])} ({removal})" for removal, c in smallest.items() if c)
+title = f"Edges that suffice, of {len(feeding)}: {enough or 'not even all'}"
+best = {removal: ([*line.index], [*line]) for removal, line in frontiers.items()}
+figure = curves.lines(best, title, "edges kept", f"best {right}", y_range=(-0.03, 1.05))
+show(figure, alt=f"Best share of outputs right against edges kept, for three removals. {title}.")
 
 # %% [markdown]
+# And these are the edges themselves. `in every circuit` names those that no circuit of any size can miss.
+
+
+# %%
+def in_words(some_edges):
+    """Edges as text."""
+    return ", ".join(mask.edge_label(config, edge) for edge in some_edges) or "no edge at all"
+
+
+rows = [
+    (removal, in_words(smallest[removal][0]), len(smallest[removal]), in_words(one.core(level)))
+    for removal, one in found.items()
+    if smallest[removal]
+]
+columns = ["removal", "a smallest circuit", "how many as small", "in every circuit"]
+show_frame(pd.DataFrame(rows, columns=columns))
+
+# %%
+costly = {edge for edge in feeding if points.zero[mask.edge_label(config, edge)] < -1}
+same = any(set(circuit) <= costly for circuit in smallest["zero"])
+print(
+    "a smallest circuit of edges that cost more than a point alone:", "held" if same else "refuted"
+)
+for removal, one in by_greed.items() if exhaustive else ():
+    gap = (frontiers[removal] - one.frontier()).max()
+    print(f"{removal}: greed falls short of the best subset of its size by up to {gap:.3f}")
+
+# %% [markdown]
+# With zeroed edges the circuit reads like a recipe: one layer moves a digit into SEP, the other layer the other
+# digit, and one edge hands what SEP holds to the last output. With means in place, the smallest circuit tells how
+# much of the model's attention has to vary: in the ten-digit model, none. Greed loses accuracy on the way: an edge that
+# is cheap to drop now can be needed later, when others are gone.
+#
+# ## Is the circuit the same for every training seed?
+#
+# A *training seed* is the number that sets the initial weights and the order of the batches. One model
+# is an anecdote. **We expect** every seed to have the same core: the edges that all its smallest circuits
+# share (others zeroed). **It would be refuted** if two seeds differed. Here the search goes by size and stops at the first size with
+# an exact circuit. Models are trained now where that is quick, else only those already trained are
+# compared. In the figure, a row that is dark from end to end is an edge that all seeds share.
+
+# %%
+models = {config.seed: trained}
+if shipped_model:
+    models = seeds.trained_seeds(config, trained, options.n_seeds, folder)
+
+# %%
+core = seeds.core_by_seed(models if exhaustive else {}, search_lists)
+kept = core.drop(columns="edges").astype(float)
+universal = [e for e, on in zip(feeding, kept.all(), strict=True) if on] if len(core) > 1 else []
+searched = len(core) if exhaustive else "none, as they have too many edges"
+print(f"{len(models)} seeds; searched, as they copy every list: {searched}")
+
+# %%
+if len(core) > 1:
+    least, larger = core.edges.min(), int((core.edges > core.edges.min()).sum())
+    title = f"All {len(core)} seeds share {len(universal)} edges; {larger} need more than {least}"
+    used = kept.loc[:, kept.any()].T
+    panel = {"dark: in every smallest circuit of the seed": used.to_numpy()}
+    axes = dict(row_title="", column_title="training seed")
+    figure = heatmaps.heatmap_panels(panel, used.index, [*map(str, used)], title, "", **axes)
+    figure.update_coloraxes(showscale=False)
+    show(figure, alt=f"The edges in all smallest circuits of each training seed. {title} edges.")
+
+# %%
+if len(core) > 1:
+    print(
+        f"smallest exact circuits: {least} to {core.edges.max()} edges (seed {core.edges.idxmax()})"
+    )
+    print(f"shared by all: {in_words(universal)}")
+    print("the same core in every seed:", "refuted" if kept.nunique().max() > 1 else "held")
+
+# %%
+size = int(core.edges.min()) if len(core) else "none is exact"
+claims += [
+    shown("seeds compared", len(models)),
+    shown("edges in every seed's smallest circuits", in_words(universal)),
+    shown("smallest exact circuit, edges (zeroed)", size),
+]
+
+# %% [markdown]
+# As stated, the hypothesis fails where any row is broken; a weaker one can be read off the dark rows. In the ten-digit model
+# the shared edges alone suffice for many seeds, and the others add some of their own. So "a handful" is right for
+# the core, and too few for some seeds.
+#
 # ## Does one vector hold the whole list?
 #
-# Put the residual vector of another list in place, at one layer and position, and see which digit each
-# output then writes. If SEP's vector after layer 0 held the list, both outputs would follow it. If the
-# digits come by different routes, each output follows another place. Controls: the base's own vector moved as
-# far in a random direction, and a model that was never trained.
+# All of it passes through SEP, but it need not pass *at once*. Put SEP's residual vector from another list into
+# this list's run, and see which digit each output then writes. This is called *interchange*; an output
+# *follows* if it writes the other list's digit. **We expect** one vector to hold the list: with SEP's vector
+# after layer 0 from another list, both outputs should follow it. **It would be refuted** if one of them
+# followed in fewer than half of the pairs.
+#
+# <details><summary><b>Question.</b> At which place would you put the other list's vector, so that the second
+# output follows and the first stays? Change <code>place</code> below: how many layers are done, and the
+# position.</summary>
+# In the ten-digit model SEP after layer 0, <code>(1, 2)</code>, which the cell starts with: SEP has only the
+# second digit by then. SEP at the end, <code>(2, 2)</code>, does the reverse. So do the digits themselves,
+# <code>(0, 1)</code> for d2 and <code>(0, 0)</code> for d1. No place moves both, and the figure shows them all. In the
+# hundred-digit model SEP after layer 0 moves both.
+# </details>
 
 # %%
-pairs = list_pairs(config, most, seed=0)
-untrained = make_model(config)
-stream_names = [f"before layer {layer}" for layer in range(config.n_layers)] + ["at the end"]
+place = (1, config.sep_position)
+pairs = interchange.list_pairs(config, most, seed=0)
+show_frame(interchange.interchange(model, pairs, [place[0]], [place[1]]))
+
+# %% [markdown]
+# The table counts, for each output, pairs of lists whose digits differ there. Every place gets its turn in the
+# figure: rows are how far the model has got, columns the position where the vector is put in. If one vector holds
+# the list, one cell is dark in *all* panels.
 
 
+# %%
 def shares_that_follow(*arguments):
     """Share of pairs in which each output follows the vector put in: (layer, position, output)."""
-    shares = interchange(*arguments)["follows_source"].to_numpy()
-    return shares.reshape(len(stream_names), -1, config.list_len)
+    shares = interchange.interchange(*arguments).follows_source.to_numpy()
+    return shares.reshape(config.n_layers + 1, -1, config.list_len)
 
 
 follows = shares_that_follow(model, pairs)
-placebo = shares_that_follow(model, pairs, None, None, "placebo")
-untrained_follows = shares_that_follow(untrained, pairs)
-panels = {f"o{o + 1}": follows[:, :, o] for o in range(config.list_len)}
-panels |= {f"o{o + 1}, random direction": placebo[:, :, o] for o in range(config.list_len)}
 at_sep = follows[1, config.sep_position]
-show(
-    heatmaps.heatmap_panels(
-        panels,
-        stream_names,
-        config.labels[: config.prediction_positions.stop],
-        "SEP's vector after layer 0 decides "
-        + ", ".join(f"o{o + 1}: {value:.0%}" for o, value in enumerate(at_sep)),
-        "share that follows",
-        row_title="residual stream",
-        column_title="position put in",
-        per_row=config.list_len if config.list_len <= 3 else 3,
-    ),
-    alt="For each output, the share of list pairs in which it follows the vector put in at each layer "
-    "and position, and the same for random directions.",
-    main=True,
-)
-print(
-    f"{len(pairs.base):,} pairs; untrained model, largest share that follows: "
-    f"{untrained_follows.max():.3f}; random direction: {placebo.max():.3f}"
-)
-
-# %% [markdown]
-# The same at SEP after layer 0 for several seeds, and for the other preset, whose rows ship with the
-# project (`make seeds`). A seed that never left its plateau knows the digits but not their order.
+says = ", ".join(f"o{o}: {value:.0%}" for o, value in enumerate(at_sep, 1))
 
 # %%
-own_seeds = pd.DataFrame(
-    {"model": "this config", "seed": number, **seed_figures(found)}
-    for number, found in sorted(seed_models.items())
+panels = {f"o{o + 1} follows": follows[:, :, o] for o in range(config.list_len)}
+streams = ["before layer 0", *(f"after layer {layer}" for layer in range(config.n_layers))]
+places = config.labels[: config.prediction_positions.stop]
+title = f"SEP's vector after layer 0 decides {says}"
+axes = dict(row_title="", column_title="position put in")
+figure = heatmaps.heatmap_panels(panels, streams, places, title, "share of pairs", **axes)
+alt = f"How often each output follows a vector put in at each layer and position. {title}."
+show(figure, alt=alt, main=True)
+print("one vector holds the list:", "held" if at_sep.min() > 0.5 else "refuted")
+
+# %% [markdown]
+# A vector that is put in is also a disturbance, and a digit may change by accident. Two controls: the
+# list's own vector moved as far but in a random direction, and a model that was never trained. If either followed
+# often, the figure would mean nothing.
+
+# %%
+placebo = shares_that_follow(model, pairs, None, None, "placebo").max().item()
+untrained = shares_that_follow(make_model(config), pairs).max().item()
+print(f"largest share, random direction {placebo:.3f}, untrained model {untrained:.3f}")
+enough_digits = config.n_digits >= 10
+claims += [
+    at_most("follows a random direction, largest share", placebo, 0.3),
+    at_most("follows in an untrained model, largest share", untrained, 0.3, enough_digits),
+]
+
+# %% [markdown]
+# The ten-digit model takes the easy way: it never has to hold two digits at once, and does not. Its mask allows
+# SEP to look at the digits in both layers, and o1 is written at SEP before o2 is. So it is no model of
+# how a list is *composed* in one vector. The study closed this way around, and for that reason the later
+# notebooks turn to its model.
+#
+# ## Do all seeds carry the list alike?
+#
+# Call it *routing* if some output follows SEP after layer 0 in under a tenth of the pairs, and *composing* if
+# every output follows in over half. Between the two is neither. **We expect** the ten-digit model to route and
+# the hundred-digit model to compose, in at least nine seeds of ten. The other preset's rows ship with
+# the project (`make seeds`). A seed counts if it *left the plateau*: the stage of training at which a
+# model knows which digits to write, but not their order.
+
+# %%
+own = pd.DataFrame(
+    {"model": "this config", "seed": number, **seeds.seed_figures(one)}
+    for number, one in models.items()
 )
 other_preset = "study" if preset == "seed" else "seed"
-other_seeds = read_table(f"{other_preset}_seeds").assign(model=other_preset)
-show_frame(pd.concat([own_seeds, other_seeds]).drop(columns=["n_scored", "per_list"]))
+both = pd.concat([own, read_table(f"{other_preset}_seeds").assign(model=f"preset {other_preset}")])
+carry = seeds.how_seeds_carry(both)
+show_frame(carry, digits=3)
+
+# %% [markdown]
+# *Route* and *compose* are shares of the seeds that left the plateau, *lowest* and *highest* the share of pairs in
+# which the output that follows least does, over seeds. The verdict, and any seed here that does neither:
+
+# %%
+here, other = carry.itertuples(index=False)
+ten, hundred = (here, other) if preset == "seed" else (other, here)
+for one, claim in ((ten, "route"), (hundred, "compose")):
+    verdict = "held" if getattr(one, claim) >= 0.9 else "refuted"
+    print(f"{one.model}: at least nine seeds in ten {claim}: {verdict}")
+neither = own[own.filter(like="follows_").min(axis=1).between(0.1, 0.5)]
+if len(neither):
+    show_frame(neither[["seed", "per_token", *neither.filter(like="follows_")]])
+
+# %% [markdown]
+# In a seed that does neither, the outputs follow SEP's vector in part: it splits its digits over both layers, and still
+# copies. Look back at the circuits of all seeds: is it the one that needs the most edges?
+
+# %%
+least_following = "least-following output at SEP after layer 0"
+routes, composes = "seeds that route by layer, share", "seeds that compose in one vector, share"
+claims += [
+    shown("seeds that left the plateau", here.left_plateau),
+    at_least(routes, here.route, 0.9, applies=established)
+    if preset == "seed"
+    else at_least(composes, here.compose, 0.9, applies=established),
+    shown(f"{least_following}, smallest over seeds", here.lowest),
+    shown(f"{least_following}, largest over seeds", here.highest),
+    shown(f"{other_preset} seeds that left the plateau", f"{other.left_plateau} of {other.seeds}"),
+]
+if other.left_plateau:
+    name = f"{other_preset}: least-following output, smallest and largest over seeds"
+    claims += [shown(name, f"{other.lowest:.3f} to {other.highest:.3f}")]
+
+# %% [markdown]
+# ## What we know now, and what is open
+#
+# A few edges carry the copy, and the average of their weights is enough for the ten-digit model. It routes: one digit a
+# layer. The hundred-digit model composes, and how one vector can hold two digits *and their order* is
+# the subject of 04_representation (what the vector looks like) and 05_circuit (the mechanism). Open: why some training seeds
+# need more edges than others, and what makes a rare seed split its digits over both layers.
+#
+# **Every edit, for looking up.** Where chance is part of it, the mean over draws and its spread (`_sd`). `loss_on_example`
+# is the measure of the notebook that started the work, the loss of one list over all positions: hardly any
+# harmless edit moves it, and harmful ones are hard to rank by it.
+
+# %%
+show_frame(scored, digits=3)
 
 # %% [markdown]
 # ## Claims
 
 # %%
-patterns = run_all(model, search_lists).patterns
-own_patterns = [
-    (f"blocks.{layer}.attn.hook_pattern", replace(patterns[:, layer]))
-    for layer in range(config.n_layers)
-]
-zeroed = edge_scores[edge_scores["removal"] == "zero"]
-strongest = tuple(zeroed.loc[zeroed["change"].idxmin(), ["layer", "query", "key"]])
-
-
-def logits_moved(hooks):
-    """The largest change of a logit."""
-    moved = logits_with(model, search_lists, hooks) - logits_with(model, search_lists)
-    return moved.abs().max().item()
-
-
-null_change = logits_moved(own_patterns)
-live_change = logits_moved(knock_out(model, [strongest], "zero"))
-dead_changes = edge_scores.loc[~edge_scores["edge"].isin(feeding_labels), "change"].abs()
-
-
-def least_following(seeds):
-    """Of each seed that left the plateau, the share of its output that follows SEP least."""
-    return [*seeds[seeds["broke_through"].eq(True)].filter(like="follows_").min(axis=1)]
-
-
-lowest, other_lowest = least_following(own_seeds), least_following(other_seeds)
-routes = sum(value < 0.1 for value in lowest) / max(1, len(lowest))
-composes = sum(value > 0.5 for value in lowest) / max(1, len(lowest))
-print(
-    f"of {len(lowest)} seeds that left the plateau, {routes:.0%} route by layer (an output follows SEP's "
-    f"vector after layer 0 in under a tenth of the pairs), {composes:.0%} compose (every output in over half)"
-)
-claims = [
-    equals("logits moved by putting each pattern in its own place", null_change, 0.0),
-    at_least("logits moved by removing the costliest edge", live_change, 0.1),
-    equals(
-        "accuracy moved by edges that cannot reach an output", max(dead_changes, default=0.0), 0.0
-    ),
-    at_most("follows a random direction, largest share", placebo.max().item(), 0.3),
-    at_most(
-        "follows in an untrained model, largest share",
-        untrained_follows.max().item(),
-        0.3,
-        applies=config.n_digits >= 10,
-    ),
-    shown("seeds compared", len(seed_models)),
-    shown("seeds that left the plateau", len(lowest)),
-    shown("edges in every seed's smallest circuits", in_words(universal)),
-    shown("smallest exact circuit, edges (zeroed)", min(sizes) if sizes else "none is exact"),
-    at_least("seeds that route by layer, share", routes, 0.9, applies=established)
-    if preset == "seed"
-    else at_least("seeds that compose in one vector, share", composes, 0.9, applies=established),
-    shown(
-        "least-following output at SEP after layer 0, smallest over seeds", min(lowest, default=0)
-    ),
-    shown(
-        "least-following output at SEP after layer 0, largest over seeds", max(lowest, default=0)
-    ),
-    shown(
-        f"{other_preset} seeds that left the plateau", f"{len(other_lowest)} of {len(other_seeds)}"
-    ),
-]
-if other_lowest:
-    claims.append(
-        shown(
-            f"{other_preset}: least-following output, smallest and largest over seeds",
-            f"{min(other_lowest):.3f} to {max(other_lowest):.3f}",
-        )
-    )
 check_claims("03_ablation", claims)

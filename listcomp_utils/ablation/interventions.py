@@ -2,15 +2,17 @@
 
 entries = catalogue(model, lists, draws=20, seed=0)
 intervention_table(model, lists, entries)              # a frame: one row a draw
+what_each_costs(model, lists, entries, (8, 3))         # a frame: one row an intervention
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
@@ -20,6 +22,7 @@ from listcomp_utils.config import Config
 from listcomp_utils.hooks import (
     Hook,
     NamedHook,
+    logits_with,
     reorder_lists,
     replace,
     replace_at,
@@ -30,6 +33,7 @@ from listcomp_utils.hooks import (
 )
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import config_of
+from listcomp_utils.task import IGNORED, target_tokens
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,43 @@ def intervention_table(
         for one in interventions
         for draw, hooks in enumerate(one.draws)
     )
+
+
+def what_each_costs(
+    model: TransformerBridge,
+    lists: Int[Tensor, "list position"],
+    interventions: Sequence[Intervention],
+    example: Sequence[int],
+) -> pd.DataFrame:
+    """The mean score of every intervention over its draws, one row each.
+
+    Columns: as `intervention_table` without the draw, with the spread over draws (_sd) of the
+    first three scores, change_points (of per_token, against the untouched model) and
+    loss_on_example (over all positions of that one list; nan where chance fits the lists it was
+    drawn for only).
+    """
+    draws = intervention_table(model, lists, interventions)
+    by_name = draws.groupby(["group", "intervention"], sort=False)
+    table = by_name.mean().drop(columns="draw")
+    for score in ("loss", "per_token", "per_list"):
+        table.insert(table.columns.get_loc(score) + 1, f"{score}_sd", by_name[score].std())
+    table["change_points"] = 100 * (table["per_token"] - score_with(model, lists).per_token)
+    table["loss_on_example"] = [
+        float("nan") if one.by_list else loss_by_position(model, example, one.draws[0]).mean()
+        for one in interventions
+    ]
+    return table.reset_index()
+
+
+def loss_by_position(
+    model: TransformerBridge, example: Sequence[int], hooks: Sequence[NamedHook] = ()
+) -> pd.Series:
+    """The loss (nats) on one list at each position that predicts a token; labels are the index."""
+    config, one = config_of(model), torch.tensor([example])
+    targets = target_tokens(config.replace(loss_on="all"), one)[0]
+    logits = logits_with(model, one, hooks)[0].cpu()
+    losses = F.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
+    return pd.Series(losses.tolist(), config.labels)[(targets != IGNORED).tolist()]
 
 
 def catalogue(
@@ -113,7 +154,7 @@ def catalogue(
     places |= {label: [place] for place, label in enumerate(config.labels)}
     for layer in range(config.n_layers + 1):
         where = residual_name(config, layer)
-        when = f"before layer {layer}" if layer < config.n_layers else f"after layer {layer - 1}"
+        when = f"after layer {layer - 1}" if layer else "before layer 0"
         mean = seen.residuals[:, layer].mean(0)
         for label, place in places.items():
             add(group, f"{when}, {label}: zero", (where, replace_at(place, 0.0)))

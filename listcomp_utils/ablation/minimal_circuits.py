@@ -243,6 +243,17 @@ class EdgeSearch:
         print(f"{search}: {runs}, about {seconds:.0f} s", file=sys.stderr)
 
 
+def within_reach(
+    config: Config, lists: Int[Tensor, "list position"]
+) -> tuple[Int[Tensor, "list position"], bool]:
+    """The lists to search on, fewer for more edges, and whether all subsets can be tried."""
+    count = len(feeding_edges(config))
+    fitting = EdgeSearch.most_tokens // (2**count * config.seq_len)
+    if fitting >= min(100, len(lists)):
+        return lists[: min(1000, fitting)], True
+    return lists[: 1000 if count <= 50 else 100], False
+
+
 def _rounds(count: int, share: int) -> list[int]:
     """Edges left at each round of a greedy search that drops one in `share`, at least one."""
     sizes = []

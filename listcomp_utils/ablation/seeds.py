@@ -7,13 +7,21 @@ read_table("study_seeds")[["seed", "per_token", "follows_o1", "follows_o2"]]
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from jaxtyping import Int
+from torch import Tensor
+
 from listcomp_utils.ablation.interchange import interchange, list_pairs
-from listcomp_utils.checkpoints import TrainedModel
+from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
+from listcomp_utils.checkpoints import TrainedModel, find_trained, load_or_train
 from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy
+from listcomp_utils.hooks import score_with
+from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
@@ -71,3 +79,60 @@ def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
         "broke_through": history and breakthrough_step(history, config) is not None,
         **follow_figures(trained),
     }
+
+
+def trained_seeds(
+    config: Config, trained: TrainedModel, n_seeds: int, folder: str | Path | None
+) -> dict[int, TrainedModel]:
+    """The model and those of the first `n_seeds` training seeds, by seed.
+
+    They are trained when that takes at most 1,000 steps each and two minutes in all; else only
+    those already trained are found.
+    """
+    models = {config.seed: trained}
+    quick = config.steps <= 1000 and n_seeds * trained.history.seconds <= 120
+    for seed in set(range(n_seeds)) - {config.seed}:
+        other = config.replace(seed=seed)
+        found = (
+            load_or_train(other, folder, progress="none") if quick else find_trained(other, folder)
+        )
+        if found is not None:
+            models[seed] = found
+    return dict(sorted(models.items()))
+
+
+def core_by_seed(
+    models: Mapping[int, TrainedModel], lists: Int[Tensor, "list position"]
+) -> pd.DataFrame:
+    """The edges in every smallest circuit of each seed that copies all `lists`.
+
+    One row a seed, which is the index: edges (how many the smallest have, the others zeroed), and a
+    column an edge that can reach an output, True where all of the smallest keep it.
+    """
+    rows, names = {}, ["edges"]
+    for seed, found in models.items():
+        config = config_of(found.model)
+        feeding = feeding_edges(config)
+        names = ["edges", *(edge_label(config, edge) for edge in feeding)]
+        if score_with(found.model, lists).per_list == 1.0:
+            smallest = EdgeSearch(found.model, lists, "zero").by_size().smallest()
+            core = set(smallest[0]).intersection(*smallest)
+            rows[seed] = [len(smallest[0]), *(edge in core for edge in feeding)]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+
+
+def how_seeds_carry(figures: pd.DataFrame) -> pd.DataFrame:
+    """Of rows of `seed_figures` with their `model`: how its seeds carry the list, a row a model.
+
+    Columns: model, seeds, left_plateau (how many did), and of these the shares that route (an
+    output follows SEP's vector after layer 0 in under a tenth of the pairs) and compose (every
+    output in over half), and the lowest and highest share of the output that follows least.
+    """
+    rows = []
+    for model, seeds in figures.groupby("model", sort=False):
+        least = seeds[seeds["broke_through"].eq(True)].filter(like="follows_").min(axis=1)
+        routes, composes = (sum(part) / max(1, len(least)) for part in (least < 0.1, least > 0.5))
+        counts = (model, len(seeds), len(least), routes, composes)
+        rows.append((*counts, min(least, default=0.0), max(least, default=0.0)))
+    names = ["model", "seeds", "left_plateau", "route", "compose", "lowest", "highest"]
+    return pd.DataFrame(rows, columns=names)

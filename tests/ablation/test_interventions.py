@@ -8,11 +8,14 @@ import torch
 from listcomp_utils.ablation.interventions import (
     catalogue,
     intervention_table,
+    loss_by_position,
     random_pattern,
     uniform_pattern,
+    what_each_costs,
 )
 from listcomp_utils.config import Config
-from listcomp_utils.hooks import logits_with
+from listcomp_utils.generation import mean_loss
+from listcomp_utils.hooks import logits_with, score_with
 from listcomp_utils.mask import build_mask
 from listcomp_utils.task import all_lists
 
@@ -63,3 +66,23 @@ def test_what_fits_one_list_alone_is_told_apart_whatever_the_draws(trained, draw
     for entry in entries:
         if not entry.by_list:
             logits_with(model, lists[:1], entry.draws[0])
+
+
+def test_what_each_costs_has_the_mean_and_the_spread_of_the_draws(trained):
+    model, lists = trained.model, all_lists(trained.config)
+    entries = catalogue(model, lists, draws=3, seed=0)[:4]
+    draws = intervention_table(model, lists, entries).query("intervention == 'layer 0: random'")
+    table = what_each_costs(model, lists, entries, (8, 3)).set_index("intervention")
+    random, uniform = table.loc["layer 0: random"], table.iloc[0]
+    assert random["loss"] == pytest.approx(draws["loss"].mean())
+    assert random["loss_sd"] == pytest.approx(draws["loss"].std()) and uniform.isna()["loss_sd"]
+    edited, untouched = (score_with(model, lists, hooks) for hooks in (entries[0].draws[0], ()))
+    lost = edited.per_token - untouched.per_token
+    assert uniform["change_points"] == pytest.approx(100 * lost)
+    assert uniform["loss_on_example"] > 0 and random.isna()["loss_on_example"]
+
+
+def test_loss_by_position_is_the_training_loss_place_by_place(trained):
+    losses = loss_by_position(trained.model, (8, 3))
+    assert [*losses.index] == ["d1", "d2", "SEP", "o1"] and losses.idxmax() == "d1"
+    assert losses.mean() == pytest.approx(mean_loss(trained.model, [(8, 3)]), abs=1e-6)

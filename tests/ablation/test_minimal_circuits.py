@@ -10,7 +10,7 @@ import torch
 
 from listcomp_utils.ablation import minimal_circuits
 from listcomp_utils.ablation.edges import REMOVALS, knock_out
-from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
+from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges, within_reach
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import edge_label
@@ -42,6 +42,14 @@ def test_feeding_edges_are_those_that_can_reach_an_output():
     ]
     assert len(feeding_edges(Config.preset("seed"))) == 13
     assert all(layer < 3 for layer, _, _ in feeding_edges(Config(n_layers=3)))
+
+
+def test_fewer_lists_are_searched_where_there_are_more_edges():
+    lists = torch.zeros(2000, 1)
+    for changed, count, exhaustive in ((dict(), 854, True), (dict(list_len=3), 1000, False)):
+        some, all_subsets = within_reach(Config(**changed), lists)
+        assert (len(some), all_subsets) == (count, exhaustive)
+    assert len(within_reach(Config(list_len=12), lists)[0]) == 100
 
 
 @pytest.mark.parametrize("removal", REMOVALS)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pandas as pd
 import pytest
 
 from listcomp_utils.ablation import seeds
-from listcomp_utils.ablation.seeds import TABLES, make_table, seed_figures
+from listcomp_utils.ablation.seeds import (
+    TABLES,
+    core_by_seed,
+    how_seeds_carry,
+    make_table,
+    seed_figures,
+    trained_seeds,
+)
 from listcomp_utils.checkpoints import TrainedModel, load_or_train
 from listcomp_utils.config import PRESETS, Config
+from listcomp_utils.model import make_model
 from listcomp_utils.sweeps.table import read_table
+from listcomp_utils.task import all_lists
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -40,3 +52,32 @@ def test_a_table_is_made_and_read(tmp_path, runs, monkeypatch):
 def test_a_model_without_a_history_is_measured_too(trained, tmp_path):
     found = seed_figures(TrainedModel(trained.model, None, tmp_path, trained_now=False))
     assert found["broke_through"] is None and found["per_list"] == 1.0
+
+
+def test_seeds_are_trained_where_that_is_quick_and_else_found(tmp_path):
+    config = Config(n_digits=3, steps=5, eval_every=5)
+    first = load_or_train(config, tmp_path, progress="none")
+    slow = replace(first, history=replace(first.history, seconds=1e3))
+    assert [*trained_seeds(config, slow, 3, tmp_path)] == [0]
+    models = trained_seeds(config, first, 3, tmp_path)
+    assert [*models] == [0, 1, 2] and models[0] is first
+    again = trained_seeds(config, slow, 3, tmp_path)
+    assert [*again] == [0, 1, 2] and not again[2].trained_now
+
+
+def test_the_core_is_of_the_seeds_that_copy_every_list(trained):
+    untrained = replace(trained, model=make_model(trained.config))
+    table = core_by_seed({0: trained, 1: untrained}, all_lists(trained.config)[::5])
+    assert [*table.index] == [0] and len(table.columns) == 1 + 13
+    assert table.loc[0, "L1 SEP<-d1"] and not table.loc[0, "L1 o1<-o1"]
+    assert table.loc[0].drop("edges").sum() <= table.loc[0, "edges"]
+    assert core_by_seed({}, all_lists(trained.config)).empty
+
+
+def test_seeds_are_counted_as_routing_composing_or_neither():
+    follows = {"follows_o1": [0.0, 0.9, 0.3, 0.0], "follows_o2": [1.0, 0.8, 0.6, 0.0]}
+    rows = pd.DataFrame({"model": "a", "broke_through": [True, True, True, False], **follows})
+    none = rows.tail(1).assign(model="b")
+    table = how_seeds_carry(pd.concat([rows, none]))
+    assert [*table.iloc[0]] == ["a", 4, 3, pytest.approx(1 / 3), pytest.approx(1 / 3), 0.0, 0.8]
+    assert [*table.iloc[1]] == ["b", 1, 0, 0.0, 0.0, 0.0, 0.0]
