@@ -8,7 +8,7 @@ import jupytext
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-READ = ()
+READ = ("02_attention",)
 """Notebooks that are written so."""
 
 
