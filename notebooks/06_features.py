@@ -34,7 +34,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"d_model": 16, "d_sae": 16, "eval_every": 20, "n_digits": 8, "sae_steps": 30, "steer_lists": 20, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "study"  # starting point, "seed" or "study"; None below keeps its value
+preset: str = "study"  # starting point: "seed", "study", "ranked"; None below keeps its value
 retrain: bool = False  # train again even when a model of this very config is saved
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints

@@ -34,7 +34,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"live_layers": 2, "live_seeds": 2, "live_steps": 20, "n_digits": 6, "warmup_steps": 5}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
+preset: str = "seed"  # starting point: "seed", "study", "ranked"; None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
 seed: int = None  # weights and order of the batches
