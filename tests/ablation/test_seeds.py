@@ -27,7 +27,7 @@ from listcomp_utils.task import all_lists
 def test_the_table_that_ships_answers_its_preset_and_is_measured_again(name):
     preset = Config.preset(name.removesuffix("_seeds"))
     table = read_table(name)
-    assert {**table.attrs["shared"], "seed": 0} == preset.to_dict()
+    assert Config(**table.attrs["shared"]) == preset
     assert [*table["seed"]] == list(range(seeds.SEEDS))
     measured = seed_figures(load_or_train(preset))
     row = table.iloc[0]
