@@ -290,8 +290,8 @@ claims += [
 # **Lemma 5: fixed attention copies no pair.** Suppose SEP's two attention weights were the same on all lists. *Then no pair of
 # digits is ever copied in full, at any width.* Proof: on the four lists of a pair, SEP's vectors lie on a line, (b,b),
 # (b,a), (a,b), (a,a) at 0, $1 - \alpha$, $\alpha$, 1. Along a line o2's score $z$ is affine, and what decides o2, divided by
-# $\beta$, is an affine function plus a multiple of $1 + e^{-z}$: convex or concave, with at most two changes of sign. For $\alpha
-# > 1/2$ o2 needs three. For $\alpha < 1/2$ the middle two change places, and o1, which is affine, would need three. At $1/2$
+# $\beta$, is an affine function plus a multiple of $1 + e^{-z}$: convex or concave, with at most two changes of sign.
+# Above 1/2 o2 needs three. Below 1/2 the middle two change places, and o1, which is affine, would need three. At $1/2$
 # two of the lists are one vector. So at most $1 - (n - 1)/n^2$ of all lists are right, and for $\alpha \le 1/2$ at most
 # $(n + 1)/2n$. The proof only needs the four lists to share $\alpha$: *two digits with the same score are never both copied in both
 # orders.* Trained with frozen attention and, as a control, with attention that learns, two digits:
