@@ -2,19 +2,22 @@
 
 write_report({folder / "01_train.ipynb": None}, folder, {"seed": 1})
 
-Figures stand interactive in their places, drawn by one copy of plotly.js beside the pages.
+Figures stand interactive in their places, drawn by one copy of plotly.js beside the pages;
+formulas are MathML, which browsers draw themselves; code is folded until it is asked for.
 """
 
 from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import nbformat
+from latex2mathml.converter import convert
 from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown import markdown2html
@@ -36,19 +39,39 @@ a { color: #1f5a99 } h1 { line-height: 1.25 } img { max-width: 100%; height: aut
 table { border-collapse: collapse; margin: 1em 0 } th, td { border: 1px solid #ccc; padding: 3px 9px; text-align: left }
 th { background: #f2f4f7 } pre { background: #f6f8fa; padding: .7em 1em; white-space: pre-wrap; font-size: 13px; line-height: 1.4 }
 .no { color: #b00020; font-weight: bold } .card { border: 1px solid #ddd; border-radius: 8px; padding: 0 1.2em 1em; margin: 1.5em 0 }
+table, math[display=block] { display: block; overflow-x: auto } summary { color: #1f5a99; cursor: pointer } nav li { margin: .2em 0 }
 figure { margin: 1em 0; overflow-x: auto } figcaption { color: #555; font-size: 13px } .prompt, .anchor-link { display: none }
 {{ code_css }}
 </style></head><body>
-{{ body }}
+<main>{{ body }}</main>
 <script src="plotly.min.js"></script>
 <script>
 for (const source of document.querySelectorAll("script.figure")) {
   const {data, layout} = JSON.parse(source.textContent);
   Plotly.newPlot(source.previousElementSibling, data, layout, {responsive: true, displaylogo: false});
 }
+for (const code of document.querySelectorAll(".input_area")) {
+  const fold = document.createElement("details");
+  fold.innerHTML = "<summary>code</summary>";
+  code.replaceWith(fold);
+  fold.append(code);
+}
+const contents = document.querySelector("nav ol");
+for (const heading of contents ? document.querySelectorAll("main h2[id]") : []) {
+  const line = document.createElement("li"), link = document.createElement("a");
+  link.href = "#" + heading.id;
+  link.textContent = heading.textContent.replace("¶", "");
+  line.append(link);
+  contents.append(line);
+}
 </script>
 </body></html>
 """
+)
+_NAVIGATION = _PAGES.from_string(
+    """<nav><p><a href="index.html">← all notebooks</a>
+{%- for label, name in {"before": before, "next": after}.items() if name %} · {{ label }}: <a href="{{ name }}.html">{{ name }}</a>{% endfor %}</p>
+<ol></ol></nav>"""
 )
 _INDEX = _PAGES.from_string(
     """<h1>How does a tiny attention-only transformer carry an ordered list through one token?</h1>
@@ -83,7 +106,11 @@ def write_report(
 
     `errors` says of each executed notebook what went wrong in it, None when nothing did.
     """
-    runs = [_write_notebook_page(path, folder) | {"error": errors[path]} for path in errors]
+    names = [None, *(path.stem for path in errors), None]
+    runs = [
+        _write_notebook_page(path, folder, before, after) | {"error": errors[path]}
+        for path, before, after in zip(errors, names, names[2:], strict=False)
+    ]
     record = {
         "parameters": dict(parameters),
         "claims": {run["name"]: run["claims"] for run in runs},
@@ -95,9 +122,14 @@ def write_report(
     write_atomically(folder / "index.html", page.encode())
 
 
-def _write_notebook_page(path: Path, folder: Path) -> dict[str, Any]:
-    """Write a notebook's page; what the index says of it."""
+def _write_notebook_page(
+    path: Path, folder: Path, before: str | None, after: str | None
+) -> dict[str, Any]:
+    """Write a notebook's page, with links to those before and after; what the index says of it."""
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _for_a_page(cell.source)
     question, answer = notebook.cells[0].source.removeprefix("# ").split("\n\n")[:2]
     main = ""
     for output in outputs_with(notebook, PLOTLY_MIME):
@@ -111,10 +143,9 @@ def _write_notebook_page(path: Path, folder: Path) -> dict[str, Any]:
             output.data = {"text/html": f"<p>{link}</p>"}
     exporter = HTMLExporter(template_name="basic", preprocessors=[CoalesceStreamsPreprocessor])
     body, resources = exporter.from_notebook_node(notebook)
-    back = '<p><a href="index.html">← all notebooks</a></p>'
     page = _PAGE.render(
         title=f"{path.stem}: {question}",
-        body=Markup(back + body),
+        body=Markup(_NAVIGATION.render(before=before, after=after) + body),
         code_css=Markup("\n".join(resources["inlining"]["css"])),
     )
     write_atomically(folder / f"{path.stem}.html", page.encode())
@@ -125,6 +156,20 @@ def _write_notebook_page(path: Path, folder: Path) -> dict[str, Any]:
         "figure": main,
         "claims": recorded_claims(notebook),
     }
+
+
+def _for_a_page(text: str) -> str:
+    """Markdown with its formulas as MathML, and without badges, which are pictures from outside."""
+    text = re.sub(r"\[!\[[^\]]*\]\([^)]*\)\]\([^)]*\)", "", text)
+    parts = re.split(r"(`[^`]*`)", text)  # what is code is no formula
+
+    def converted(found: re.Match[str]) -> str:
+        block = found[1] is not None
+        return convert(found[1] or found[2], display="block" if block else "inline")
+
+    formula = re.compile(r"\$\$(.+?)\$\$|\$([^$\n](?:[^$]*[^$\s])?)\$", re.DOTALL)
+    parts[::2] = [formula.sub(converted, part) for part in parts[::2]]
+    return "".join(parts)
 
 
 def _figure(figure: Mapping[str, Any], alt: str) -> Markup:

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from listcomp_utils.series.report import write_report
+from listcomp_utils.series.report import _for_a_page, write_report
 from listcomp_utils.series.run import execute_notebook
 
 
@@ -54,3 +54,21 @@ def test_the_index_tells_question_answer_and_claims(report):
     record = json.loads((report / "claims.json").read_text())
     assert [claim["holds"] for claim in record["claims"]["01_one"]] == [True, None]
     assert record["parameters"] == {"lr": "<i>1e-3</i>"}
+
+
+def test_formulas_are_drawn_by_the_browser_and_code_keeps_its_dollars():
+    text = "Let $x_t$ be $a < b$, and `cost $5` or $10.\n\n$$\\frac{a}{b}\\n + c$$\n"
+    page = _for_a_page(text)
+    assert page.count("<math") == 3 and page.count('display="block"') == 1
+    assert "`cost $5`" in page and "$10." in page and "&#x0003C;" in page
+    assert _for_a_page("[![Open](https://a/b.svg)](https://c/d) stays") == " stays"
+
+
+def test_pages_name_their_neighbours(report, tiny_series, tmp_path):
+    paths = [tmp_path / f"0{n}_one.ipynb" for n in (1, 2, 3)]
+    for path in paths:
+        path.write_bytes((report / "01_one.ipynb").read_bytes())
+    write_report(dict.fromkeys(paths), tmp_path, {})
+    first, second = ((tmp_path / f"0{n}_one.html").read_text() for n in (1, 2))
+    assert 'next: <a href="02_one.html"' in first and "before:" not in first
+    assert 'before: <a href="01_one.html"' in second and 'next: <a href="03_one.html"' in second
