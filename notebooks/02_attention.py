@@ -107,10 +107,10 @@ print(f"{trained.path.name}: {len(lists):,} of {config.n_lists:,} lists, {right:
 # <details><summary><b>Question.</b> Which digit will SEP read in which layer? And would the list written the
 # other way round be read differently? Guess, then set <code>sample_list</code> in the parameters cell to
 # <code>[3, 8]</code>.</summary>
-# SEP takes the second digit in layer 0 and the first in layer 1. It could not be the other way round as easily:
-# o1 needs the second digit in layer 1, so SEP must hold it by then, while the first digit is wanted at SEP itself
-# and only at the end. The list turned round lights up the same cells, because the route belongs to the places and
-# not to the digits.
+# Layer 0 must bring the second digit: o1 answers with it after layer 1, may not look at it, and finds in
+# layer 1 only what SEP held before. The first digit is wanted at SEP itself and only at the end, so either layer
+# would do; this model reads it in layer 1. The list turned round lights up the same cells, because the route belongs
+# to the places and not to the digits.
 # </details>
 #
 # In the figure rows are queries and columns keys. Each row of weights sums to 1, or to 0 where the mask leaves
@@ -191,7 +191,7 @@ print(f"attention follows the content: {verdict} (largest std at SEP {sep_spread
 # %%
 widest = max(into_sep, key=lambda edge: weights[edge].std(), default=has_choice[0])
 weight, label = weights[widest], edge_label(config, widest)
-title = f"The edge into SEP that varies most, {label}, stays in {weight.min():.2f} to {weight.max():.2f}"
+title = f"{label} varies most into SEP: from {weight.min():.2f} to {weight.max():.2f}"
 if config.list_len == 2 and len(lists) == config.n_lists:
     by_digits = {label: weight.reshape(config.n_digits, -1).numpy()}
     figure = heatmaps.list_maps(by_digits, title, "attention")
@@ -287,6 +287,14 @@ rank = own[: hundred.n_digits]
 order = rank.argsort()
 higher = rank[:, None] > rank[None]
 agree = (to_d1 > to_d1.T)[higher].float().mean().item()
+at = (
+    tables["token by position"][hundred.sep_id]
+    + tables["position by position"][hundred.sep_position]
+)
+print(
+    f"the two places' scores differ by {(at[0] - at[1]).abs():.3f}, the digits' have a std of {rank.std():.3f}"
+)
+print(f"attention to d1 where both digits are the same: {to_d1.diagonal().mean():.3f}")
 
 # %%
 title = f"The higher-ranked digit gets more attention, in {agree:.0%} of pairs"
@@ -297,8 +305,9 @@ show(figure, alt=alt, interactive=False)
 
 # %% [markdown]
 # The map is a smooth slope: what SEP gives to d1 grows with the rank of d1 and falls with the rank of d2, and on the
-# diagonal it stays near one half. So the mixture in SEP depends on which digit came first. How the outputs undo
-# the mixture is the subject of notebook 05; here we go on with the model chosen above.
+# diagonal, where only the place is left to decide, it stays near one half. Here the digits outweigh the places, the
+# reverse of the ten-digit model, and the mixture in SEP tells which digit came first. How the outputs undo it is the
+# subject of 05_circuit; we go on with the model chosen at the top.
 #
 # ## What each position would say
 #
@@ -375,17 +384,18 @@ print(f"largest difference between the sum of the paths and the logits: {attribu
 # *refuted* if half of the edges or more cost half a point each.
 #
 # Arrows run from the position attended to, one layer up, to the position that attends. Width is attention on the
-# sample list; colour and number are the points lost without the edge, over all lists. A circle holds what the
-# lens reads there, if its probability is above one half. In a model that predicts the next token an answer
-# stands one place *before* its output: SEP's circle holds o1. Look for a wide grey arrow (watched, but idle) and a thin
-# coloured one (hardly watched, but needed).
+# sample list; number and colour are the points lost without the edge, over all lists (a few points still look grey).
+# A circle holds a digit as soon as the lens reads the right answer there. In a model that predicts the next token
+# an answer stands one place *before* its output: SEP's circle holds the first digit, o1's the second. Look for a wide
+# grey arrow (watched, but idle) and a thin coloured one (hardly watched, but needed).
 
 # %%
 without = edge_table(model, lists, ["zero"])
-sureness, read = attention.logit_lens(model, close_up)[0].softmax(-1).max(-1)
+wanted = dict(zip(config.prediction_positions, example, strict=True))
+spoken = attention.logit_lens(model, close_up)[0].argmax(-1).tolist()
 circles = [
-    [names.get(token, str(token)) if p > 0.5 else "" for p, token in zip(ps, row, strict=True)]
-    for ps, row in zip(sureness.tolist(), read.tolist(), strict=True)
+    [str(token) if wanted.get(place) == token else "" for place, token in enumerate(row)]
+    for row in spoken
 ]
 watched = close_up.patterns[0].mean(1)
 arrows = [
@@ -405,6 +415,10 @@ show(
 print("most edges are idle:", "held" if len(costly) < len(arrows) / 2 else "refuted")
 
 # %% [markdown]
+# The numbered arrows from d2 by way of SEP to o1, and from d1 to SEP, are the route. Other numbered ones are a position's look at
+# itself: they bring no digit anywhere, but without them the vector that is fetched from there is another one.
+# Width is a poor guide: the arrow from d2 to SEP is thin, and needed.
+#
 # <details><summary><b>Question.</b> Which edge would you cut to lose the second output and keep the first? Change
 # <code>cut</code> below: layer, query, key, with places counted from 0, so that SEP is
 # <code>config.sep_position</code>.</summary>

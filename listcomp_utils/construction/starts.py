@@ -48,6 +48,8 @@ class Attempt:
     """Factors on the constants of `start.Coarseness`."""
     scale: Mapping[str, float] = field(default_factory=dict)
     """Factors on groups of the weights at the start."""
+    pull: Mapping[str, float] = field(default_factory=dict)
+    """Penalty on groups of the weights: half of this times their squares is added to the loss."""
 
 
 _TOGETHER = {
@@ -74,6 +76,11 @@ ATTEMPTS: dict[str, Attempt] = {
     "usual start, unembedding x 10": Attempt((), noise=1.0, scale={"unembedding": 10.0}),
     "usual start, unembedding x 100": Attempt((), noise=1.0, scale={"unembedding": 100.0}),
     "usual start, embeddings x 0.3": Attempt((), noise=1.0, scale={"embeddings": 0.3}),
+    **{
+        f"usual start, {group} pulled to 0 by {pull:g}": Attempt((), noise=1.0, pull={group: pull})
+        for group in ("embeddings", "unembedding")
+        for pull in (1e-6, 1e-5, 1e-4)
+    },
     **{f"hand-built, noise {noise:g}": Attempt(None, noise) for noise in _NOISES},
     **{
         f"hand-built, {group} alone, noise {noise:g}": Attempt(None, noise, only=group)
@@ -131,6 +138,9 @@ def put_start(model: nn.Module, config: Config, attempt: Attempt) -> None:
             weight *= attempt.scale.get(_group_of(name), 1.0)
     put_ranks(fresh, config, attempt.parts, Coarseness(**factors), attempt.noise)
     model.load_state_dict(fresh.state_dict())
+    for name, weight in model.named_parameters():
+        if pull := attempt.pull.get(_group_of(name)):
+            weight.register_hook(lambda slope, weight=weight, pull=pull: slope + pull * weight)
 
 
 def _put_hand_built(model: nn.Module, noise: nn.Module, config: Config, attempt: Attempt) -> None:

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 import pandas as pd
 import torch
 
-from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.circuit.formula import Weights, weights_of
 from listcomp_utils.config import Config
-from listcomp_utils.construction.accuracy_bounds import sandwich
+from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
 from listcomp_utils.construction.fixed_attention import train_fixed_attention
 from listcomp_utils.construction.lemmas import (
     near_ties,
@@ -109,6 +109,17 @@ def both_bounds(models: Models) -> pd.DataFrame:
     found = {name: sandwich(*model) for name, model in models.items()}
     rows = [(name, one.lower, one.upper, one.operations) for name, one in found.items()]
     return pd.DataFrame(rows, columns=["weights", "at least", "at most", "operations"])
+
+
+def costs(digits: Iterable[int]) -> pd.DataFrame:
+    """Operations of both bounds against every logit's, on hand-built models of so many digits."""
+    rows = []
+    for n in digits:
+        config = Config.preset("study", n_digits=n, d_model=4, device="cpu")
+        weights = weights_of(hand_built(config), torch.float64)
+        spent, whole = (find(config, weights).operations for find in (sandwich, brute_force))
+        rows.append((n, spent, whole, spent / whole))
+    return pd.DataFrame(rows, columns=["digits", "operations", "of every logit", "share"])
 
 
 def over_seeds(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:

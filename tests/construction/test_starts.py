@@ -56,6 +56,15 @@ def test_one_group_alone_has_the_noise_and_is_trained(group):
     assert all(any(part in name for part in GROUPS[group]) for name in changed)
 
 
+def test_a_pulled_group_has_the_penaltys_gradient_beside_its_own():
+    model = started(Attempt((), noise=1.0, pull={"embeddings": 0.5}))
+    (model.tok_embed.weight.sum() + model.head.weight.sum()).backward()
+    torch.testing.assert_close(
+        model.tok_embed.weight.grad, 1 + 0.5 * model.tok_embed.weight.detach()
+    )
+    assert (model.head.weight.grad == 1).all()
+
+
 def test_a_training_reports_where_it_started_and_ended():
     figures = train_from({**TINY.to_dict(), "attempt": "hand-built, noise 0"})
     assert figures["start_per_list"] == 1.0

@@ -49,3 +49,9 @@ def test_figures_over_seeds_and_attempts_have_their_words():
     assert (rows["min"] <= rows["mean"]).all() and (rows["mean"] <= rows["max"]).all()
     parts = tables.by_attempt("ranked_parts", ["per_list"])
     assert list(parts) == ["attempt", "seeds", "per_list"] and (parts.seeds == 2).all()
+
+
+def test_bounds_cost_a_smaller_share_of_more_digits():
+    rows = tables.costs([40, 80])
+    assert rows.share.is_monotonic_decreasing and rows.share.iloc[-1] < 1
+    assert (rows.operations < rows["of every logit"]).iloc[-1]
