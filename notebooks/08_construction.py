@@ -44,7 +44,6 @@ retrain: bool = False  # train again even when a model of this very config is sa
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
 checkpoint: str = None  # analyse this .safetensors or classic .pt instead of training
-sample_list: list = None  # the list to compute by hand, two of ten digits; None is 8, 3
 live_steps: int = 600  # steps of the small training that runs here
 
 # %%
@@ -54,8 +53,6 @@ from listcomp_utils.notebook import parameters
 
 config, options = parameters.read_parameters(globals())
 folder = parameters.artifacts_folder(options.artifacts_dir, options.drive_dir)
-ten = Config.preset("study", n_digits=10, d_model=2, device="cpu")
-digits = parameters.example_list(ten, options.sample_list)
 subject = subject_of(config, options.checkpoint)
 config = subject.config
 established = parameters.is_established(config) and options.checkpoint is None
@@ -93,7 +90,8 @@ claims = []
 # $s$ = 1/128 and a large *lever* $w$ = 256):
 
 # %%
-step, lever = 1 / 128, 256.0
+digits, step, lever = (8, 3), 1 / 128, 256.0
+ten = Config.preset("study", n_digits=10, d_model=2, device="cpu")
 small = assemble(ten, Constants(step, lever), torch.float64)
 w = weights_of(small, torch.float64)
 E, P, U, (compare, turn) = (part.numpy() for part in (w.token, w.position, w.unembed, w.query_key))
