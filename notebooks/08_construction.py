@@ -79,8 +79,6 @@ from listcomp_utils.representation import principal_components
 from listcomp_utils.sweeps.table import read_table, summarise
 from listcomp_utils.training.loop import train
 
-claims = []
-
 # %% [markdown]
 # ## A transformer computed by hand
 #
@@ -143,7 +141,7 @@ by_model = run_all(small, torch.tensor([digits])).logits[0, 3:, :10].numpy()
 off = float(np.abs(by_model - by_hand).max() / np.abs(by_hand).max())
 print(f"the model writes {generate(small, [digits])[0].tolist()}; logits differ by {off:.1e}")
 print(f"all lists of two out of ten digits: {accuracy(small).per_list:.4f} right")
-claims += [
+claims = [
     equals("ten digits by hand, lists right", accuracy(small).per_list, 1.0),
     at_most("ten digits by hand against the model, of the largest logit", off, 1e-12),
 ]
@@ -454,10 +452,9 @@ show(figure, alt=alt + "ranked start and stays low from the usual one.", main=Tr
 
 # %%
 ends = {start: run.best.held_out.per_list for start, run in runs.items()}
-claims += [
-    at_least("here and now: ranked start, held-out lists right", ends["ranks"], 0.9, established),
-    at_most("here and now: usual start, held-out lists right", ends["random"], 0.6, established),
-]
+name = "here and now: {} start, held-out lists right"
+claims.append(at_least(name.format("ranked"), ends["ranks"], 0.9, established))
+claims.append(at_most(name.format("usual"), ends["random"], 0.6, established))
 
 # %% [markdown]
 # ## What of it is needed
