@@ -11,6 +11,7 @@ import numbers
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -76,9 +77,14 @@ def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[s
 
 
 def show_frame(
-    frame: pd.DataFrame, digits: int = 4, beside: Mapping[str, Any] | None = None
+    frame: pd.DataFrame,
+    digits: int = 4,
+    beside: Mapping[str, Any] | None = None,
+    folded: str | None = None,
 ) -> None:
     """Display a frame as a table: numbers with `digits` decimals, missing values blank, no index.
+
+    With `folded` it is closed under these words until it is clicked: for tables of the record.
 
     Plain HTML with text beside it, which is small and the same each time, as committed outputs
     must be. `beside` adds other MIME types to the output.
@@ -86,6 +92,8 @@ def show_frame(
     shown = frame.map(lambda value: _in_table(value, digits))
     with pd.option_context("display.max_colwidth", None):
         page, text = shown.to_html(index=False, border=0), shown.to_string(index=False)
+    if folded is not None:
+        page = f"<details><summary>{escape(folded)}</summary>{page}</details>"
     display({"text/html": page, "text/plain": text, **(beside or {})}, raw=True)
 
 

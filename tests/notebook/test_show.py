@@ -52,3 +52,10 @@ def test_tables_escape_what_html_would_swallow(shown):
     assert "0.1235" in text and "L0 SEP<-d2" in text
     show_frame(pd.DataFrame({"a": [float("nan")]}), digits=1)
     assert "nan" not in shown[1][0]["text/html"].lower()
+
+
+def test_a_table_of_the_record_is_folded_under_its_words(shown):
+    show_frame(pd.DataFrame({"a": [1]}), folded="all <seeds>")
+    page = shown[0][0]["text/html"]
+    assert page.startswith("<details><summary>all &lt;seeds&gt;</summary><table")
+    assert page.endswith("</table></details>") and "details" not in shown[0][0]["text/plain"]
