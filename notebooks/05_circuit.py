@@ -13,7 +13,7 @@
 # vector, the separator's, as the only way through. That vector adds both digits up, unevenly: each digit has a
 # score, and the higher one gets more of the attention. The unevenness is written along a single direction and the
 # outputs read it there by nearly the same ranking, the second output by looking away from the separator in turn. The
-# whole model is a formula of one page, exact to the last digit. It fails where two digits have nearly the same
+# whole model is a formula of one page, exact up to rounding. It fails where two digits have nearly the same
 # score, mostly on lists that it was not trained on, and its weights tell which ones before it is run.
 #
 # **You need** nothing but the install; shipped models are loaded, and `-p checkpoint released.pt` puts the
@@ -92,9 +92,9 @@ model, weights = trained.model, formula.weights_of(trained.model, torch.float64)
 lists, split = all_lists(config), split_lists(config)
 pairs, held_out = order_axis.unequal(lists), split.held_out if len(split.held_out) else lists
 measured, seeds = quantities.measure(model), read_table("circuit_seeds")
-shares = {"outputs": measured["accuracy"], "lists": measured["accuracy_per_list"]}
-claims = [shown(f"held-out {what} right", share) for what, share in shares.items()]
-print(f"{trained.path.name}: {shares['lists']:.1%} of {len(held_out):,} held-out lists are right")
+right = {"outputs": measured["accuracy"], "lists": measured["accuracy_per_list"]}
+claims = [shown(f"held-out {what} right", share) for what, share in right.items()]
+print(f"{trained.path.name}: {right['lists']:.1%} of {len(held_out):,} held-out lists are right")
 
 
 # %%
@@ -145,7 +145,7 @@ print("a handful of edges is enough:", "held" if costly < len(flow) / 2 else "re
 # \ell_{o_2} = \big[E_m + P_{o_2} + \beta_s\, r_s + \beta_{o_1} (E_m + P_{o_1})\big]\,U .$$
 #
 # The same goes for any number of digits and layers: `circuit/formula.py` has the general rule in one line.
-# *Hypothesis:* this is the model to the last bit. *Refuted* by a difference beyond rounding, in float32 or in float64,
+# *Hypothesis:* this is the model itself. *Refuted* by a difference beyond rounding, in float32 or in float64,
 # with trained weights or random ones. The table has the largest differences over lists.
 
 # %%
@@ -226,25 +226,24 @@ same = "the same order" if rank > 0.9 else "orders of their own"
 title = f"Scores and readouts put the digits into {same}: rank correlation {rank:.3f}"
 names = ("score of the digit at SEP", "logits read along P1 - P2")
 figure = curves.lines({"": digits.to_numpy().T}, title, *names, points=[""])
-show(figure, alt=f"Readout of every digit against its score, a point each. {title}.")
+show(figure, alt=f"Readout against score, a point for each digit. {title}.")
 
 # %%
 random = tables.random_readouts(config, weights)
-closest, spread = random.correlation.max(), axis.readout.std().item() / random.spread.max()
+closest, times = random.correlation.max(), axis.readout.std().item() / random.spread.max()
 print(f"correlation {axis.correlation:.3f}, of random directions at most {closest:.3f}")
-print(f"spread over digits: {spread:.1f} times the largest at random")
+print(f"spread over digits: {times:.1f} times the largest at random")
 print("score and readout agree:", "held" if axis.correlation > closest else "refuted")
 beside("order_offset", "order_score_std", "order_correlation")
 
 # %%
 claims.append(at_least("correlation of scores and readout", axis.correlation, 0.95, established))
 claims.append(shown("the same along random directions, largest", float(closest)))
-claims.append(
-    at_least("spread of that readout, in the largest at random", spread, 1.2, established)
-)
+claims.append(at_least("spread of that readout, in the largest at random", times, 1.2, established))
 
 # %% [markdown]
-# The control is instructive. Random directions correlate too, as the unembedding itself spreads the digits along few
+# In the hundred-digit model the points lie on one rising curve; only the digits of the lowest scores share much the same readout, which
+# will cost some lists below. The control is instructive. Random directions correlate too, as the unembedding itself spreads the digits along few
 # directions and any other has a part of them. What sets the order axis apart is less its correlation than its strength.
 #
 # ## Which part of SEP holds the order?
@@ -313,7 +312,7 @@ claims.append(at_least("lowest of the seeds, exchanging position weights", lowes
 preference = 2 * axis.attention(*held_out.unbind(1)) - 1
 beta = order_axis.outputs_of(config, weights, held_out).moderation
 r = measured["moderation_correlation"]
-title = f"o2's look at SEP {'falls' if r < 0 else 'rises'} as SEP prefers d1: correlation {r:+.2f}"
+title = f"o2 attends to SEP {'less' if r < 0 else 'more'} as SEP prefers d1: correlation {r:+.2f}"
 names = ("SEP's attention to d1 minus that to d2", "o2's attention to SEP")
 figure = curves.lines({"": (preference.tolist(), beta.tolist())}, title, *names, points=[""])
 show(figure.update_traces(marker_size=3), f"A point a list. {title}.", interactive=False)
@@ -328,6 +327,7 @@ what = "o2 right with the moderation of the reversed list"
 claims.append(at_most(what, float(moderated.iloc[0]), 0.05, established))
 
 # %% [markdown]
+# The cloud falls, and it is wide: how far o2 looks away depends on the pair as well, not on SEP's preference alone. The table shows that it matters.
 # In the hundred-digit model the same SEP, read with the attention of the reversed list, gives o2 the wrong digit nearly always, while o1, which has no choice, stays as it was.
 #
 # ## Steering
@@ -361,7 +361,8 @@ claims.append(at_least("reversed by steering along P1 - P2", somewhere, 0.85, es
 claims.append(at_most("reversed by steering at random, largest", most_random, 0.4, established))
 
 # %% [markdown]
-# Two figures, then, and both are true. Nearly every list of the hundred-digit model can be reversed by *some* dose. But each needs its own, because
+# Two figures, then, and both are true. Nearly every list of the hundred-digit model can be reversed by *some* dose, and a
+# small part of the axis does for half of them. But each needs its own, because
 # $\alpha_1$ differs from list to list: a single dose for all reverses far fewer. (The follow-up's edit is another
 # one, so that its figure, in the appendix, is no competitor.)
 #
@@ -386,7 +387,7 @@ kinds = numbers.groupby([near.rename("near the diagonal"), pd.Series(right, name
 show_frame(kinds.median().assign(lists=kinds.size()).reset_index(), digits=3)
 
 # %% [markdown]
-# Medians by kind of list. In the hundred-digit model the few failures away from the diagonal sit at the left edge: their scores differ, but
+# Medians by kind of list. In the hundred-digit model the few failures away from the diagonal sit at the left and lower edge, where a digit of the lowest score is: their scores differ, but
 # this is where the readout flattened above, so that their rank gap is small and the outputs cannot tell their digits apart. Hence two
 # numbers and not one. Over all lists of two different digits, and all random seeds, failure fades as $|\alpha_1 - \alpha_2|$ grows:
 
