@@ -1,6 +1,6 @@
 """The picture of the whole mechanism, drawn for a list and its reverse.
 
-draw_mechanism(worked_through(config, weights, [(60, 44), (44, 60)]), axis.scores)
+draw_mechanism(by_hand(config, weights, torch.tensor([[60, 44], [44, 60]])), axis.scores)
 """
 
 from __future__ import annotations
@@ -19,25 +19,26 @@ _SIZE = 13
 def draw_mechanism(steps: pd.DataFrame, scores: Sequence[float]) -> Figure:
     """Three rows a list: its digits on the line of scores, SEP's shares, what the outputs read.
 
-    `steps` has the columns of `circuit.example.worked_through` and two rows, a list of two digits
-    and its reverse; `scores` are those of all digits. The digit that comes first in the first list
+    `steps` has the columns of `circuit.tables.by_hand` and two rows, a list of two digits and its
+    reverse; `scores` are those of all digits. The digit that comes first in the first list
     is blue, the other orange, in both.
     """
     figure = Figure(figsize=(8.4, 6), layout="constrained")
     rows = figure.subplots(3, 2, height_ratios=(1, 0.9, 1.25), sharex="row")
-    digits = steps["list"].iloc[0].split(", ")
+    digits = steps.iloc[0, 0].split(", ")
     colours = dict(zip(digits, (RIGHT, WRONG), strict=True))
-    reach = steps[["o1_a", "o1_b", "o2_a", "o2_b"]].to_numpy()
-    reach = 1.5 * abs(reach[:, ::2] - reach[:, 1::2]).max()
-    for column, step in enumerate(steps.itertuples()):
-        pair = step.list.split(", ")
+    logits = steps.iloc[:, 5:9].to_numpy()
+    reach = 1.5 * abs(logits[:, ::2] - logits[:, 1::2]).max()
+    for column, step in enumerate(steps.itertuples(index=False, name=None)):
+        words, s_a, s_b, alpha_1, beta, o1_a, o1_b, o2_a, o2_b, written = step
+        pair = words.split(", ")
         line, shares, reads = rows[:, column]
-        line.set_title(f"list {step.list}", fontsize=17, fontweight="bold", pad=6)
-        _line(line, pair, (step.s_a, step.s_b), scores, colours)
-        _shares(shares, pair, step.alpha_1, colours)
+        line.set_title(f"list {words}", fontsize=17, fontweight="bold", pad=6)
+        _line(line, pair, (s_a, s_b), scores, colours)
+        _shares(shares, pair, alpha_1, colours)
         sign = 1 if pair == digits else -1
-        margins = (sign * (step.o1_a - step.o1_b), sign * (step.o2_a - step.o2_b))
-        _reads(reads, digits, margins, step.written.split(", "), step.beta, reach, colours)
+        margins = (sign * (o1_a - o1_b), sign * (o2_a - o2_b))
+        _reads(reads, digits, margins, written.split(", "), beta, reach, colours)
         for axes in (line, shares, reads):
             axes.spines[:].set_visible(False)
             axes.set_yticks([])

@@ -20,9 +20,9 @@ import torch
 from PIL import Image
 
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.circuit.example import worked_through
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import order_axis
+from listcomp_utils.circuit.tables import by_hand
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import runs_dir, write_atomically
 from listcomp_utils.notebook.claims import outputs_with
@@ -99,7 +99,7 @@ def write_summary(root: Path, claims: Claims) -> None:
     """
     config = Config.preset("study", device="cpu")
     weights = weights_of(load_or_train(config).model, torch.float64)
-    steps = worked_through(config, weights, PAIR)
+    steps = by_hand(config, weights, torch.tensor(PAIR))
     found = summary.answer(claims)
     parts = {
         "answer": found,

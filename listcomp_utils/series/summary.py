@@ -49,10 +49,7 @@ _ANSWER = _WORDS.from_string(
 _EXAMPLE = _WORDS.from_string(
     """| list | scores of the digits | share of the first, of the second | o1: logits | o2: logits | written |
 | --- | --- | --- | --- | --- | --- |
-{% for step in steps %}| {{ step.list }} | {{ "%.3f, %.3f" | format(step.s_a, step.s_b) }} |
-{{- " %.3f, %.3f" | format(step.alpha_1, 1 - step.alpha_1) }} |
-{{- " %.1f, %.1f" | format(step.o1_a, step.o1_b) }} | {{ "%.1f, %.1f" | format(step.o2_a, step.o2_b) }} |
-{{- " " }}{{ step.written }} |
+{% for pair, s_a, s_b, alpha_1, _, o1_a, o1_b, o2_a, o2_b, written in steps %}| {{ pair }} | {{ "%.3f, %.3f" | format(s_a, s_b) }} | {{ "%.3f, %.3f" | format(alpha_1, 1 - alpha_1) }} | {{ "%.1f, %.1f" | format(o1_a, o1_b) }} | {{ "%.1f, %.1f" | format(o2_a, o2_b) }} | {{ written }} |
 {% endfor %}"""
 )
 KEY = {
@@ -104,8 +101,8 @@ def answer(claims: Claims) -> str:
 
 
 def example(steps: pd.DataFrame) -> str:
-    """The rows of `circuit.example.worked_through` as a table in Markdown."""
-    return _EXAMPLE.render(steps=list(steps.itertuples()))
+    """The rows of `circuit.tables.by_hand` as a table in Markdown."""
+    return _EXAMPLE.render(steps=steps.itertuples(index=False, name=None))
 
 
 def key_results(claims: Claims) -> str:
