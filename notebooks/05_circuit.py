@@ -35,7 +35,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"d_model": 16, "eval_every": 20, "n_digits": 8, "random_directions": 2, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "study"  # starting point: "seed", "study", "ranked"; None below keeps its value
+preset: str = "study"  # a hundred digits, "ranked" from another start; None below keeps its value
 n_digits: int = None  # different digits
 seed: int = None  # weights and order of the batches
 retrain: bool = False  # train again even when a model of this very config is saved
