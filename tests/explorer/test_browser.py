@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,7 @@ def test_a_dose_along_the_order_axis_does_what_it_does_in_python(opened, models,
     weights, lists = weights_of(models[name], torch.float64), some_lists(config)
     axis, vectors = order_axis(config, weights), separator(config, weights, lists).vectors
     reach = page.evaluate("name => explorer.models.get(name).reach", name)
-    doses = [share * reach for share in (-1, -0.35, -0.1, 0, 0.02, 0.2, 0.6)]
+    doses = [share * reach for share in (-0.35, 0.02, 0.2, 1)]
     for dose in doses:
         expected = read_out(config, weights, vectors + dose * axis.direction).logits
         assert_same(written_by(page, name, lists, dose=dose), expected)
@@ -229,10 +230,21 @@ SIZES = """([model, a, b]) => new Promise(done => {
 })"""
 
 
+def test_it_works_in_a_frame_without_an_address_as_notebooks_show_it(opened, tmp_path):
+    frame = f'<iframe srcdoc="{escape(PAGE.read_text(encoding="utf-8"))}" width="900"></iframe>'
+    path = tmp_path / "notebook.html"
+    path.write_text(f'<html data-ready="true"><meta charset="utf-8">{frame}', encoding="utf-8")
+    inside = opened(path).wait_for_selector("iframe").content_frame()
+    inside.wait_for_selector("html[data-ready=true]", state="attached")
+    inside.click("#swap")
+    inside.wait_for_timeout(400)  # the address is written a moment later, where there is one
+    assert shown(inside) == "44,60"
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_nothing_is_wider_than_the_screen_and_nothing_jumps(opened, width):
     page = opened(PAGE, width=width)
-    lists = [[60, 43], [44, 60], [0, 0], [99, 98], [5, 77], [31, 31], [10, 11], [88, 12]]
+    lists = [[60, 43], [44, 60], [0, 0], [99, 98], [5, 77], [31, 31], [10, 11]]
     sizes = set()
     for name in NAMES:
         for change in CHANGES:
