@@ -5,9 +5,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 SCALING := $(addprefix scaling_,best depth digits fraction heads positions table4 tuning)
-CONSTRUCTION := ranked $(addprefix ranked_,parts near rule) $(addprefix construction_,study frontier)
+CONSTRUCTION := ranked $(addprefix ranked_,tuning parts near rule) $(addprefix construction_,study frontier)
 
-.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features construction clean
+.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features construction explorer clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -29,6 +29,11 @@ sync: $(READY)
 refresh: $(READY)
 	$(BIN)/python -c 'import kaleido' 2>/dev/null || $(BIN)/python -m pip install -q -e '.[maintain]'
 	$(BIN)/python -m listcomp_utils refresh
+
+# The explorable page, artifacts/explorer.html. ARGS="--checkpoint mine.safetensors --out mine.html"
+# makes one of a model of your own.
+explorer: $(READY)
+	$(BIN)/python -m listcomp_utils explore $(ARGS)
 
 bench: $(READY)
 	$(BIN)/python benchmarks

@@ -149,6 +149,18 @@ def tables(
 
 
 @app.command()
+def explore(
+    checkpoint: Annotated[Path | None, typer.Option(help="A model of one's own.")] = None,
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("artifacts/explorer.html"),
+) -> int:
+    """Write the explorable page: one HTML file in which the models compute."""
+    from listcomp_utils.explorer.page import write_page
+
+    print(f"saved {write_page(out, checkpoint)}")
+    return 0
+
+
+@app.command()
 def sync() -> int:
     """Bring each .ipynb in line with its .py."""
     from listcomp_utils.series.pairs import sync_series

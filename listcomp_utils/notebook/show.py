@@ -69,10 +69,28 @@ def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[s
     if not os.environ.get(HEADLESS_VARIABLE):
         display(HTML(page))
         return
+    _write_beside_report(page, name, "Interactive attention heads")
+
+
+def show_page(page: str, name: str, words: str, height: int) -> None:
+    """Show a whole HTML page in a frame; written to `name`.html where nobody watches.
+
+    `words` say what it is, `height` is the frame's in pixels.
+    """
+    if os.environ.get(HEADLESS_VARIABLE):
+        _write_beside_report(page, name, words)
+        return
+    style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
+    frame = f'<iframe title="{escape(words)}" srcdoc="{escape(page)}" style="{style}"></iframe>'
+    display({"text/html": frame, "text/plain": words}, raw=True)
+
+
+def _write_beside_report(page: str, name: str, words: str) -> None:
+    """Write a page to the report's folder and leave a line that the report turns into a link."""
     folder = Path(os.environ.get(REPORT_VARIABLE) or runs_dir() / "pages")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.html", page.encode())
-    note = f"Interactive attention heads: {name}.html, beside the report."
+    note = f"{words}: {name}.html, beside the report."
     display({"text/plain": note}, raw=True, metadata={METADATA_KEY: {"page": f"{name}.html"}})
 
 
