@@ -13,10 +13,10 @@
 # nobody knows the true parts. Here they are known: a small transformer copies two digits through one vector, which is a sum of two
 # digits and their order. Given as many active latents as that vector has parts, three, and at least 128 latents in all, an autoencoder
 # finds the true directions: a latent for nearly every digit, and two for order. It splits their work otherwise than
-# one would think: the digits, graded by how much attention they got, write a default order, and an order latent
-# comes on to change it. So scaling an order latent cannot turn round the lists on which it is off, a quarter of all;
-# adding its direction can. With more active latents the outputs are as right, but hardly a digit has a latent of
-# its own; with fewer, the variance explained hides that order is lost. Of hypotheses that sounded right several are refuted.
+# one would think: the digits, graded by how much attention they got, imply an order of their own, and an order latent
+# comes on where that is wrong. So scaling the order latents cannot turn round the lists on which they are off, a quarter of all;
+# adding their direction can. With more active latents the outputs are as right, but hardly a digit has a latent of
+# its own; with fewer, the variance explained hides that order is lost. Of the hypotheses on the way nearly half are refuted.
 #
 # **You need** nothing but the install; a shipped model and shipped autoencoders are loaded, and every word is explained where
 # it first appears. The text speaks of these; at other parameters the printed figures and verdicts are what
@@ -145,9 +145,9 @@ print(f"{len(saes)} autoencoders of {d_sae} latents, k = {k}; on in a list: {spr
 # less), or if more than three did much better (by 0.05 or more).
 #
 # As the measure we put the rebuilt vector in SEP's place and count the outputs that are still right, on the
-# lists that the model was never trained on ("held out"). Five codes that need no training stand beside the autoencoders: the same number of *principal
-# components*, the directions along which the vectors vary most; the two digits by their amounts, without order; and three on-off
-# codes with the best directions for them (which digits are in the list; which digit at which place; clusters of similar lists).
+# lists that the model was never trained on ("held out"). Three codes that need no training stand beside the autoencoders: the same number of *principal
+# components*, the directions along which the vectors vary most; the two digits by their amounts, without order; and an on-off
+# code (a unit is on or off and has no amount) of which digit is at which place. Two more are in the appendix.
 
 # %%
 shipped, stable = grid.shipped_tables(held)
@@ -164,8 +164,8 @@ by_hand = separator.codes_by_hand(held, d_sae, ks)
 enough = int(means.index[means >= means.max() - 0.05][0])
 rows = {"the model's own vector": (ks, [own.held_out_per_token] * len(ks))}
 rows[f"autoencoders, {d_sae} latents"] = (ks, means)
-for name, code in by_hand.groupby("code", sort=False):
-    rows[name] = (code.l0, code.held_out_per_token)
+for name in ("principal components", separator.PLACES, separator.NO_ORDER):
+    rows[name] = by_hand[by_hand.code == name][["l0", "held_out_per_token"]].to_numpy().T
 title = f"With {enough} active latents the outputs are as right as with more, within 0.05"
 axes = ("active units a list, or principal components", "held-out outputs right", (0, 1.03))
 figure = curves.lines(rows, title, *axes).update_xaxes(tickvals=ks)
@@ -185,7 +185,7 @@ name = f"outputs right through {k} principal components, held out"
 claims += [at_most(name, principal, 0.3, ok)]
 
 # %% [markdown]
-# Principal components fail because the digits are a hundred directions of about the same length in a space of few dimensions: no
+# In the hundred-digit model principal components fail because its digits are a hundred directions in a space of 64 dimensions: no
 # handful of fixed directions holds most of them, while a handful *chosen for each list* does. That choice is what sparsity buys.
 #
 # ## Are more active latents better?
@@ -202,7 +202,8 @@ sizes = full[full.k.isin(ks)].groupby(["k", "d_sae"])[[*names]].mean().unstack()
 panels = {words: sizes[name].add_suffix(" latents") for name, words in names.items()}
 
 # %% [markdown]
-# Look at the left panel from $k = 3$ to the right, and then at the right panel. A line is a number of latents.
+# Look at the left panel from $k = 3$ to the right, and then at the right panel. A line is a number of latents; those of 128 and more
+# all but cover each other on the left.
 
 # %%
 title = (
@@ -221,13 +222,15 @@ name = "clean digits at k = 3 beyond those at k = 5, lowest seed against highest
 claims += [at_least(name, apart, 40, ok)]
 
 # %% [markdown]
-# Nothing in the count of right outputs warns of it: with four or five active latents a digit is written as a mixture of several, which serves the
-# outputs as well. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
+# In the hundred-digit model nothing in the count of right outputs warns of it: with four or five active latents the outputs are served as well,
+# and hardly a digit is clean. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
 # clean digits are few there; from 128 on they are nearly all.
 #
 # <details><summary><b>Question.</b> With one active latent too few, what is given up: digits, or order? Set
-# <code>k</code> to 2 in the parameters, guess, and run on to the section after next.</summary>
-# Q1ANSWER
+# <code>k</code> to 2 in the parameters, guess, and run on to "Who holds the order".</summary>
+# Order. Nearly every digit still has a latent along it, but about a quarter of them now have some order mixed in, and hardly a fifth
+# of the digits is clean. On three quarters of the lists no order latent is on, and there the digits no longer make up for it: the
+# hypotheses of that section which held are refuted at $k = 2$.
 # </details>
 #
 # **Can the variance explained warn of it?** It is the usual measure of an autoencoder: the share of the vectors' variance
@@ -243,16 +246,16 @@ name = "on-off code of digits at places above the best k = 2 autoencoder"
 claims += [at_least(name, gain, 0.1, ok)]
 
 # %% [markdown]
-# In the hundred-digit model order is a small part of the variance and decides most outputs: the last row explains nearly nine tenths
-# without it. Whoever looks at the variance alone would not miss the order.
+# In the hundred-digit model order is a small part of the variance, and without it many outputs are wrong: the last row explains most
+# of the variance all the same. Whoever looks at the variance alone would not miss the order.
 #
 # ## What each latent is
 #
 # *Hypothesis:* latents are digits and order, not lists. Each latent has a direction, and we compare it with the embedding of
 # every digit and with the order axis by the *cosine*, 1 for the same direction and 0 for a right angle. (Any vector can be moved from all
 # digits into the constant, so the digits' mean is taken out first, and the order axis with it.) A latent is *digit* or *order* when its
-# cosine is 0.9 or more, *digit and order* when it lies in the plane of the two, *mixture* else. *Refuted* if, in some seed, fewer than nine in ten of
-# the live latents are digits or order. Random directions, each matched to the digit that suits it, are the control.
+# cosine is 0.9 or more, *digit and order* when it lies in the plane of the two, *mixture* else, and *dead* when it is never on. *Refuted* if, in some
+# random seed, fewer than nine in ten of the others, the live latents, are digits or order. Random directions, each matched to the digit that suits it, are the control.
 
 # %%
 kinds = latents.kinds_by_seed(matches)
@@ -276,13 +279,13 @@ has_none = sorted(set(range(config.n_digits)) - set(first.frame.digit[first.digi
 title = f"{len(first.clean_digits)} of {config.n_digits} digits have a latent of their own; "
 title += f"{len(first.order)} latents are order"
 figure = heatmaps.map_gallery(maps, names, title, "share of its largest activation")
-show(figure, alt=f"A small map over both digits for each live latent. {title}.", interactive=False)
+show(figure, alt=f"Small maps over both digits, one a live latent. {title}.", interactive=False)
 print("digits without a latent along them:", has_none)
 
 # %% [markdown]
 # ## The order latents
 #
-# There are two of them in each seed, one at either end of the order axis. *Hypothesis:* they share the lists between them by the sign of the order,
+# In the three shipped autoencoders there are two of them, one at either end of the order axis. *Hypothesis:* they share the lists between them by the sign of the order,
 # so that one is on where $\alpha_1 > \alpha_2$ and the other where $\alpha_1 < \alpha_2$. *Refuted* if for one of them
 # more than a tenth of the lists do otherwise.
 #
@@ -294,12 +297,13 @@ decides = [order_latents.what_decides(held, m) for m in matches]
 decides = pd.concat(decides, keys=range(len(matches)), names=["random seed"])
 sign, digit = decides[["by sign", "by first digit"]].min()
 maps = order_latents.order_maps(held, first, first.order[:2])
-ends = ["least", *[""] * (len(maps["α1 - α2"]) - 2), "most"]
+down = ["little", *[""] * (len(maps["α1 - α2"]) - 2), "much"]
 title = (
     f"On or off goes by the order's sign in {sign:.0%} of lists, by the first digit in {digit:.0%}"
 )
-axes = ("first digit, by attention", "second digit, by attention")
-figure = heatmaps.heatmap_panels(maps, ends, ends, title, "of the largest", *axes, signed=True)
+across = ["little →", *down[1:-1], ""]
+axes = ("first digit, by attention it draws", "second digit, likewise")
+figure = heatmaps.heatmap_panels(maps, down, across, title, "of largest", *axes, signed=True)
 show(figure, alt=f"Maps over both digits: the order, and each order latent. {title}.")
 
 # %%
@@ -307,19 +311,20 @@ show_frame(decides.reset_index("random seed"), digits=3)
 print("on by the sign of the order:", VERDICT[bool(sign > 0.9)])
 
 # %% [markdown]
-# They are no triangles in the hundred-digit model but *bands*: whole rows. Whether an order latent is on is a matter of which
-# digit stands *first*: one latent for first digits that draw much attention, the other for some that draw little. On many lists with $\alpha_1 > \alpha_2$ the
-# latent for it is off, and on some with $\alpha_1 < \alpha_2$ it is on. The columns of the table say how often each rule is right.
+# In the hundred-digit model they are no triangles but *bands*: whole rows. Whether an order latent is on is a matter of which
+# digit stands *first*: one latent for first digits that draw much attention, the other for some that draw little. On many lists with $\alpha_1 < \alpha_2$ the
+# latent for that is off, and the other is on instead on some. The columns of the table say how often each rule is right; as the rule by first digit is fitted to the
+# lists, the same rule by *second* digit is its control.
 #
 # <details><summary><b>Question.</b> What do two digit latents look like in the same picture? Replace
 # <code>first.order[:2]</code> by <code>first.digits[:2]</code> and guess first.</summary>
-# Each is a cross or, as not every digit is drawn, blank. Along its arms it changes: it is the darker the less attention the
-# other digit draws. That is the grading of which the section after next speaks.
+# Each is a cross, or a blank where its digit is not among those drawn. Along its arms it fades: it is the weaker the more attention the
+# other digit draws. That is the grading of which "Graded, not on or off" speaks.
 # </details>
 #
 # ## Who holds the order when they are off?
 #
-# On a quarter of the lists no order latent is on. *First hypothesis:* off means "near the middle", an order of about 0.
+# On some lists no order latent is on (a quarter, in the hundred-digit model). *First hypothesis:* off means "near the middle", an order of about 0.
 # *Refuted* if the order varies there more than half as much as over all lists. *Second:* the other latents hold it there. The sum above
 # lets us ask: take the order latents out of a rebuilt vector, and read off how far along the order axis it still lies ("the rest").
 # *Refuted* by a correlation below 0.9 with the true order.
@@ -346,21 +351,23 @@ axes = ("order of the list, α1 - α2", "order held without order latents")
 show(curves.lines(dots, title, *axes, points=list(dots)), alt=f"Scatter of lists. {title}.")
 
 # %% [markdown]
-# A digit latent knows nothing of places, so the rest must be nearly the same for a list and its reverse, and it can be
-# right for one of the two only. So the digits could stand for one order of each pair, and an order latent, when on, for the *change* to the
-# other. *Refuted* if, of the lists that are far from their reverse and have no order latent on, fewer than nine in ten have a
-# reverse with one on. The table has the figures in its last rows, also how often such lists have one on at all.
+# The blue dots lie on the diagonal, the orange ones anywhere else: the order latents are on where what the digits imply is wrong. A digit latent knows
+# nothing of places, so it implies nearly the same order for a list and its reverse, and can be right for one of the two at most. *Then* an order latent must be on
+# in the other. *Refuted* if, of the lists that are far from their reverse and have no order latent on, fewer than nine in ten have a
+# reverse with one on. The table above has the figures in its last rows.
 
 # %%
 switch = mean["far from their reverse, none on: the reverse has one on"]
-print(f"they are the change to the other order ({switch:.3f}):", VERDICT[bool(switch >= 0.9)])
+print(f"the reverse needs an order latent ({switch:.3f}):", VERDICT[bool(switch >= 0.9)])
+single = 2 * switch * (1 - mean["far from their reverse: one on"])
+print(f"of such pairs {single:.2f} have one on in one order only, {1 - single:.2f} in both or none")
 for name in ("lists with no order latent on", "the same where an order latent is on"):
     claims += [shown(name, spread(elsewhere[name]))]
 
 # %% [markdown]
-# That explains the bands. In the hundred-digit model the digit latents write each pair in one default order, and the order latents switch it. An order latent
-# "for $\alpha_1 > \alpha_2$" is, seen from nearby, a latent for *needing a push that way*; to read its name off its
-# direction would be wrong on a quarter of the lists. This no table of accuracies shows.
+# So in the hundred-digit model the digit latents imply an order for each pair of digits, and order latents correct it: in one of the pair's two lists or, more often, in
+# both. An order latent "for $\alpha_1 > \alpha_2$" is one for *needing a push that way*, which is not the same: to read from it being off that
+# the order is small, or the other, would be wrong. Why the push goes by the first digit this does not explain.
 #
 # ## Graded, not on or off
 #
@@ -394,8 +401,8 @@ figure = diagrams.seed_bars(binary, groups, title, "outputs right, all lists", o
 show(figure, alt=f"Bars: outputs right with latents as they are and made binary. {title}.")
 
 # %% [markdown]
-# Bars are means over random seeds, whiskers half the range. The digits' grading is needed, as they hold the order of many
-# lists by it. But being graded is how *these* latents hold order, not the only way there is: the code made by hand is on-off and does well.
+# Bars are means over random seeds, whiskers half the range. In the hundred-digit model the grading is needed, of both kinds, and no readout makes
+# up for it. But being graded is how *these* latents hold order, not the only way there is: the code made by hand is on-off and does nearly as well as the autoencoder.
 #
 # ## Steering: turning a list round
 #
@@ -427,15 +434,15 @@ scaled = spread(shares["scale any order latent"])
 claims += [shown("lists swapped by scaling an order latent", scaled)]
 
 # %% [markdown]
-# An order latent's direction works as well as the order axis, which it is. What limits scaling is not the direction but the *off*: nothing times ten is
-# nothing. A latent can be found, named and right, and still be no handle for a quarter of the cases. (The study's
+# In the hundred-digit model an order latent's direction works nearly as well as the order axis. What limits scaling is not the direction but the *off*: nothing times ten is
+# nothing. A latent can be found, named and point the right way, and still be no handle for a quarter of the lists. (The study's
 # authors report 0.606 for scaling one latent of theirs, on their own model, in later drafts and tables, their working repository
 # to 2026, here called the follow-up.)
 #
 # ## What we know now, and what is open
 #
-# With three active latents and room for a hundred digits and order, the autoencoder finds the true directions. It does not find
-# the true *code*: the order is split between digit latents, which write a default, and order latents, which switch it.
+# With three active latents, and 128 or more in all for a hundred digits and order, the autoencoder finds the true directions. It does not find
+# the true *code*: order is split between digit latents, which imply one, and order latents, which correct it.
 # Neither the variance explained nor the outputs right tells the clean dictionary from the mixed ones. **Open:** why the switch goes by the first
 # digit; whether another kind of autoencoder would put all of the order in one place; and how one would know $k = 3$ without knowing the
 # truth (agreement of random seeds, in the appendix, is a candidate). 08_construction asks the same autoencoder about a model
@@ -443,10 +450,11 @@ claims += [shown("lists swapped by scaling an order latent", scaled)]
 #
 # ## Appendix: the record
 #
-# **Longer training.** With fewer active latents than parts, training settles late: four times the steps, where tables ship.
+# **Every autoencoder** of the grid, and every code made by hand. With fewer active latents than parts, training settles late, so that in the shipped grid some of $k = 1$ and
+# $k = 2$ are there with four times the steps too: more outputs are right, and still fewer than with $k = 3$.
 
 # %%
-record = tried.filter(regex="^k$|d_sae|steps|seed|explained|per_|clean|order")
+record = tried.filter(regex="^k$|d_sae|steps|seed|explained|per_token|clean|order_l")
 show_frame(record, digits=3, folded="Every autoencoder")
 show_frame(by_hand, digits=3, folded="Codes that need no training")
 if "seconds" in full:
