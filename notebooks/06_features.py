@@ -276,7 +276,7 @@ print(f"digits and order, {named:.0%} of the live latents or more:", VERDICT[boo
 maps, names = latents.activity_maps(first, config.n_digits)
 has_none = sorted(set(range(config.n_digits)) - set(first.frame.digit[first.digits]))
 title = f"{len(first.clean_digits)} of {config.n_digits} digits have a latent of their own; "
-title += f"{len(first.order)} latents are order"
+title += f"order has {len(first.order)}"
 figure = heatmaps.map_gallery(maps, names, title, "share of its largest activation")
 show(figure, alt=f"Small maps over both digits, one a live latent. {title}.", interactive=False)
 print("digits without a latent along them:", has_none)
