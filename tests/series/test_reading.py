@@ -14,6 +14,8 @@ READ = (
     "03_ablation",
     "04_representation",
     "05_circuit",
+    "06_features",
+    "08_construction",
     "08_construction",
 )
 """Notebooks that are written so."""
