@@ -31,6 +31,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title></head><body>{body}</body></html>
 """
+
 DIGITS = 4
 """Significant digits kept of the numbers in a saved figure."""
 
@@ -73,11 +74,7 @@ def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[s
     body = attention_heads(
         attention=patterns, tokens=list(tokens), attention_head_names=list(heads)
     ).local_src
-    head = (
-        f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{words}'
-    )
-    page = f'<!doctype html><html lang="en"><head>{head}</title></head><body>{body}</body></html>'
-    show_page(page, name, words, height=HEADS_HEIGHT)
+    show_page(_PAGE.format(title=words, body=body), name, words, height=HEADS_HEIGHT)
 
 
 def show_page(page: str, name: str, words: str, height: int) -> None:
