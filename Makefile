@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.installed
 SCALING := $(addprefix scaling_,best depth digits fraction heads positions table4 tuning)
-CONSTRUCTION := ranked $(addprefix ranked_,parts near rule) $(addprefix construction_,study frontier)
+CONSTRUCTION := ranked $(addprefix ranked_,tuning parts near rule) $(addprefix construction_,study frontier)
 
 .PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features construction explorer clean
 

@@ -38,7 +38,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"eval_every": 10, "steps": 20}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
+preset: str = "seed"  # ten digits; "study" or "ranked": a hundred. None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
 n_layers: int = None  # attention layers

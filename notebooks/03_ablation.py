@@ -34,7 +34,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"draws": 2, "eval_every": 20, "n_seeds": 2, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "seed"  # starting point, "seed" or "study"; None below keeps its value
+preset: str = "seed"  # ten digits; "study" or "ranked": a hundred. None below keeps its value
 list_len: int = None  # digits in a list
 n_digits: int = None  # different digits
 retrain: bool = False  # train again even when a model of this very config is saved
@@ -108,15 +108,12 @@ print(f"{baseline.per_token:.4f}, per list: {baseline.per_list:.4f}, loss {basel
 
 # %%
 patterns = hooks.run_all(model, search_lists).patterns
-own_patterns = [
-    (f"blocks.{layer}.attn.hook_pattern", hooks.replace(patterns[:, layer]))
-    for layer in range(config.n_layers)
-]
+hook = "blocks.{}.attn.hook_pattern".format
+own_patterns = [(hook(at), hooks.replace(patterns[:, at])) for at in range(config.n_layers)]
 
 
 # %%
 def logits_moved(edit):
-    """The largest change of a logit."""
     untouched = hooks.logits_with(model, search_lists)
     return (hooks.logits_with(model, search_lists, edit) - untouched).abs().max().item()
 
@@ -166,16 +163,13 @@ by_name = on_patterns.set_index("intervention").per_token
 uniform, average = by_name[["all layers: uniform", "all layers: mean over lists"]]
 
 # %%
-names, values, spreads = (
-    on_patterns[column].fillna(0).to_list()
-    for column in ("intervention", "per_token", "per_token_sd")
-)
+columns = ["intervention", "per_token", "per_token_sd"]
+names, values, spreads = on_patterns[columns].fillna(0).T.to_numpy().tolist()
 layers = [name.split(":")[0] for name in names]
 title = f"Average attention gets {average:.0%} of the outputs right, uniform {uniform:.0%}"
 right = "share of outputs right"
-figure = diagrams.ranked_bars(
-    names, values, spreads, layers, title, right, reference=baseline.per_token
-)
+bars = (names, values, spreads, layers, title, right)
+figure = diagrams.ranked_bars(*bars, reference=baseline.per_token)
 show(figure, alt=f"Share of outputs right with other attention patterns. {title}.")
 
 # %%
@@ -319,7 +313,6 @@ show(figure, alt=f"Best share of outputs right against edges kept, for three rem
 
 # %%
 def in_words(some_edges):
-    """Edges as text."""
     return ", ".join(mask.edge_label(config, edge) for edge in some_edges) or "no edge at all"
 
 
@@ -334,9 +327,8 @@ show_frame(pd.DataFrame(rows, columns=columns))
 # %%
 costly = {edge for edge in feeding if points.zero[mask.edge_label(config, edge)] < -1}
 same = any(set(circuit) <= costly for circuit in smallest["zero"])
-print(
-    "a smallest circuit of edges that cost more than a point alone:", "held" if same else "refuted"
-)
+alone = "a smallest circuit of edges that cost more than a point alone:"
+print(alone, "held" if same else "refuted")
 for removal, one in by_greed.items() if exhaustive else ():
     gap = (frontiers[removal] - one.frontier()).max()
     print(f"{removal}: greed falls short of the best subset of its size by up to {gap:.3f}")
@@ -380,9 +372,8 @@ if len(core) > 1:
 
 # %%
 if len(core) > 1:
-    print(
-        f"smallest exact circuits: {least} to {core.edges.max()} edges (seed {core.edges.idxmax()})"
-    )
+    most_edges = f"{core.edges.max()} edges (seed {core.edges.idxmax()})"
+    print(f"smallest exact circuits: {least} to {most_edges}")
     print(f"shared by all: {in_words(universal)}")
     print("the same core in every seed:", "refuted" if kept.nunique().max() > 1 else "held")
 
@@ -429,7 +420,6 @@ show_frame(interchange.interchange(model, pairs, [place[0]], [place[1]]))
 
 # %%
 def shares_that_follow(*arguments):
-    """Share of pairs in which each output follows the vector put in: (layer, position, output)."""
     shares = interchange.interchange(*arguments).follows_source.to_numpy()
     return shares.reshape(config.n_layers + 1, -1, config.list_len)
 
@@ -458,10 +448,9 @@ print("one vector holds the list:", "held" if at_sep.min() > 0.5 else "refuted")
 placebo = shares_that_follow(model, pairs, None, None, "placebo").max().item()
 untrained = shares_that_follow(make_model(config), pairs).max().item()
 print(f"largest share, random direction {placebo:.3f}, untrained model {untrained:.3f}")
-enough_digits = config.n_digits >= 10
 claims += [
     at_most("follows a random direction, largest share", placebo, 0.3),
-    at_most("follows in an untrained model, largest share", untrained, 0.3, enough_digits),
+    at_most("follows in an untrained model, largest share", untrained, 0.3, config.n_digits >= 10),
 ]
 
 # %% [markdown]

@@ -9,15 +9,16 @@
 # %% [markdown]
 # # By what exact circuit does one vector carry an ordered list?
 #
-# **Answer.** The separator adds up both digits' embeddings, unevenly: its attention to the first is one
-# sigmoid of the difference of two scores, one for each digit. That unevenness is read along a single
-# direction, the difference of the two position embeddings, which the unembedding weighs by nearly the same
-# score. The second output turns that reading round by attending less or more to the first. Lists fail where
-# two digits score alike, and which ones can be foretold from the weights. Some printed figures of the study do
-# not follow from its model; each is named below.
+# **Answer.** A small transformer reads two digits out of a hundred and must write them again, with one
+# vector, the separator's, as the only way through. That vector adds both digits up, unevenly: each digit has a
+# score, and the higher one gets more of the attention. The unevenness is written along a single direction and the
+# outputs read it there by nearly the same ranking, the second output by looking away from the separator in turn. The
+# whole model is a formula of one page, exact up to rounding. It fails where two digits have nearly the same
+# score, mostly on lists that it was not trained on, and its weights tell which ones before it is run.
 #
 # **You need** nothing but the install; shipped models are loaded, and `-p checkpoint released.pt` puts the
-# published model in their place. **It takes** about a minute.
+# published model in their place. Notebook 02 shows the same model from outside. **It takes** a minute to run and half
+# an hour to read.
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/05_circuit.ipynb)
 
@@ -34,7 +35,7 @@ elif not os.environ.get("LISTCOMP_HEADLESS"):
 
 # %% nbmake={"mock": {"d_model": 16, "eval_every": 20, "n_digits": 8, "random_directions": 2, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
-preset: str = "study"  # starting point: "seed", "study", "ranked"; None below keeps its value
+preset: str = "study"  # a hundred digits, "ranked" from another start; None below keeps its value
 n_digits: int = None  # different digits
 seed: int = None  # weights and order of the batches
 retrain: bool = False  # train again even when a model of this very config is saved
@@ -46,649 +47,497 @@ random_directions: int = 5  # random controls for steering
 # %%
 from listcomp_utils.circuit.subject import subject_of
 from listcomp_utils.config import Config
-from listcomp_utils.notebook.parameters import artifacts_folder, is_established, read_parameters
+from listcomp_utils.notebook import parameters
 
-config, options = read_parameters(globals())
-folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
+config, options = parameters.read_parameters(globals())
+folder = parameters.artifacts_folder(options.artifacts_dir, options.drive_dir)
 subject = subject_of(config, options.checkpoint)
-config, study = subject.config, Config.preset("study", device=config.device)
-if subject.because:
-    print(
-        f"{subject.because}.\nThe model analysed here is not the one asked for but {config.slug}: "
-        "its claims carry its name and are shown, not checked."
-    )
-established = is_established(config) and options.checkpoint is None
-print(config.slug)
+config = subject.config
+established = parameters.is_established(config) and options.checkpoint is None
+print(*filter(None, [subject.because, f"analysed here: {config.slug}"]), sep="\n")
 
 # %%
-import numpy as np
 import pandas as pd
 import torch
 
-from listcomp_utils.attention import logit_lens
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.circuit.failures import (
-    FailurePredictor,
-    built_lists,
-    score_failures,
-    wrong_share,
-)
-from listcomp_utils.circuit.formula import edge_costs, input_scores, logits, run, weights_of
-from listcomp_utils.circuit.order_axis import (
-    DOSES,
-    compose,
-    order_axis,
-    outputs_of,
-    pairwise_margins,
-    read_out,
-    separator,
-    steer,
-    steering_directions,
-    swap_shares,
-)
-from listcomp_utils.circuit.published import (
-    PRINTED,
-    PRINTED_MASK,
-    PRINTED_PARAMETERS,
-    beside_seeds,
-    published_table,
-)
-from listcomp_utils.circuit.quantities import (
-    BINS,
-    difference_terms,
-    measure,
-    trained_parameters,
-)
-from listcomp_utils.hooks import run_all, score_with
-from listcomp_utils.mask import build_mask, edge_label
-from listcomp_utils.model import config_of, make_model
+from listcomp_utils.circuit import failures, formula, order_axis, published, quantities, tables
+from listcomp_utils.hooks import score_with
+from listcomp_utils.mask import build_mask
+from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
-from listcomp_utils.plots import curves as figures
-from listcomp_utils.plots import diagrams, heatmaps
-from listcomp_utils.plots import order as circuit_figures
-from listcomp_utils.representation import principal_components
+from listcomp_utils.plots import curves, diagrams, order
 from listcomp_utils.sweeps.table import read_table
-from listcomp_utils.task import all_lists, input_tokens, lists_to_score, split_lists
+from listcomp_utils.task import all_lists, lists_to_score, split_lists
 
+# %% [markdown]
+# ## The model, and the only way through
+#
+# The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by Scale" (2025), here
+# called *the study*; *the follow-up* is the later work that put sparse autoencoders on its model. Its input has
+# five positions: the digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which start as a MASK token
+# and must answer with d1 and d2. We write a list as (a, b). The model is two layers of attention, one head each, and
+# nothing else: no LayerNorm, no biases, and what attention looks at is copied as it is. A *query* position looks
+# at *key* positions with weights that sum to 1 and adds what it sees to its own vector in the *residual stream*.
+# At the end the *unembedding* $U$ turns each output's vector into one *logit* a token, and the largest is written.
+#
+# Lists are split: most are trained on, the rest are **held out**. What holds for one trained model may be chance, so
+# tables of the record (`beside`) set it beside models trained from several random seeds. They fold until clicked. What the text says it sees, it
+# sees in the shipped hundred-digit model; titles and verdicts are computed for the model of your run.
+
+# %%
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
-model, name = trained.model, trained.path.name
-split = split_lists(config)
-lists = all_lists(config)
-held_out = split.held_out if len(split.held_out) else lists
-weights = weights_of(model, torch.float64)
-print(f"{name}: {len(lists):,} lists, {len(held_out):,} of them held out")
-measured, seeds = measure(model), read_table("circuit_seeds")
-print(f"figures over seeds are of {len(seeds)} models that `make seeds` trained and measured")
-
-# %% [markdown]
-# ## The formula
-#
-# Without LayerNorm and biases, with $W_V = W_O = I$, a layer adds to each position a weighted sum of the others.
-# So every vector of the residual stream is a mixture of the input vectors $x_k = E_{t_k} + P_k$, and the model is
-# this recursion:
-#
-# $$r^l_q = \sum_k M^l_{qk}\, x_k, \qquad M^0 = I, \qquad M^{l+1} = (I + A^l)\,M^l, \qquad
-# A^l = \mathrm{softmax}\big(M^l\, x\, Q^l x^\top M^{l\top}\big), \qquad Q^l = W_Q W_K^\top / \sqrt{d_\mathrm{head}}$$
-#
-# with the softmax over the keys that the mask allows, and logits $\sum_k M^L_{qk}\,(E_{t_k} + P_k)\,U$. For two
-# digits and two layers it is the study's derivation. Layer 0 fills the separator and leaves the outputs as they
-# are (its equations 8 and 9, with $S = E_s + P_s$, $D_i = E_{d_i} + P_{d_i}$):
-#
-# $$r_s = \alpha_1 D_1 + \alpha_2 D_2 + S \quad (8) \qquad\qquad r_{o_i} = E_m + P_{o_i} \quad (9)$$
-#
-# Layer 1 copies it to the outputs; $o_1$ has one key only, so that its weight is 1:
-#
-# $$r'_{o_1} = r_{o_1} + r_s \quad (10) \qquad\qquad r'_{o_2} = r_{o_2} + \beta_s\, r_s + \beta_{o_1} r_{o_1} \quad (11)$$
-#
-# Unembedded, and with $\alpha_1 + \alpha_2 = \beta_s + \beta_{o_1} = 1$, these are its equations 1 and 2:
-#
-# $$\ell_{o_1} = \big[E_m + P_{o_1} + \alpha_1 D_1 + \alpha_2 D_2 + S\big]\,U \quad (1)$$
-# $$\ell_{o_2} = \big[(1 + \beta_{o_1})\,E_m + \beta_{o_1} P_{o_1} + P_{o_2} + \beta_s\,(\alpha_1 D_1 + \alpha_2 D_2 + S)\big]\,U \quad (2)$$
-#
-# *Hypothesis:* this is the model, not a picture of it. Compared on every list, with trained weights and with
-# random ones, in both number formats. The control: the same formula with the two attention weights of
-# the separator set equal.
+model, weights = trained.model, formula.weights_of(trained.model, torch.float64)
+lists, split = all_lists(config), split_lists(config)
+pairs, held_out = order_axis.unequal(lists), split.held_out if len(split.held_out) else lists
+measured, seeds = quantities.measure(model), read_table("circuit_seeds")
+right = {"outputs": measured["accuracy"], "lists": measured["accuracy_per_list"]}
+claims = [shown(f"held-out {what} right", share) for what, share in right.items()]
+print(f"{trained.path.name}: {right['lists']:.1%} of {len(held_out):,} held-out lists are right")
 
 
 # %%
-def exactness(model, chosen):
-    """Largest differences of formula and model (logits, patterns), and the largest logit."""
-    own, some = config_of(model), chosen
-    places = list(own.prediction_positions)
-    with torch.no_grad():
-        seen = run_all(model, some)
-        found = run(own, weights_of(model), some)
-        told = seen.logits[:, places]
-        difference = (logits(weights_of(model), found, places) - told).abs().max().item()
-        patterns = (found.patterns - seen.patterns[:, :, 0]).abs().max().item()
-    return difference, patterns, told.abs().max().item()
+def beside(*names):
+    frame = published.beside_seeds(measured, seeds, list(names))
+    show_frame(frame, digits=3, folded=f"The record: this model beside {len(seeds)} random seeds")
 
 
-formula_lists = lists_to_score(subject.formula, most=10_000)
+# %% [markdown]
+# Which looks carry the list? An **edge** is one query looking at one key in one layer, such as `L0 SEP<-d2`. We set one
+# edge's weight to zero, leave the rest of its row as it is, and count in **points** (hundredths) how many outputs on
+# held-out lists turn wrong. *Expectation:* with one vector between digits and outputs a handful of edges is enough. *Refuted* if
+# half of the edges or more cost half a point each.
+#
+# In the figure information flows upwards. Width is attention on one list, number and colour are points lost; a circle
+# holds a digit where the unembedding already reads the right answer. Look for the layer in which SEP is filled
+# and the layer in which it is read, and for the one numbered arrow that does not touch SEP.
+
+# %%
+a, b = 60 % config.n_digits, 44 % config.n_digits
+flow = tables.flow(model, torch.tensor([[a, b]]), held_out)
+circles = tables.right_so_far(model, torch.tensor([[a, b]]))
+costly = (flow.cost >= 0.005).sum()
+title = f"{costly} of {len(flow)} edges carry the list"
+places = [f"d1({a})", f"d2({b})", *config.labels[2:]]
+figure = diagrams.attention_flow(list(flow.itertuples(index=False)), circles, places, title)
+show(figure, alt=f"Attention flow on the list {a}, {b}, with the points lost by edge. {title}.")
+print("a handful of edges is enough:", "held" if costly < len(flow) / 2 else "refuted")
+
+# %% [markdown]
+# Layer 0 brings both digits into SEP, layer 1 brings SEP to both outputs. The numbered arrow beside SEP is the
+# **moderation edge**, from o2 to o1: o1 holds no digit when o2 looks at it, so that all it can do is take attention
+# *away* from SEP. Why the second output needs that is the riddle of this notebook.
+#
+# ## The whole model is one formula
+#
+# What we want is not a picture of the model but the model. Let $E_t$ be the embedding of token $t$ and $P_k$ that of
+# position $k$, so that position $k$ starts as $x_k = E_{t_k} + P_k$. As layers only add, every vector is
+# a mixture of these five. Write $S = E_s + P_s$ for what SEP starts as, $D_1 = E_a + P_1$ and $D_2 = E_b + P_2$ for the digits,
+# $E_m$ for the MASK token. After layer 0, with attention $\alpha_1 + \alpha_2 = 1$ to the digits, SEP holds
+#
+# $$r_s = \alpha_1 D_1 + \alpha_2 D_2 + S .$$
+#
+# In layer 1 the first output has SEP alone to look at. The second shares its attention, $\beta_s$ to SEP and
+# $\beta_{o_1} = 1 - \beta_s$ to o1. So the logits are (the study's equations 1 and 2)
+#
+# $$\ell_{o_1} = \big[E_m + P_{o_1} + r_s\big]\,U , \qquad
+# \ell_{o_2} = \big[E_m + P_{o_2} + \beta_s\, r_s + \beta_{o_1} (E_m + P_{o_1})\big]\,U .$$
+#
+# The same goes for any number of digits and layers: `circuit/formula.py` has the general rule in one line.
+# *Hypothesis:* this is the model itself. *Refuted* by a difference beyond rounding, in float32 or in float64,
+# with trained weights or random ones. The table has the largest differences over lists.
+
+# %%
 formula_model = load_or_train(subject.formula, folder, checkpoint=options.checkpoint).model
-as_it_is = exactness(formula_model, formula_lists)
-in_float64 = exactness(formula_model.double(), formula_lists)
-rows = {
-    f"trained, {len(formula_lists):,} lists, float32": as_it_is,
-    f"trained, {len(formula_lists):,} lists, float64": in_float64,
-}
-for list_len, n_layers in ((2, 2), (3, 2), (4, 2), (2, 3)):
-    small = study.replace(list_len=list_len, n_layers=n_layers, n_digits=5, d_model=16)
-    found = exactness(make_model(small).double(), lists_to_score(small, most=700))
-    rows[f"random, length {list_len}, {n_layers} layers, float64"] = found
-random_worst = max(max(found[:2]) for row, found in rows.items() if row.startswith("random"))
-even = torch.full((len(lists), 2), 0.5).to(weights.token)
-flat = read_out(config, weights, compose(config, weights, lists, even, even)).logits
-control = (flat - outputs_of(config, weights, lists).logits).abs().max().item()
-rows["control: SEP attends to both digits alike"] = (control, np.nan, np.nan)
-columns = ["logits, largest difference", "patterns", "largest logit"]
-exact_frame = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
-exact_frame = exact_frame.map("{:.1e}".format, na_action="ignore")
-show_frame(exact_frame.rename_axis("weights").reset_index())
-print(
-    f"In float32 both round: logits of {as_it_is[2]:.0f} differ by {as_it_is[0] / as_it_is[2]:.0e} of their size. "
-    f"In float64 nothing is left but {max(in_float64[:2]):.0e}."
-)
-
-# %% [markdown]
-# ## The separator's attention is one sigmoid
-#
-# Substituting the input vectors into SEP's scores leaves, for each digit $t$, one number
-# $s_t = q_s \cdot k(E_t)$ with $q_s$ the query of $E_s + P_s$, and one constant $c$ from the positions, so that
-# $\alpha_1 = \sigma(s_a - s_b + c)$, for every list, without running the model.
-#
-# *Hypothesis:* the same number is what the outputs read. The position part of equation (8) is
-# $\alpha_1 P_1 + \alpha_2 P_2 = \tfrac12 (P_1 + P_2) + \tfrac{2\alpha_1 - 1}{2}\,(P_1 - P_2)$: it tells (a, b) from
-# (b, a) by the sign in front of $P_1 - P_2$ alone. If $U_t \cdot (P_1 - P_2)$ rises with $s_t$, that sign favours the
-# digit that SEP preferred when it came first. The control: the same readout along random directions, by its
-# correlation with $s_t$ and by how far it spreads the digits.
+some = lists_to_score(subject.formula, most=10_000)
+rows = {"trained, float32": tables.exactness(formula_model, some)}
+rows |= {"trained, float64": tables.exactness(formula_model.double(), some)}
+errors = pd.DataFrame(rows | tables.exactness_at_random()).T
+show_frame(errors.map("{:.1e}".format).rename_axis("weights").reset_index())
 
 # %%
-axis = order_axis(config, weights)
-held = separator(config, weights, lists)
-sigmoid_difference = (axis.attention(*lists.unbind(1)) - held.attention[:, 0]).abs().max().item()
-generator = torch.Generator().manual_seed(0)
-random = torch.randn(200, config.d_model, generator=generator, dtype=torch.float64)
-digits_out = weights.unembed.T[: config.n_digits]
-random_readouts = digits_out @ (random / random.norm(dim=1, keepdim=True) * axis.direction.norm()).T
-random_correlations = torch.corrcoef(torch.cat([axis.scores[None], random_readouts.T]))[0, 1:]
-random_spreads = random_readouts.std(0)
-spread_ratio = (axis.readout.std() / random_spreads.max()).item()
-main_axis = principal_components(digits_out).explained[0].item()
-print(f"sigmoid(s_a - s_b + c) against the model's attention: {sigmoid_difference:.1e} at most")
-show(
-    figures.lines(
-        {"a digit": (axis.scores.tolist(), axis.readout.tolist())},
-        f"What SEP scores digits by and what the unembedding reads: correlation {axis.correlation:.3f}",
-        "s_t, SEP's score of digit t",
-        "U_t · (P1 - P2)",
-        points=["a digit"],
-    ),
-    alt="Readout of every digit along the difference of the position embeddings against its attention score: "
-    "close to a straight line.",
-)
-order_names = ["order_offset", "order_score_std", "order_correlation", "moderation_correlation"]
-show_frame(beside_seeds(measured, seeds, order_names), digits=3)
-print(
-    f"Along {len(random)} random directions of this length the readout correlates with s by {random_correlations.abs().median():.2f} (median), "
-    f"{random_correlations.abs().max():.2f} at most: {main_axis:.0%} of the unembedding's variance over digits lies along one axis, and any "
-    f"direction has a part of it. P1 - P2 spreads the digits most: {axis.readout.std():.0f} logits, against {random_spreads.mean():.0f} (mean) "
-    f"and {random_spreads.max():.0f} (largest) at random."
-)
+logit = errors["largest logit"].iloc[0]
+off, worst = errors.logits.iloc[0] / logit, errors[["logits", "patterns"]].max(axis=1)
+scale, what = max(1.0, logit / 1e3), "formula against model, {}"  # larger logits round more
+of_the_formula = [
+    at_most(what.format("float64, trained"), worst.iloc[1], 1e-10 * scale),
+    at_most(what.format("float64, random weights"), worst.iloc[2:].max(), 1e-10),
+    at_most(what.format("float32, share of the largest logit"), off, 1e-5 if scale == 1 else 1e-4),
+]
+print("the formula is the model:", "held" if all(c.holds for c in of_the_formula) else "refuted")
 
 # %% [markdown]
-# ## The study, table by table
+# Is that a hard test? As a control we take the one thing out that the formula says matters: SEP now attends to
+# both digits alike. If the logits hardly moved, agreement would mean little.
+
+# %%
+even = torch.full((len(lists), 2), 0.5, dtype=torch.float64)
+mixed = order_axis.compose(config, weights, lists, even, even)
+flat = order_axis.read_out(config, weights, mixed).logits
+control = (flat - order_axis.outputs_of(config, weights, lists).logits).abs().max().item()
+print(f"with even attention some logit moves by {control:.0f}")
+claims.append(at_least("the same with SEP attending to both digits alike", control, 1, established))
+
+# %% [markdown]
+# ## What SEP compares: one number a digit
 #
-# **Table 2, the masks.** The study prints one mask; its code forbids the outputs everything in layer 0, so that
-# two masks are in use. Here they are as built, and the printed one beside the second.
+# Everything hangs on $\alpha_1$. Its softmax has two entries, which makes it a sigmoid of their difference, and
+# SEP's query $q_s$ is the same in every list. So each digit $t$ has one **score** $s_t = q_s \cdot k(E_t)$, with
+# $k$ the key, and the two places add one **offset** $c = q_s \cdot (k(P_1) - k(P_2))$:
+#
+# $$\alpha_1 = \sigma(s_a - s_b + c) .$$
+#
+# The model has made itself an order of a hundred digits, without being told that they are numbers. Here is the whole
+# algorithm on two lists, one the reverse of the other. Follow a row from left to right: scores, attention to d1, o2's
+# attention to SEP, and for each output the logits of both digits.
+
+# %%
+axis = order_axis.order_axis(config, weights)
+show_frame(tables.by_hand(config, weights, torch.tensor([[a, b], [b, a]])), digits=3)
+attention = order_axis.separator(config, weights, lists).attention[:, 0]
+off = (axis.attention(*lists.unbind(1)) - attention).abs().max().item()
+print(f"offset c = {axis.offset:.3f}; sigmoid against attention: {off:.1e} at most")
+claims.append(at_most("attention as sigmoid(s_a - s_b + c), largest difference", off, 1e-10))
+
+# %% [markdown]
+# <details><summary><b>Question.</b> What is the attention to d1 in a list of twice the same digit, and does the model
+# need its order there? Guess, then put <code>[a, a]</code> for <code>[b, a]</code> in the cell above.</summary>
+# The scores cancel and leave the sigmoid of the offset: the same number for every digit, near one half as long as the offset is
+# small. Both outputs want the same digit, so no order is needed.
+# </details>
+#
+# ## What the outputs read: nearly the same number
+#
+# SEP holds contents, $\alpha_1 E_a + \alpha_2 E_b$, and positions, $\alpha_1 P_1 + \alpha_2 P_2$. The second part is
+#
+# $$\tfrac12 (P_1 + P_2) + \tfrac{2\alpha_1 - 1}{2}\,(P_1 - P_2) ,$$
+#
+# a constant and a signed amount of one direction, the **order axis** $P_1 - P_2$. What the unembedding reads along it is
+# a second number for each digit, its **readout** $U_t \cdot (P_1 - P_2)$, in logits. *Hypothesis:* score and readout agree, so that
+# the sign favours the digit that SEP preferred when it came first. *Refuted* if readouts along random directions
+# of the same length correlate with the scores as well. Each point is a digit. Look at whether a higher score ever
+# comes with a lower readout, and at the far left, where the curve flattens.
+
+# %%
+digits = pd.DataFrame({"score": axis.scores, "readout": axis.readout})
+rank = digits.corr("spearman").iloc[0, 1]
+same = "the same order" if rank > 0.9 else "orders of their own"
+title = f"Scores and readouts put the digits into {same}: rank correlation {rank:.3f}"
+names = ("score of the digit at SEP", "logits read along P1 - P2")
+figure = curves.lines({"": digits.to_numpy().T}, title, *names, points=[""])
+show(figure, alt=f"Readout against score, a point for each digit. {title}.")
+
+# %%
+random = tables.random_readouts(config, weights)
+closest, times = random.correlation.max(), axis.readout.std().item() / random.spread.max()
+print(f"correlation {axis.correlation:.3f}, of random directions at most {closest:.3f}")
+print(f"spread over digits: {times:.1f} times the largest at random")
+print("score and readout agree:", "held" if axis.correlation > closest else "refuted")
+beside("order_offset", "order_score_std", "order_correlation")
+
+# %%
+claims.append(at_least("correlation of scores and readout", axis.correlation, 0.95, established))
+claims.append(shown("the same along random directions, largest", float(closest)))
+claims.append(at_least("spread of that readout, in the largest at random", times, 1.2, established))
+
+# %% [markdown]
+# In the hundred-digit model the points lie on one rising curve; only the digits of the lowest scores share much the same readout, which
+# will cost some lists below. The control is instructive. Random directions correlate too, as the unembedding itself spreads the digits along few
+# directions and any other has a part of them. What sets the order axis apart is less its correlation than its strength.
+#
+# ## Which part of SEP holds the order?
+#
+# The contents are weighed by $\alpha$ as well, so order might sit there. *Hypothesis:* order is in the positions'
+# weights, and the contents' weights only say which digits there are. We edit each part alone, on all lists of two different
+# digits. *Refuted* if exchanging the positions' weights, $\alpha_1$ for $\alpha_2$, writes (b, a) on fewer than half of the lists, or
+# if exchanging the contents' weights writes it on more than a tenth. The first edit, in full:
+
+# %%
+own = order_axis.separator(config, weights, pairs).attention
+exchanged = own.flip(1)
+edited = order_axis.compose(config, weights, pairs, content=own, position=exchanged)
+written = order_axis.read_out(config, weights, edited).written
+print(f"written (b, a): {(written == pairs.flip(1)).all(1).double().mean():.1%} of lists")
+
+# %% [markdown]
+# <details><summary><b>Question.</b> And if you exchange the contents' weights and leave the positions'? Swap <code>own</code> and
+# <code>exchanged</code> in the third line and guess first: are lists kept, reversed, or neither?</summary>
+# Neither, mostly. In the hundred-digit model hardly any list is reversed, but few stay as they are: the sums that the outputs
+# read were tuned to contents and positions together.
+# </details>
+#
+# All edits at once. "Exchanged" gives $\alpha_1$ and $\alpha_2$ each other's place; "of the reversed list" takes a weight from the
+# run on (b, a); "difference removed" sets both to one half. The last two leave SEP alone and change o2's attention to it.
+# Look for the rows that are mostly orange, and at what the lists that are neither kept nor reversed turn into.
+
+# %%
+shares = order_axis.swap_shares(config, weights, lists)
+position, content = (shares.reversed[f"{x} weights, exchanged"] for x in ("position", "content"))
+title = f"Exchanging positions' weights reverses {position:.0%} of lists, contents' {content:.1%}"
+words = dict(kept="(a, b), kept", reversed="(b, a), reversed", a_twice="(a, a)", b_twice="(b, b)")
+rows = shares[list(words)].rename(columns=words)
+figure = order.outcome_bars(rows, title, "share of lists (a, b)")
+show(figure, alt=f"What each edit of the separator makes of the lists. {title}.", main=True)
+
+# %%
+broken = 1 - shares.loc["content weights, exchanged", ["kept", "reversed"]].sum()
+print("order is in the positions' weights:", "held" if position > 0.5 > 5 * content else "refuted")
+print(f"but exchanging contents' weights makes {broken:.0%} of lists something else")
+beside(*(name for name in measured if name.startswith("swap.")))
+
+# %%
+lowest = float(seeds["swap.position weights, exchanged"].min())
+claims.append(at_least("reversed by exchanging position weights", position, 0.7, established))
+claims.append(at_most("reversed by exchanging content weights", content, 0.05, established))
+claims.append(at_least("lowest of the seeds, exchanging position weights", lowest, 0.7))
+
+# %% [markdown]
+# So the hypothesis is right about *order* and too kind about *contents*. Their weights are no mere list of what is
+# there: exchanged, they double a digit or bring up a third one in most lists. They do not reverse.
+#
+# ## Why the second output looks away
+#
+# The order axis alone cannot be all. By the sign of $2\alpha_1 - 1$ the position part favours the same digit at
+# *both* outputs, and always the first (the small offset aside): a digit of larger score comes first with $\alpha_1 > \tfrac12$ and is favoured by its
+# larger readout; one of smaller score comes first with $\alpha_1 < \tfrac12$, the sign turns, and it is favoured by its smaller
+# readout. That is just what o1 wants, and the opposite of what o2 wants.
+#
+# *Hypothesis:* o2 turns the reading round by moderation. How much it looks away from SEP follows $\alpha_1$, and the
+# constants that it brings along from o1 instead are the turn it needs. *Refuted* if giving o2 the attention of the reversed list, or the
+# mean over lists, leaves it right as often as exchanging contents' weights does. Each point is a held-out list: what
+# happens to o2's attention to SEP as SEP prefers d1?
+
+# %%
+preference = 2 * axis.attention(*held_out.unbind(1)) - 1
+beta = order_axis.outputs_of(config, weights, held_out).moderation
+r = measured["moderation_correlation"]
+title = f"o2 attends to SEP {'less' if r < 0 else 'more'} as SEP prefers d1: correlation {r:+.2f}"
+names = ("SEP's attention to d1 minus that to d2", "o2's attention to SEP")
+figure = curves.lines({"": (preference.tolist(), beta.tolist())}, title, *names, points=[""])
+show(figure.update_traces(marker_size=3), f"A point a list. {title}.", interactive=False)
+
+# %%
+show_frame(shares[["o1_right", "o2_right"]].reset_index(), digits=3)
+moderated = shares.o2_right.filter(like="moderation")
+harm = moderated.max() < shares.o2_right["content weights, exchanged"]
+print("o2 turns the reading round by moderation:", "held" if harm else "refuted")
+beside("moderation_correlation", "o2_moderation_reversed", "o2_moderation_mean")
+what = "o2 right with the moderation of the reversed list"
+claims.append(at_most(what, float(moderated.iloc[0]), 0.05, established))
+
+# %% [markdown]
+# The cloud falls, and it is wide: how far o2 looks away depends on the pair as well, not on SEP's preference alone. The table shows that it matters.
+# In the hundred-digit model the same SEP, read with the attention of the reversed list, gives o2 the wrong digit nearly always, while o1, which has no choice, stays as it was.
+#
+# ## Steering
+#
+# If order is an amount along one direction, adding some of it to SEP should reverse lists. We add $P_1 - P_2$ times a **dose**
+# between -1 and 1. Controls of the same length: random directions, each list's own digit difference $E_a - E_b$, and $S$. *Refuted* if a random
+# direction reverses half as many lists. Every list may take the dose that suits it best, which is generous, and the same for
+# all directions; the horizontal axis is the largest dose allowed. Look at the right end, and at how early the curve rises.
+
+# %%
+ways = order_axis.steering_directions(config, weights, lists, 0, options.random_directions)
+doses = order_axis.DOSES
+steered = {way: order_axis.steer(config, weights, lists, one, doses) for way, one in ways.items()}
+random = [found for way, found in steered.items() if way.startswith("random")]
+best, somewhere = max(steered["P_1 - P_2"].reversed), steered["P_1 - P_2"].reversed_somewhere
+most_random = max(found.reversed_somewhere for found in random)
+
+# %%
+words = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S": "S"}
+curve = {word: steered[way].within for way, word in words.items()}
+title = f"Doses chosen for each list reverse {somewhere:.0%}, no dose for all more than {best:.0%}"
+sizes = sorted({abs(dose) for dose in doses})
+figure = order.steering_curves(sizes, curve, [found.within for found in random], title)
+show(figure, alt=f"Lists reversed by doses up to a size, along P1 - P2 and controls. {title}.")
+
+# %%
+print(f"random directions reverse {most_random:.1%} at most")
+print("order can be steered:", "held" if most_random < somewhere / 2 else "refuted")
+beside(*(name for name in measured if name.startswith("steering_")))
+claims.append(at_least("reversed by steering along P1 - P2", somewhere, 0.85, established))
+claims.append(at_most("reversed by steering at random, largest", most_random, 0.4, established))
+
+# %% [markdown]
+# Two figures, then, and both are true. Nearly every list of the hundred-digit model can be reversed by *some* dose, and a
+# small part of the axis does for half of them. But each needs its own, because
+# $\alpha_1$ differs from list to list: a single dose for all reverses far fewer. (The follow-up's edit is another
+# one, so that its figure, in the appendix, is no competitor.)
+#
+# ## Where it fails, foretold
+#
+# If order is a difference of scores, close scores leave little of it. *Hypothesis:* a list fails when two numbers are small: $|\alpha_1 - \alpha_2|$,
+# and the **rank gap**, how far apart the readouts of its digits are, in units of their spread. Both follow from the weights.
+# Each point is a held-out list of two different digits. Look at how close to the diagonal the failures lie, and for the few that do not.
+
+# %%
+tested = order_axis.unequal(held_out)
+right = (order_axis.outputs_of(config, weights, tested).written == tested).all(1).numpy()
+features = failures.failure_features(config, weights, tested).numpy()
+numbers = pd.DataFrame(features, columns=["|α1 - α2|", "rank gap"])
+near = numbers["|α1 - α2|"] <= 0.1
+title = f"{(~right).sum():,} lists fail, {(near & ~right).sum():,} of them where |α1 - α2| is at most 0.1"
+figure = order.score_points(axis.scores[tested].numpy(), right, title)
+show(figure, alt=f"Both scores of every held-out list, a point each. {title}.", interactive=False)
+
+# %%
+kinds = numbers.groupby([near.rename("near the diagonal"), pd.Series(right, name="copied")])
+show_frame(kinds.median().assign(lists=kinds.size()).reset_index(), digits=3)
+
+# %% [markdown]
+# Medians by kind of list. In the hundred-digit model the few failures away from the diagonal sit at the left and lower edge, where a digit of the lowest score is: their scores differ, but
+# this is where the readout flattened above, so that their rank gap is small and the outputs cannot tell their digits apart. Hence two
+# numbers and not one. Over all lists of two different digits, and all random seeds, failure fades as $|\alpha_1 - \alpha_2|$ grows:
+
+# %%
+bins = pd.Series(measured["right_by_difference"]).dropna()
+title = f"Lists right: {bins.iloc[0]:.0%} where |α1 - α2| is least, {bins.iloc[-1]:.0%} where most"
+models = {"this model": [measured["right_by_difference"]]}
+models[f"{len(seeds)} random seeds, mean and range"] = list(seeds["right_by_difference"])
+figure = order.accuracy_bins(quantities.BINS, models, title, "|α1 - α2|")
+show(figure, alt=f"Share of lists right in bins of the difference of attention. {title}.")
+
+# %% [markdown]
+# Now the test. A logistic regression on the two numbers, fitted on held-out lists of *other* random seeds' models, names the held-out
+# lists that a model it never saw will get wrong. *Refuted* if its precision (how many of the lists it names do fail) is less than twice the base rate,
+# which is the precision of naming lists at random.
+
+# %%
+own_row = seeds[(seeds["seed"] == config.seed) & (options.checkpoint is None)]
+fitted = (own_row if len(own_row) else seeds).iloc[0]["failure_predictor"]
+predictor = failures.FailurePredictor(**fitted)
+score = failures.score_failures(predictor, config, weights, held_out)
+measured |= score.add_prefix("failures.").to_dict()
+base, precision, recall = score.base_rate, score.precision, score.recall
+print(f"base rate {base:.3f}, precision {precision:.3f}, recall {recall:.3f} of all failures")
+verdict = "held" if precision > 2 * base else "refuted"
+print("failures can be foretold:", verdict if base else "untested, as no list fails")
+beside("failures.base_rate", "failures.precision", "failures.recall", "failures.average_precision")
+
+# %%
+built = failures.built_table(config, weights, held_out, split.train)
+show_frame(built.reset_index(), digits=3)
+claims.append(at_least("failures foretold, precision", precision, 0.7, established))
+claims.append(at_least("failures foretold, recall", recall, 0.7, established))
+claims.append(shown("failures, base rate", base))
+claims.append(at_least("lists built to fail, wrong", built.wrong.iloc[0], 0.7, established))
+claims.append(at_most("lists built to be safe, wrong", built.wrong.iloc[1], 0.01, established))
+
+# %% [markdown]
+# The last two rows are no footnote. Whether a list was trained on matters as much as its digits: in the hundred-digit model lists that were trained on fail far
+# less, near ties included. Training can push a tie to one side or the other, list by list, and the held-out ones were never pushed.
+#
+# <details><summary><b>Question.</b> Can you make up a list that fails? Set <code>a, b</code>, in the cell of the first figure, to two
+# digits and look at the table "written". How would you choose them?</summary>
+# Take an example from the row "built to fail". Its two scores are nearly the same, so $\alpha_1$ is close to one half, and at least one of the two orders comes out as a
+# doubled digit: o2, whose turn depends on the difference, writes what o1 writes.
+# </details>
+#
+# ## What we know now
+#
+# One vector carries an ordered list as a sum of two digits weighed by a private ranking. The ranking is one number a digit at SEP, nearly the same one at the
+# unembedding, and the second output turns it round with its attention. Nothing of this is a picture: it is the model's formula, and
+# each part of it was edited alone. **Open** here: whether a dictionary of directions finds the order axis by itself (06_features), how training comes to
+# it (07_scaling), and whether the failures are the architecture's. They are not: 08_construction sets weights by hand that copy every list,
+# by another code.
+#
+# ## Appendix: the study, table by table
+#
+# For readers of the study: each of its tables and figures, measured on the model of this run. **Table 2, the masks.** One is printed; its code also
+# forbids the outputs everything in layer 0, so that two are in use.
 
 # %%
 allowed = build_mask(config).cpu()
-layer_1 = ["".join("FT"[cell] for cell in row) for row in allowed[1].int().tolist()]
-same_mask = tuple(layer_1) == PRINTED_MASK
-show(
-    heatmaps.mask_panels(
-        allowed.numpy(), config.labels, "Who may attend to whom, as the model is built"
-    ),
-    alt="The masks of both layers: outputs attend to nothing in layer 0, to the separator and earlier outputs in layer 1.",
-)
-print(
-    f"layer 1 is the printed mask: {same_mask}; layer 0 lets the outputs attend to {int(allowed[0][3:].sum())} positions"
-)
+layer_1 = tuple("".join("FT"[cell] for cell in row) for row in allowed[1].int().tolist())
+same_mask = layer_1 == published.PRINTED_MASK
+print("layer 1 has the printed mask:", same_mask)
+print("positions that outputs may attend to in layer 0:", int(allowed[0][3:].sum()))
+claims.append(equals("layer 1 mask as printed", same_mask, True))
 
 # %% [markdown]
-# **Table 3, the configuration.** Counted on the models themselves, at the printed width and at 128.
+# **Table 3, the parameters**, counted on models of two widths. The printed counts are said to be of width 64.
 
 # %%
-counts = pd.DataFrame(PRINTED_PARAMETERS.items(), columns=["layers", "printed (for width 64)"])
-for width in (64, 128):
-    counts[f"counted at width {width}"] = [
-        trained_parameters(make_model(study.replace(d_model=width, n_layers=n_layers)))
-        for n_layers in counts["layers"]
-    ]
-show_frame(counts)
-for n_layers, printed, at_64, at_128 in counts.itertuples(index=False):
-    said = {at_64: "width 64", at_128: "width 128"}.get(printed, "neither width")
-    print(f"{n_layers} layers: the printed count is that of {said}")
+study = Config.preset("study", device=config.device)
+for n_layers, printed in published.PRINTED_PARAMETERS.items():
+    made = [make_model(study.replace(d_model=width, n_layers=n_layers)) for width in (64, 128)]
+    narrow, wide = map(quantities.trained_parameters, made)
+    print(f"{n_layers} layers: {printed:,} printed; {narrow:,} at width 64, {wide:,} at width 128")
 
 # %% [markdown]
-# **Figure 1, the flow.** Arrows run from the position attended to, one layer up, to the position that attends; width
-# is attention on the list below, numbers are points of accuracy per token on held-out lists when the edge is zeroed
-# (the rest of the row left as it is), circles hold what the logit lens reads.
+# **Figure 1, the edges.** Changes of accuracy without one edge, for every edge that changes anything, in this model and over random seeds: first zeroed, then with the
+# rest of its row scaled to sum to 1. Then the same for a model of three layers, which copies every held-out list.
 
 # %%
-three_layers = load_or_train(study.replace(n_layers=3), folder).model
-example = torch.tensor([[8 % config.n_digits, 3 % config.n_digits]])
-
-
-def flow(model, title):
-    """The flow diagram of one model on the example, and the cost of each edge."""
-    own = config_of(model)
-    scored = split_lists(own).held_out
-    scored = scored if len(scored) else all_lists(own)
-    before = score_with(model, scored).per_token
-    costs = edge_costs(own, weights_of(model, torch.float64), scored)
-    names = {own.sep_id: "SEP", own.mask_id: "MASK"}
-    seen = run_all(model, example % own.n_digits)
-    tokens = [
-        [names.get(token, str(token)) for token in row]
-        for row in logit_lens(model, seen)[0].argmax(-1).tolist()
-    ]
-    arrows = [
-        diagrams.Arrow(
-            *edge, weight=seen.patterns[0, edge[0], 0, edge[1], edge[2]].item(), cost=cost
-        )
-        for edge, cost in costs.items()
-    ]
-    needed = sum(cost >= 0.005 for cost in costs.values())
-    title = f"{title}: {needed} of {len(costs)} edges matter, {before:.3f} of outputs right"
-    show(
-        diagrams.attention_flow(arrows, tokens, own.labels, title),
-        alt=f"Attention flow of the {own.n_layers}-layer model; edges that matter carry the accuracy lost without them.",
-    )
-    return before, {edge_label(own, edge): cost for edge, cost in costs.items()}
-
-
-two_right, two_costs = flow(model, "Two layers")
-three_right, three_costs = flow(three_layers, "Three layers")
+touched = {name.split(".")[1]: None for name in measured if name[:5] == "edge_" and measured[name]}
+for removal in ("zeroed", "renormalised"):
+    beside(*(f"edge_{removal}.{edge}" for edge in touched))
+claims.append(equals("edges that matter in two layers", len(touched), 5, established))
 
 # %%
-effects = pd.DataFrame(
-    {
-        removal: {edge: 100 * measured[f"edge_{removal}.{edge}"] for edge in two_costs}
-        for removal in ("zeroed", "renormalised")
-    }
-)
-moved = effects[effects.ne(0).any(axis="columns")]
-edge_frame = beside_seeds(measured, seeds, [f"edge_zeroed.{edge}" for edge in moved.index], 100)
-edge_frame["quantity"] = moved.index
-edge_frame.insert(2, "this model, rows renormalised", moved["renormalised"].array)
-print("zeroing one edge, change in points:")
-show_frame(edge_frame, digits=1)
-print(
-    f"The other {len(two_costs) - len(moved)} edges of the two-layer model change nothing. In three layers "
-    + ", ".join(f"{edge} {-100 * cost:+.1f}" for edge, cost in three_costs.items() if cost >= 0.005)
-    + " points."
-)
-self_edges = [edge for edge in three_costs if edge.endswith("d1<-d1")]
-print(
-    "d1's edges to itself in three layers: "
-    + ", ".join(f"{e} {-100 * three_costs[e]:+.2f}" for e in self_edges)
-)
+three = load_or_train(study.replace(n_layers=3), folder).model
+apart = split_lists(study).held_out
+measured["three_layers_accuracy"] = accuracy = score_with(three, apart).per_token
+measured["three_layers_parameters"] = quantities.trained_parameters(three)
+deep = tables.flow(three, torch.tensor([[60, 44]]), apart)[["weight", "cost"]].reset_index()
+show_frame(deep, digits=3, folded=f"The record: the edges of three layers, {accuracy:.4f} right")
+claims.append(at_least("three layers, held-out outputs right", accuracy, 0.999))
 
 # %% [markdown]
-# **Section 4.1 and Appendix B.** Without the moderation edge, from o2 to o1: how often is o2 wrong, and how often is it
-# then d1? And what is left of the model when its patterns are put at their means?
+# **Section 4.1 and Appendix B.** Without the moderation edge, how often is o2 wrong, and how often is it then d1? What is left with attention at its mean over
+# lists? **Figure 3** shows how attention varies; SEP's two weights sum to 1, and so do o2's.
 
 # %%
-removals = [
-    f"moderation_{how}_{what}"
-    for how in ("zeroed", "renormalised")
-    for what in ("o2_wrong", "is_d1")
-]
-means = [f"mean_patterns_{where}" for where in ("layer_0", "layer_1", "both")]
-show_frame(beside_seeds(measured, seeds, [*removals, *means]))
+beside(*(name for name in measured if name.startswith(("moderation_z", "moderation_r", "mean_"))))
+beside(*(name for name in measured if name.startswith("attention_")))
 
 # %% [markdown]
-# **Section 4.2 and Figure 2.** With $\beta_s + \beta_{o_1} = 1$ the difference of equations (1) and (2) is
-# $$\Delta\ell = \ell_{o_2} - \ell_{o_1} = \big[P_{o_2} - \beta_s P_{o_1} - \beta_{o_1}(\alpha_1 D_1 + \alpha_2 D_2 + S - E_m)\big]\,U \quad (6)$$
-# Each bar is what one term adds to the logit of d2 minus that of d1, with its spread over lists.
-
-# %%
-outputs = outputs_of(config, weights, held_out)
-terms = difference_terms(config, weights, held_out)
-rebuilt = (sum(terms.values()) + outputs.logits[:, 0] - outputs.logits[:, 1]).abs().max().item()
-
-
-def towards_d2(values):
-    """The logit of d2 minus that of d1, one a list."""
-    picked = values.gather(1, held_out)
-    return picked[:, 1] - picked[:, 0]
-
-
-differ = held_out[:, 0] != held_out[:, 1]
-pretty = {"alpha": "α", "beta": "β", "-": "−"}
-added = {}
-for key, values in terms.items():
-    for plain_text, sign in pretty.items():
-        key = key.replace(plain_text, sign)
-    added[key] = towards_d2(values)[differ]
-start = towards_d2(outputs.logits[:, 0])[differ]
-show(
-    circuit_figures.difference_bars(
-        list(added),
-        [values.mean().item() for values in added.values()],
-        [values.std().item() for values in added.values()],
-        start.mean().item(),
-        "What turns o1's logits into o2's: mean over held-out lists, one standard deviation",
-    ),
-    alt="Contribution of each term of equation 6 to the logit of d2 minus that of d1, and their running sum.",
-)
-print(
-    f"o1's logits and the terms add up to o2's within {rebuilt:.0e}; o2 is the same on {measured['reconstructed_o2']:.2%} of lists"
-)
-share_d2 = (sum(added.values()) > 0).double().mean().item()
-print(
-    f"the terms move the pair towards d2 on {share_d2:.1%} of lists: by {sum(added.values()).mean():.1f} logits, from {start.mean():.1f}"
-)
-
-# %% [markdown]
-# The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. Both ways round:
-
-# %%
-show_frame(beside_seeds(measured, seeds, ["accuracy_o2", "o2_alpha_1_0", "o2_alpha_0_1"]))
-print(
-    "Δℓ takes d1 away from o1's logits; putting all weight on d1 there takes away the most of it."
-)
-
-# %% [markdown]
-# **Figures 3 and 4.** How the attention weights vary, and where the model fails.
-
-# %%
-patterns = run(config, weights, lists).patterns.numpy()
-sep, (first_output, second_output) = config.sep_position, config.output_positions
-show(
-    circuit_figures.attention_histograms(
-        {
-            "layer 0, SEP to d1": patterns[:, 0, sep, 0],
-            "layer 0, SEP to d2": patterns[:, 0, sep, 1],
-            "layer 1, o2 to SEP": patterns[:, 1, second_output, sep],
-            "layer 1, o2 to o1": patterns[:, 1, second_output, first_output],
-        },
-        "Attention over all lists (dashed: mean)",
-    ),
-    alt="Histograms of SEP's attention to both digits and of o2's attention to SEP and o1, over all lists.",
-    interactive=False,
-)
-right = (outputs.written == held_out).all(1).numpy()
-raw = input_scores(weights, input_tokens(config, held_out), 0, [sep])[:, 0, :2].numpy()
-show(
-    circuit_figures.score_points(raw, right, "Held-out lists by SEP's scores of their digits"),
-    alt="SEP's scores of both digits, coloured by whether the list is copied right: errors lie along the diagonal.",
-    interactive=False,
-)
-show(
-    circuit_figures.accuracy_bins(
-        BINS,
-        {
-            "this model": [measured["right_by_difference"]],
-            f"our {len(seeds)} seeds, mean and range": list(seeds["right_by_difference"]),
-        },
-        "Lists fail where SEP attends to both digits alike (all lists with two digits)",
-        "|α1 - α2|",
-    ),
-    alt="Share of lists right in bins of the absolute difference of SEP's two attention weights.",
-)
-wrong_rows = ~right & differ.numpy()
-gap = np.abs(raw[:, 0] - raw[:, 1])
-if wrong_rows.any():
-    print(
-        f"scores differ by {np.median(gap[wrong_rows]):.3f} on wrong lists (median), by {np.median(gap[right]):.3f} on right ones"
-    )
-
-# %% [markdown]
-# **Section 4.3, the slots.** A linear classifier that tells final o1 from o2 vectors by their dot products with
-# the position embeddings, fitted on half of the lists and scored on the rest. The control leaves out what o1 and o2 hold
-# before anything is attended to: two different constants, which any classifier tells apart.
-
-# %%
-show_frame(beside_seeds(measured, seeds, ["slots", "slots_from_sep"]))
-constants = weights.token[config.mask_id] + weights.position[list(config.output_positions)]
-print(
-    f"The two constants alone are {(constants[0] - constants[1]).norm():.1f} apart, in every list."
-)
-print(
-    "A near-perfect score says that the positions differ, not that the model writes digits to slots."
-)
-
-# %% [markdown]
-# ## The mechanism, tested
+# **Section 4.2 and Figure 2.** The difference of the two outputs' logits is, term by term,
 #
-# *Hypothesis:* order sits in the position part of the separator, read along P1 - P2; the content weights say which
-# digits there are. Each part is edited alone, on all lists of two different digits: weights exchanged, or
-# taken from the run on the reversed list; the position difference or the content difference removed. If
-# the hypothesis holds, editing position weights reverses lists and editing content weights does not.
+# $$\Delta\ell = \ell_{o_2} - \ell_{o_1} = \big[P_{o_2} - \beta_s P_{o_1} - \beta_{o_1}(\alpha_1 D_1 + \alpha_2 D_2 + S - E_m)\big]\,U . \quad (6)$$
+#
+# The table has what each term adds to the logit of d2 minus that of d1: mean and standard deviation (std) over held-out lists. The spreads are as large as the
+# means or larger, so no single term is "the" cause. The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. We try both ways round.
 
 # %%
-shares = swap_shares(config, weights, lists)
-show(
-    circuit_figures.outcome_bars(
-        list(shares.index),
-        {"(a, b) as before": list(shares["kept"]), "(b, a), reversed": list(shares["reversed"])},
-        "What edits of SEP, and of o2's attention to it, make of the lists (a, b)",
-        "share of the lists with two different digits",
-    ),
-    alt="For each edit of the separator's content and position weights, and of the moderation, the share of lists kept, "
-    "reversed and otherwise.",
-    main=True,
-)
-print("written exactly (b, a):")
-edits = [name for name in measured if name.startswith("swap.")]
-show_frame(beside_seeds(measured, seeds, edits), digits=3)
+terms, rebuilt = tables.difference(config, weights, held_out)
+show_frame(terms, digits=1)
+print(f"o1's logits and the terms give o2's within {rebuilt:.0e}")
+beside("accuracy_o2", "o2_alpha_1_0", "o2_alpha_0_1")
+one_way, other = measured["o2_alpha_1_0"], measured["o2_alpha_0_1"]
+claims.append(at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9 * scale))
+claims.append(at_least("o2 right, (1, 0) in the difference", one_way, 0.97, established))
+claims.append(at_most("o2 right, (0, 1) in the difference", other, 0.5, established))
 
 # %% [markdown]
-# That is half of it. On the sign of $2\alpha_1 - 1$ the position part favours the same digit at both outputs, and it is
-# always the first: a digit with the larger $s$ comes first with $\alpha_1 > \tfrac12$ and is favoured by its
-# larger readout; with the smaller $s$ it comes first with $\alpha_1 < \tfrac12$, the sign turns, and it is favoured by
-# its smaller readout. So o1 copies the first digit, and something must turn the reading at o2: the moderation edge.
+# $\Delta\ell$ takes d1 away from o1's logits, and all weight on d1 takes away the most of it: the text has the two the wrong way round.
 #
-# *Hypothesis:* o2's attention $\beta_s$ follows $\alpha_1$, which makes the constants it brings along into the turn that is
-# needed. It would be refuted if putting $\beta_s$ at its mean, or at that of the reversed list, did no more harm than
-# editing content weights does.
+# **Section 4.3, the slots.** A linear classifier tells final o1 from o2 vectors by their products with the position embeddings, fitted on half of the
+# lists and scored on the rest. The control leaves out what o1 and o2 hold before they look at anything: two constants, which any classifier tells apart. A
+# near-perfect score says that the positions differ, not that the model writes digits into slots.
 
 # %%
-moderated = ["moderation, of the reversed list", "moderation, mean over lists"]
-show_frame(shares.loc[[*moderated, "nothing"], ["o1_right", "o2_right"]].reset_index(), digits=3)
-names = ["o2_moderation_reversed", "o2_moderation_mean"]
-show_frame(beside_seeds(measured, seeds, names), digits=3)
-all_outputs = outputs_of(config, weights, lists)
-own_digits_win = (pairwise_margins(all_outputs.logits, lists) > 0).all(1)
-list_right = (all_outputs.written == lists).all(1)[lists[:, 0] != lists[:, 1]]
-both_ways = own_digits_win == list_right
-print(
-    f"Whether each output prefers its digit to the list's other one explains {both_ways.double().mean():.2%} of all lists; "
-    "in the rest a third digit has a say."
-)
-print(
-    f"Correlation of o2's attention to SEP with α1 - α2: {measured['moderation_correlation']:+.3f}."
-)
+beside("slots", "slots_from_sep")
+slots, from_sep = measured["slots"], measured["slots_from_sep"]
+claims.append(at_least("o1 from o2, classifier", slots, 0.99, established))
+claims.append(at_most("the same, without the two constants", from_sep, 0.95, established))
 
 # %% [markdown]
-# ## Steering
-#
-# Adding a dose of P1 - P2 to the separator should reverse lists, gradually. Controls of the same length: random
-# directions, each list's own digit difference $E_a - E_b$, and S, which is the same in every list. The study's
-# follow-up reversed 60.6 % of lists by scaling one latent of a sparse autoencoder.
+# **Every printed figure**, as printed, on the model of this run, and over our random seeds, with a reason where they differ.
 
 # %%
-directions = steering_directions(config, weights, lists, seed=0, count=options.random_directions)
-steered = {key: steer(config, weights, lists, one, DOSES) for key, one in directions.items()}
-names = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S": "S"}
-show(
-    circuit_figures.steering_curves(
-        DOSES,
-        {names[key]: steered[key].reversed for key in names},
-        [found.reversed for key, found in steered.items() if key.startswith("random")],
-        f"Adding a dose of P1 - P2 to SEP reverses {steered['P_1 - P_2'].reversed_somewhere:.0%} of lists at some dose",
-    ),
-    alt="Share of lists written reversed against the dose of P1 - P2 and of controls added to the separator.",
-)
-random_names = [key for key in steered if key.startswith("random")]
-random_shares = [steered[key].reversed_somewhere for key in random_names]
-seed_random = seeds["steering_random"].map(np.mean)
-steering = beside_seeds(
-    measured, seeds, ["steering_order", "steering_digits", "steering_constant"]
-).rename(columns={"quantity": "added to SEP, at most its length"})
-steering.iloc[:, 0] = list(names.values())
-over_seeds = [seed_random.mean(), seed_random.min(), seed_random.max()]
-steering.loc[3] = ["a random direction, mean", np.mean(random_shares), *over_seeds]
-steering.loc[4] = [
-    "scaling one latent (the follow-up, its model)",
-    PRINTED["steering_order"],
-    *3 * [np.nan],
-]
-print("lists reversed at some dose:")
-show_frame(steering, digits=3)
-print(f"random directions, this model: {min(random_shares):.3f} to {max(random_shares):.3f}")
-best = int(np.argmax(steered["P_1 - P_2"].reversed))
-print(
-    f"Lists need doses of their own: the best single dose, {DOSES[best]:+.2f}, reverses {steered['P_1 - P_2'].reversed[best]:.3f}. "
-    "A random direction reverses some too, as any direction has a part along the readout of a given pair."
-)
-
-# %% [markdown]
-# ## Where it fails, foretold
-#
-# *Hypothesis:* a list fails when |α1 - α2| is small and so is the rank gap, how far apart the unembedding reads its digits
-# along P1 - P2. Both follow from the weights. A logistic regression on these two numbers, fitted on the held-out
-# lists of the other seeds, is scored on the held-out lists of a model that it never saw. The control is the base rate, which
-# naming lists at random has as its precision.
-
-# %%
-own = seeds["seed"].eq(config.seed) & (options.checkpoint is None)
-other = seeds[own].iloc[0] if own.any() else seeds.iloc[0]
-predictor = FailurePredictor(**other["failure_predictor"])
-score = score_failures(predictor, config, weights, held_out).add_prefix("failures.")
-names = [f"failures.{key}" for key in ("base_rate", "precision", "recall", "average_precision")]
-show_frame(beside_seeds(score, seeds, names), digits=3)
-failing, safe = built_lists(config, weights, held_out)
-built = {
-    "built to fail: least |α1 - α2| and rank gap": failing,
-    "built to be safe: the most of both": safe,
-    "all held-out lists": held_out,
-}
-wrong = {key: wrong_share(config, weights, chosen) for key, chosen in built.items()}
-built_frame = pd.DataFrame(
-    {
-        "held-out lists": list(built),
-        "how many": [len(chosen) for chosen in built.values()],
-        "wrong": list(wrong.values()),
-        "examples": [
-            "; ".join(f"{a}, {b}" for a, b in chosen[:4].tolist()) for chosen in built.values()
-        ],
-    }
-)
-show_frame(built_frame, digits=3)
-print(
-    f"training lists fail less, {wrong_share(config, weights, split.train):.3f}: held out or not makes the difference, not the digits"
-)
-
-# %% [markdown]
-# ## Where this leads
-#
-# These failures are the trained weights', not the architecture's. In 08_construction the smallest model that does the
-# same is set by hand, and it copies every list. How much of a model's accuracy can be proven from its weights is shown there
-# too, by bounds from both sides.
-
-# %% [markdown]
-# ## The study's figures and ours
-#
-# One row for each printed figure: as printed, as measured on the model of this run, and over our seeds. A difference has its
-# reason beside it.
-
-# %%
-three = {"three_layers_accuracy": three_right, "three_layers_parameters": counts.iloc[1, 2]}
-verdicts = published_table(measured | three, seeds, trained_here=options.checkpoint is None)
-if options.checkpoint:
-    verdicts = verdicts.rename(columns={"this model": "the model given"})
-show_frame(verdicts)
-print(f"{name}. Where the print is wrong:")
-for _, row in verdicts[verdicts["verdict"].str.startswith("the print is wrong")].iterrows():
-    print(f"- {row['quantity']}, {row['printed']:,}: {row['verdict'].split(': ', 1)[1]}")
+verdicts = published.published_table(measured, seeds, options.checkpoint is None)
+show_frame(verdicts, folded="The record: the study's figures and ours")
+misprints = verdicts.verdict.str.startswith("the print is wrong").sum()
+print(f"{misprints} of {len(verdicts)} printed figures do not follow from its model")
 
 # %% [markdown]
 # ## Claims
+#
+# The numbers above, checked. Those about the formula hold for any weights of this architecture.
 
 # %%
-position, content = (
-    float(shares.loc[f"{part} weights, exchanged", "reversed"]) for part in ("position", "content")
-)
-# Sums of logits beyond a thousand carry more rounding.
-scale = max(1.0, as_it_is[2] / 1e3)
-of_the_formula = [
-    at_most("formula against model, float64, trained", max(in_float64[:2]), 1e-10 * scale),
-    at_most("formula against model, float64, random weights", random_worst, 1e-10),
-    at_most(
-        "formula against model, float32, share of the largest logit",
-        as_it_is[0] / as_it_is[2],
-        1e-5 if scale == 1 else 1e-4,
-    ),
-]
-of_the_mechanism = [
-    at_least("the same with SEP attending to both digits alike", control, 1, applies=established),
-    at_most("attention as sigmoid(s_a - s_b + c), largest difference", sigmoid_difference, 1e-10),
-    equals("layer 1 mask as printed", same_mask, True),
-    at_most("terms of equation 6 against o2's logits", rebuilt, 1e-9 * scale),
-    shown("held-out outputs right", measured["accuracy"]),
-    shown("held-out lists right", measured["accuracy_per_list"]),
-    equals("edges that matter in two layers", len(moved), 5, applies=established),
-    at_least("three layers, held-out outputs right", three_right, 0.999),
-    at_least("correlation of scores and readout", axis.correlation, 0.95, applies=established),
-    shown("the same along random directions, largest", random_correlations.abs().max().item()),
-    at_least(
-        "spread of that readout, in the largest at random", spread_ratio, 1.2, applies=established
-    ),
-    at_least("reversed by exchanging position weights", position, 0.7, applies=established),
-    at_most("reversed by exchanging content weights", content, 0.05, applies=established),
-    at_least(
-        "lowest of the seeds, exchanging position weights",
-        float(seeds["swap.position weights, exchanged"].min()),
-        0.7,
-    ),
-    at_most(
-        "o2 right with the moderation of the reversed list",
-        float(shares.loc[moderated[0], "o2_right"]),
-        0.05,
-        applies=established,
-    ),
-    at_least(
-        "reversed by steering along P1 - P2",
-        steered["P_1 - P_2"].reversed_somewhere,
-        0.85,
-        applies=established,
-    ),
-    at_most(
-        "reversed by steering at random, largest", max(random_shares), 0.4, applies=established
-    ),
-    at_least(
-        "o2 right, (1, 0) in the difference", measured["o2_alpha_1_0"], 0.97, applies=established
-    ),
-    at_most(
-        "o2 right, (0, 1) in the difference", measured["o2_alpha_0_1"], 0.5, applies=established
-    ),
-    at_least("o1 from o2, classifier", measured["slots"], 0.99, applies=established),
-    at_most(
-        "the same, without the two constants", measured["slots_from_sep"], 0.95, applies=established
-    ),
-    at_least("failures foretold, precision", score["failures.precision"], 0.7, applies=established),
-    at_least("failures foretold, recall", score["failures.recall"], 0.7, applies=established),
-    shown("failures, base rate", score["failures.base_rate"]),
-    at_least("lists built to fail, wrong", wrong[next(iter(built))], 0.7, applies=established),
-    at_most("lists built to be safe, wrong", wrong[list(built)[1]], 0.01, applies=established),
-]
-check_claims(
-    "05_circuit",
-    subject.claims(of_the_formula, subject.formula)
-    + subject.claims(of_the_mechanism, subject.config),
-)
+checked = subject.claims(of_the_formula, subject.formula) + subject.claims(claims, subject.config)
+check_claims("05_circuit", checked)

@@ -120,6 +120,27 @@ def built_lists(
     return lists[order[:count]], lists[order[-count:]]
 
 
+def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame:
+    """How many are `wrong` of lists built to fail, built to be safe, held out and trained on.
+
+    Raises:
+        ConfigError: as `built_lists` for the held-out lists, from which the first two are built.
+    """
+    kinds = ("built to fail: both numbers least", "built to be safe: both largest")
+    chosen = dict(zip(kinds, built_lists(config, weights, held_out), strict=True))
+    chosen |= {"all held-out lists": held_out, "all lists trained on": train}
+    rows = {
+        kind: [
+            len(lists),
+            wrong_share(config, weights, lists),
+            "; ".join(f"{a}, {b}" for a, b in lists[:3].tolist()),
+        ]
+        for kind, lists in chosen.items()
+    }
+    columns = ["how many", "wrong", "examples"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("lists")
+
+
 def wrong_share(config: Config, weights: Weights, lists: Lists) -> float:
     """Share of lists (a not b) that the model gets wrong."""
     return _observe(config, weights, lists)[1].double().mean().item()

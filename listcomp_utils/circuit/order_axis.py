@@ -136,9 +136,10 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
     A row for each edit (the index), its columns shares of lists: `reversed` are written exactly
-    (b, a), `kept` exactly (a, b), `o1_right` and `o2_right` have that output right. "exchanged"
-    gives alpha_1 and alpha_2 each other's place; "of the reversed list" takes them from the run on
-    (b, a). The moderation rows leave SEP as it is and edit o2's attention to it.
+    (b, a), `kept` exactly (a, b), `a_twice` (a, a) and `b_twice` (b, b), the rest with a third
+    digit; `o1_right` and `o2_right` have that output right. "exchanged" gives alpha_1 and alpha_2
+    each other's place; "of the reversed list" takes them from the run on (b, a). The moderation
+    rows leave SEP as it is and edit o2's attention to it.
     """
     lists = unequal(lists)
     held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
@@ -163,22 +164,28 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     for name, (content, position, moderation) in edits.items():
         vectors = compose(config, weights, lists, content, position)
         written = read_out(config, weights, vectors, moderation).written
-        right, turned_round = written == lists, (written == lists.flip(1)).all(1)
-        found = torch.stack([turned_round, right.all(1), *right.T])
+        wholes = [(written == lists[:, order]).all(1) for order in ([1, 0], [0, 1], [0, 0], [1, 1])]
+        found = torch.stack([*wholes, *(written == lists).T])
         shares[name] = found.double().mean(1).tolist()
-    columns = ["reversed", "kept", "o1_right", "o2_right"]
+    columns = ["reversed", "kept", "a_twice", "b_twice", "o1_right", "o2_right"]
     return pd.DataFrame.from_dict(shares, orient="index", columns=columns).rename_axis("edit")
 
 
 class Steering(NamedTuple):
     """Shares of the lists (a, b), a not b, that each dose of a direction at SEP writes as (b, a).
 
-    `kept` are written as (a, b), and `reversed_somewhere` as (b, a) at some dose.
+    `kept` are written as (a, b); `within` as (b, a) at some dose of this size or less, a share for
+    each size from the smallest, and so `reversed_somewhere` at any dose at all.
     """
 
     reversed: tuple[float, ...]
     kept: tuple[float, ...]
-    reversed_somewhere: float
+    within: tuple[float, ...]
+
+    @property
+    def reversed_somewhere(self) -> float:
+        """Share of the lists that some dose reverses."""
+        return self.within[-1]
 
 
 def steer(
@@ -208,7 +215,9 @@ def steer(
         parts.append(torch.stack(hits, 1))
     turned, kept = torch.cat(parts, -1).double()
     by_dose = (tuple(shares.mean(1).tolist()) for shares in (turned, kept))
-    return Steering(*by_dose, turned.amax(0).mean().item())
+    sizes = torch.tensor(doses).abs()
+    within = (turned[sizes <= size].amax(0).mean().item() for size in sizes.unique())
+    return Steering(*by_dose, tuple(within))
 
 
 def steering_directions(

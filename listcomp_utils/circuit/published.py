@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan, nan
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 PRINTED_MASK = ("TFFFF", "TFFFF", "TTFFF", "FFTFF", "FFTTF")
@@ -67,7 +68,6 @@ PUBLISHED = (
     Published("three_layers_parameters", PRINTED_PARAMETERS[3], 0, WIDTH),
     Published("steering_order", 0.606, 5e-4, differs="another edit: P1 - P2 added"),
 )
-PRINTED = {row.name: row.printed for row in PUBLISHED}
 
 LABELS = {
     "accuracy_o2": "o2 right, as it is",
@@ -93,6 +93,9 @@ LABELS = {
     "o2_moderation_reversed": "o2 right, o2's attention to SEP of the reversed list",
     "o2_moderation_mean": "o2 right, o2's attention to SEP at its mean over lists",
     "steering_order": "lists reversed by steering (the follow-up: one latent scaled)",
+    "steering_digits": "the same along each list's own E_a - E_b",
+    "steering_constant": "the same along S",
+    "steering_random": "the same along a random direction, mean",
 }
 """Words for quantities in tables; the others are called what their names say after the dot."""
 
@@ -100,12 +103,15 @@ LABELS = {
 def beside_seeds(
     measured: Mapping[str, float], seeds: pd.DataFrame, names: Sequence[str], scale: float = 1
 ) -> pd.DataFrame:
-    """A row for each quantity: on this model, and its mean and range over seeds, times `scale`."""
-    over = scale * seeds[names].astype(float).agg(["mean", "min", "max"]).T
+    """A row for each quantity: on this model, and its mean and range over seeds, times `scale`.
+
+    Of a quantity that is a list, its mean.
+    """
+    over = scale * seeds[names].map(np.mean).astype(float).agg(["mean", "min", "max"]).T
     over.columns = ["our seeds, mean", "lowest", "highest"]
     words = [LABELS.get(name, name.split(".", 1)[-1].replace("_", " ")) for name in names]
     over.insert(0, "quantity", words)
-    over.insert(1, "this model", [scale * measured[name] for name in names])
+    over.insert(1, "this model", [scale * np.mean(measured[name]) for name in names])
     return over.reset_index(drop=True)
 
 

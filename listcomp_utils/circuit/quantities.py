@@ -99,11 +99,11 @@ def difference_terms(
     to_o1 = 1 - beta
     return {
         "P_o2": (places[second] @ unembed).expand(len(lists), -1),
-        "-beta_s P_o1": -beta * (places[first] @ unembed),
-        "-beta_o1 alpha_1 D1": -to_o1 * attention[:, :1] * (digits[0] @ unembed),
-        "-beta_o1 alpha_2 D2": -to_o1 * attention[:, 1:] * (digits[1] @ unembed),
-        "-beta_o1 S": -to_o1 * (sep @ unembed),
-        "+beta_o1 E_m": to_o1 * (weights.token[config.mask_id] @ unembed),
+        "−β_s P_o1": -beta * (places[first] @ unembed),
+        "−β_o1 α1 D1": -to_o1 * attention[:, :1] * (digits[0] @ unembed),
+        "−β_o1 α2 D2": -to_o1 * attention[:, 1:] * (digits[1] @ unembed),
+        "−β_o1 S": -to_o1 * (sep @ unembed),
+        "+β_o1 E_m": to_o1 * (weights.token[config.mask_id] @ unembed),
     }
 
 

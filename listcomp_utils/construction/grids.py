@@ -3,9 +3,10 @@
     make_table("ranked", "artifacts", jobs=2)      # minutes; goes on where it was stopped
     read_table("ranked")                           # of `sweeps.table`: a row a training
 
-`ranked` are trainings of the preset "ranked"; `ranked_parts`, `ranked_near` and `ranked_rule` go
-from other starts (see `starts.ATTEMPTS`); `construction_study` measures the study preset's seeds,
-`construction_frontier` how many digits the hand-built weights copy.
+`ranked_tuning` chose the rate and the steps of the preset "ranked", `ranked` are its trainings;
+`ranked_parts`, `ranked_near` and `ranked_rule` go from other starts (see `starts.ATTEMPTS`);
+`construction_study` measures the study preset's seeds, `construction_frontier` how many digits the
+hand-built weights copy.
 """
 
 from __future__ import annotations
@@ -20,19 +21,22 @@ import torch
 
 from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.formula import weights_of
-from listcomp_utils.config import Config, check_names
+from listcomp_utils.config import PRESETS, Config, check_names
 from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
 from listcomp_utils.construction.content_and_order import explain
 from listcomp_utils.construction.frontier import measure_frontier
 from listcomp_utils.construction.lemmas import upper_certificate
 from listcomp_utils.construction.starts import ATTEMPTS, train_from
+from listcomp_utils.generation import accuracy
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
 from listcomp_utils.sweeps.table import write_table
 from listcomp_utils.sweeps.training import TrainCell
 from listcomp_utils.task import split_lists
+from listcomp_utils.training.loop import TrainResult
 
 QUESTIONS = {
+    "ranked_tuning": "Which rate and how many steps does the ranked start need, on an inner split?",
     "ranked": "Does the study's architecture learn to copy lists from the ranked start?",
     "ranked_parts": "Which parts of the ranked start are needed, and what does each do alone?",
     "ranked_near": "Does training keep the hand-built weights, and find them again?",
@@ -52,10 +56,18 @@ RANKED: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = (
 )
 """Values to combine, and what a part's cells share beside the preset."""
 
+TUNING: dict[str, Any] = dict(
+    list_len=[2, 3], seed=[200, 201], lr=[1e-4, 3e-4, 1e-3], steps=[1_500, 3_000, 5_000]
+)
+"""Combined on the inner split, with seeds that are used for nothing else."""
+INNER_FRACTION = 0.64
+"""Of all lists: four in five of the training lists, the others being the inner held-out ones."""
+
 # Beside the study preset's recipe, a third of its steps: the plateau is left by step 1,250.
 _USUAL = dict(preset="study", steps=5_000, eval_every=500)
-_PAIRS = dict(preset="ranked", eval_every=500)
-_TRIPLES = dict(preset="ranked", list_len=3, eval_every=500)
+# A larger rate than the preset's, which tells starts apart.
+_PAIRS = dict(preset="ranked", steps=5_000, lr=3e-4, eval_every=500)
+_TRIPLES = dict(_PAIRS, list_len=3)
 
 
 def _named(start: str) -> list[str]:
@@ -95,6 +107,9 @@ def grid_cells(name: str) -> list[dict[str, Any]]:
             for dtype in ("bfloat16", "float32")
             for length, width in FRONTIER
         ]
+    if name == "ranked_tuning":
+        base = {"preset": "ranked", "train_fraction": INNER_FRACTION, "eval_every": 500, **device}
+        return config_cells(TUNING, base)
     if name == "ranked":
         base = {"preset": "ranked", **device}
         return [cell for values, shared in RANKED for cell in config_cells(values, base | shared)]
@@ -118,6 +133,7 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
     trained_here = name in ("ranked", "construction_study")
     work = TrainCell(models=folder / "models") if trained_here else train_from
     work = measure_frontier if name == "construction_frontier" else work
+    work = TrainCell(inner_share) if name == "ranked_tuning" else work
     cells = grid_cells(name)
     frame = run_grid(cells, work, folder, jobs=jobs, retry_failed=True, progress=progress)
     if trained_here and (frame.status == "done").all():
@@ -125,9 +141,19 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
             [measure_pairs(Config.from_dict(cell), folder / "models") for cell in cells]
         )
         frame[measured.columns] = measured
+    if name == "ranked_tuning":  # what is held out of the preset's own split decides nothing
+        frame = frame.drop(columns=["per_list", "per_token", "loss", "scored_on"])
     unused = ("n_scored", "train_loss_floor", "best_step", "steps_done", "breakthrough_step")
     frame = frame.drop(columns=[*unused, "broke_through"], errors="ignore")
     return write_table(frame, Path(out) / f"{name}.json", QUESTIONS[name])
+
+
+def inner_share(trained: TrainResult) -> dict[str, float]:
+    """Share right of (at most 10,000) lists that the preset trains on and this training did not."""
+    config = trained.config
+    used = len(split_lists(config).train)
+    lists = split_lists(config.replace(train_fraction=PRESETS["ranked"]["train_fraction"])).train
+    return {"inner_per_list": accuracy(trained.model, lists[used:][:10_000]).per_list}
 
 
 def measure_pairs(config: Config, folder: Path) -> dict[str, Any]:

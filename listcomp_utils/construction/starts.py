@@ -9,12 +9,13 @@ them is trained, so that a table of them says which part is needed and which is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import nn
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from listcomp_utils.config import Config
 from listcomp_utils.construction.weights import constants_for, put_weights
@@ -33,6 +34,9 @@ GROUPS = {
 }
 """Parts of a model, by what the names of their weights hold."""
 
+Penalty = Callable[[Config, Mapping[str, Tensor]], Float[Tensor, ""]]
+"""Of a config and a model's weights by their names."""
+
 
 @dataclass(frozen=True)
 class Attempt:
@@ -50,6 +54,10 @@ class Attempt:
     """Factors on groups of the weights at the start."""
     pull: Mapping[str, float] = field(default_factory=dict)
     """Penalty on groups of the weights: half of this times their squares is added to the loss."""
+    rates: Mapping[str, float] = field(default_factory=dict)
+    """Factors on the learning rates of groups of the weights."""
+    penalties: Mapping[str, float] = field(default_factory=dict)
+    """Factors of what is added to the loss, by names of `PENALTIES`."""
 
 
 _TOGETHER = {
@@ -80,6 +88,20 @@ ATTEMPTS: dict[str, Attempt] = {
         f"usual start, {group} pulled to 0 by {pull:g}": Attempt((), noise=1.0, pull={group: pull})
         for group in ("embeddings", "unembedding")
         for pull in (1e-6, 1e-5, 1e-4)
+    },
+    **{
+        f"usual start, {group} learned {rate:g} times as fast": Attempt(
+            (), noise=1.0, rates={group: rate}
+        )
+        for group in GROUPS
+        for rate in (0.1, 10.0)
+    },
+    **{
+        f"usual start, {name} in the loss by {factor:g}": Attempt(
+            (), noise=1.0, penalties={name: factor}
+        )
+        for name in ("content", "offset")
+        for factor in (1e-4, 1e-2, 1.0)
     },
     **{f"hand-built, noise {noise:g}": Attempt(None, noise) for noise in _NOISES},
     **{
@@ -113,7 +135,11 @@ def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
         put_start(model, config, attempt)
         at_start.append(accuracy(model, watched).per_list)
 
-    (trained,) = train_many(config, [config.seed], progress="none", prepare=prepare)
+    def rates(name: str) -> float:
+        return attempt.rates.get(_group_of(name), 1.0)
+
+    how = dict(progress="none", prepare=prepare, rates=rates)
+    (trained,) = train_many(config, [config.seed], **how)
     if trained.history.interrupted:
         raise KeyboardInterrupt
     raise_if_diverged(trained)
@@ -141,6 +167,46 @@ def put_start(model: nn.Module, config: Config, attempt: Attempt) -> None:
     for name, weight in model.named_parameters():
         if pull := attempt.pull.get(_group_of(name)):
             weight.register_hook(lambda slope, weight=weight, pull=pull: slope + pull * weight)
+    for name, factor in attempt.penalties.items():
+        _punish(model, config, PENALTIES[name], factor)
+
+
+def _punish(model: nn.Module, config: Config, penalty: Penalty, factor: float) -> None:
+    """Let every backward pass add the gradients of factor times a penalty."""
+    weights = dict(model.named_parameters())
+
+    @torch.enable_grad()
+    def slopes(*names: str) -> tuple[Tensor | None, ...]:
+        copies = {name: one.detach().requires_grad_(name in names) for name, one in weights.items()}
+        wanted = [copies[name] for name in names]
+        return torch.autograd.grad(factor * penalty(config, copies), wanted, allow_unused=True)
+
+    for name, slope in zip(weights, slopes(*weights), strict=True):
+        if slope is not None and weights[name].requires_grad:
+            weights[name].register_hook(lambda own, name=name: own + slopes(name)[0])
+
+
+def content(config: Config, weights: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+    """Mean square, over pairs a, b, of the logit of a less that of b that both digits' mean gives.
+
+    It is what an evenly mixed SEP says of which digit to write: content without order.
+    """
+    n = config.n_digits
+    read = weights["tok_embed.weight"][:n] @ weights["head.weight"][:n].T
+    own = read.diagonal()
+    return ((own[:, None] - own[None] + read.T - read) / 2).square().mean()
+
+
+def offset(config: Config, weights: Mapping[str, Tensor]) -> Float[Tensor, ""]:
+    """Square of what the first two places differ by in SEP's scores, whatever the digits."""
+    token, place = weights["tok_embed.weight"], weights["pos.weight"]
+    query = weights["layers.0.attn.q.weight"] @ (token[config.sep_id] + place[config.sep_position])
+    key = weights["layers.0.attn.k.weight"] @ (place[0] - place[1])
+    return (query @ key).square() / config.d_head
+
+
+PENALTIES: dict[str, Penalty] = {"content": content, "offset": offset}
+"""What the explanation names as causes: contents that differ, an offset between the places."""
 
 
 def _put_hand_built(model: nn.Module, noise: nn.Module, config: Config, attempt: Attempt) -> None:

@@ -1,6 +1,7 @@
 """Many SAEs on one model, over k, width and seed: the tables of 06_features and the SAEs that ship.
 
 grid, stable = shipped_tables(separator)              # as they ship: a row an SAE, a row a size
+grid = with_size(separator, grid, SAEConfig(d_sae=128, k=3))  # and these for each k, trained now
 score_sae(separator, sae)["held_out_per_token"]       # one SAE's figures
 make_table("features", "artifacts", jobs=2)           # all anew: `make features`
 """
@@ -21,7 +22,13 @@ from listcomp_utils.features.latents import binary, match_latents, stability
 from listcomp_utils.features.planted import PLANTED, recover
 from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.sae_files import load_or_train_sae, model_digest, sae_name, save_sae
-from listcomp_utils.features.separator import KnownSeparator, quality, separator_of
+from listcomp_utils.features.separator import (
+    NO_ORDER,
+    PLACES,
+    KnownSeparator,
+    quality,
+    separator_of,
+)
 from listcomp_utils.files import check_writable
 from listcomp_utils.sweeps.engine import Progress, run_grid, sweep_folder
 from listcomp_utils.sweeps.table import read_table, write_table
@@ -153,3 +160,32 @@ def shipped_tables(separator: KnownSeparator) -> tuple[pd.DataFrame, pd.DataFram
         if grid.attrs["shared"]["model"] == model_digest(separator):
             return grid, stable
     return grid[:0], stable[:0]
+
+
+def with_size(
+    separator: KnownSeparator,
+    grid: pd.DataFrame,
+    like: SAEConfig,
+    artifacts_dir: str | Path | None = None,
+) -> pd.DataFrame:
+    """The grid, and one SAE for each of KS `like` this where none has its width and steps.
+
+    Raises as `load_or_train_sae`, which makes and keeps them.
+    """
+    if ((grid.d_sae == like.d_sae) & (grid.steps == like.steps)).any():
+        return grid
+    sizes = [like.replace(k=k) for k in KS if k <= like.d_sae]
+    saes = [load_or_train_sae(separator, one, artifacts_dir) for one in sizes]
+    rows = [{**sae.config.to_dict(), **score_sae(separator, sae)} for sae in saes]
+    return pd.concat([grid, pd.DataFrame(rows)], ignore_index=True)
+
+
+def two_active(grid: pd.DataFrame, by_hand: pd.DataFrame) -> pd.DataFrame:
+    """Codes of two active units side by side: `variance explained` and `outputs right`.
+
+    The SAE of k = 2 with most outputs right of any width and steps, and two of `codes_by_hand`.
+    """
+    rows = {"autoencoder, k = 2, best of all": grid.loc[grid[grid.k == 2].per_token.idxmax()]}
+    rows |= {name: by_hand.set_index("code").loc[name] for name in (PLACES, NO_ORDER)}
+    names = {"explained": "variance explained", "per_token": "outputs right"}
+    return pd.DataFrame(rows).T[[*names]].astype(float).rename(columns=names)

@@ -4,6 +4,7 @@ match = match_latents(separator, sae)
 match.frame                                     # a row a latent: its kind, digit, cosines, ...
 match.order, match.digits, match.clean_digits
 flat = binary(match.latents)                    # the null of "graded": each latent on or off
+when_binary(separator, match)                   # outputs right when some or all latents are so
 stability(separator, saes)["cosine"]            # do seeds agree?
 """
 
@@ -19,10 +20,10 @@ import torch
 from jaxtyping import Bool, Float
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import adaptive_max_pool2d, normalize
 
 from listcomp_utils.features.sae import SAE
-from listcomp_utils.features.separator import KnownSeparator
+from listcomp_utils.features.separator import KnownSeparator, quality, refitted
 
 CLEAN = 0.9
 """From this cosine a direction counts as found, from this share of lists a latent as clean."""
@@ -78,6 +79,52 @@ def binary(
     return edited
 
 
+def when_binary(separator: KnownSeparator, match: Match) -> dict[str, float]:
+    """Outputs right (share) with latents as they are and binary, and by the best on-off readout."""
+    decode, latents = match.sae.decode, match.latents
+    vectors = {
+        "as they are": decode(latents),
+        "order latents binary": decode(binary(latents, match.order)),
+        "digit latents binary": decode(binary(latents, match.digits)),
+        "all binary": decode(binary(latents)),
+        "which are on, best readout": refitted(separator, (latents > 0).float()),
+    }
+    return {name: quality(separator, one).per_token for name, one in vectors.items()}
+
+
+def activity_maps(
+    match: Match, n_digits: int, size: int = 10
+) -> tuple[Float[np.ndarray, "map d1 d2"], list[str]]:
+    """Where each live latent is active, over d1 and d2, as a share of its largest; and its name.
+
+    A map has at most `size` rows and columns, the largest of several lists in each. Names are
+    "order", "mixed", or a digit, with a star where the digit is not clean.
+    """
+    kinds = pd.CategoricalDtype(["order", "digit", "digit and order", "mixture"], ordered=True)
+    live = match.frame[match.frame.kind != "dead"].astype({"kind": kinds})
+    live = live.sort_values(["kind", "digit"])
+    maps = match.latents[:, live.index.tolist()].T.reshape(-1, n_digits, n_digits)
+    maps = adaptive_max_pool2d(maps, min(size, n_digits)) if len(live) else maps
+    named = {"order": "order", "mixture": "mixed"}
+    stars = ["" if digit in match.clean_digits else "*" for digit in live.digit]
+    digits = zip(live.kind, live.digit, stars, strict=True)
+    names = [named.get(kind, f"{digit}{star}") for kind, digit, star in digits]
+    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2), names
+
+
+def graded_points(
+    separator: KnownSeparator, match: Match, count: int = 3
+) -> dict[str, tuple[list[float], list[float]]]:
+    """Attention to a digit and activation of its latent, a pair a list, for a few clean digits."""
+    clean, points = match.frame.digit.isin(match.clean_digits), {}
+    for latent in [latent for latent in match.digits if clean[latent]][:count]:
+        digit = match.frame.digit[latent]
+        held, active = separator.digit_weights[:, digit], match.latents[:, latent]
+        rows = (held * active > 0).nonzero().flatten()[::3]
+        points[f"digit {digit}"] = (held[rows].tolist(), active[rows].tolist())
+    return points
+
+
 def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
     """Match each latent's decoder direction and activation to the known terms."""
     latents = sae.encode(separator.vectors)
@@ -112,6 +159,29 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
     frame["correlation"] = x.corrwith(y)
     frame["slope"] = frame.correlation * y.std() / x.std() / digits.norm(dim=1)[digit].numpy()
     return Match(sae, latents, frame)
+
+
+def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
+    """What each SAE's latents are, a row an SAE: how many of each of KINDS, and clean digits.
+
+    `digits' cosine` is the mean of the digit latents' with their digits, `along P1 - P2` the
+    largest of any live one, absolute; `correlation` and `slope` are those of `Match.frame`, the
+    medians over digit latents.
+    """
+    rows = []
+    for match in matches:
+        frame, digits = match.frame, match.frame.loc[match.digits]
+        typical = digits[["correlation", "slope"]].quantile(0.5, interpolation="lower")
+        rows.append(
+            {
+                **frame.kind.value_counts().reindex(list(KINDS), fill_value=0),
+                "clean digits": len(match.clean_digits),
+                "digits' cosine": digits.digit_cosine.mean(),
+                "along P1 - P2": frame.order_cosine[frame.kind != "dead"].abs().max(),
+                **typical,
+            }
+        )
+    return pd.DataFrame(rows)
 
 
 def outside(rows: Float[Tensor, "n d_model"], axis: Float[Tensor, "d_model"]) -> Tensor:

@@ -4,6 +4,7 @@ separator = separator_of(model)                     # the vector of every list
 quality(separator, vectors).held_out_per_token      # with other vectors in its place
 true_vectors(separator)                             # the known sum, equal to separator.vectors
 refitted(separator, separator.digits_at.flatten(1)) # the best sum from an on-off code of places
+codes_by_hand(separator, clusters=128, ranks=[1, 2])# what such codes, untrained, are worth
 
 The vector is E[SEP] + P3 + alpha1 (E[d1] + P1) + alpha2 (E[d2] + P2), alpha1 + alpha2 = 1: but for
 a constant, two graded digits and an order axis, (alpha1 - alpha2) / 2 (P1 - P2).
@@ -11,6 +12,7 @@ a constant, two graded digits and an order axis, (alpha1 - alpha2) / 2 (P1 - P2)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
@@ -29,6 +31,9 @@ from listcomp_utils.generation import score
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists, split_lists
+
+PLACES, NO_ORDER = "digits at places (on-off)", "two graded digits, no order"
+"""Two of `codes_by_hand`."""
 
 
 @dataclass(frozen=True)
@@ -149,3 +154,20 @@ def refitted(
     design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
     found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
     return (design @ found).float()
+
+
+def codes_by_hand(separator: KnownSeparator, clusters: int, ranks: Iterable[int]) -> pd.DataFrame:
+    """What codes that need no training are worth: `code`, `l0` active units, and `quality`.
+
+    On-off codes of the digits, of digits at places, and of clusters of lists; the two graded digits
+    without the order axis; principal components, a row a rank.
+    """
+    vectors = {
+        ("digits in the list (on-off)", 2): refitted(separator, separator.digits_at.sum(1)),
+        (PLACES, 2): refitted(separator, separator.digits_at.flatten(1)),
+        (f"{clusters} clusters of lists (on-off)", 1): cluster_means(separator, clusters),
+        (NO_ORDER, 2): true_vectors(separator, order=False),
+        **{("principal components", rank): principal_part(separator, rank) for rank in ranks},
+    }
+    rows = [{"code": code, "l0": l0, **quality(separator, v)} for (code, l0), v in vectors.items()]
+    return pd.DataFrame(rows)

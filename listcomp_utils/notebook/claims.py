@@ -9,7 +9,7 @@ check_claims("01_train", [
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -96,3 +96,10 @@ def format_value(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) and not isinstance(value, bool) else str(value)
+
+
+def spread(values: Iterable[float], digits: int = 3) -> str:
+    """The mean of a figure over seeds and, of several, its range."""
+    values = [float(value) for value in values]
+    mean, *ends = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
+    return mean if len(values) == 1 else f"{mean} ({ends[0]} to {ends[1]})"

@@ -10,27 +10,35 @@ import base64
 import contextlib
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import plotly.graph_objects as go
+import torch
 from PIL import Image
 
-from listcomp_utils.config import ConfigError
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import order_axis
+from listcomp_utils.circuit.tables import by_hand
+from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.files import runs_dir, write_atomically
-from listcomp_utils.notebook.claims import format_value, outputs_with
+from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
+from listcomp_utils.plots.mechanism import draw_mechanism
+from listcomp_utils.series import summary
 from listcomp_utils.series.checks import series_dir
 from listcomp_utils.series.pairs import copy_outputs, notebook_sources, sync_series
 from listcomp_utils.series.run import run_series
+from listcomp_utils.series.summary import Claims
 
 WIDTH, HEIGHT = 700, 450
 """Pixels of a picture whose figure does not name its own."""
 PALETTE = 32
-PICTURE_FROM = "02_attention"
-START, END = "<!-- results: written by make refresh -->", "<!-- end of results -->"
+PAIR = ((60, 44), (44, 60))
+"""The list that README works through, and its reverse."""
 
 
 def refresh() -> int:
@@ -48,8 +56,7 @@ def refresh() -> int:
         add_pictures([run / f"{source.stem}.ipynb" for source in sources])
         for source in sources:
             copy_outputs(run / f"{source.stem}.ipynb", source)
-        write_results(root / "README.md", run / "claims.json")
-        write_picture(root / "artifacts" / "readme.png", run / f"{PICTURE_FROM}.ipynb")
+        write_summary(root, json.loads((run / "claims.json").read_text())["claims"])
     return status
 
 
@@ -83,35 +90,41 @@ def add_pictures(executed: Sequence[Path]) -> None:
             nbformat.write(notebook, path)
 
 
-def write_results(readme: Path, claims_file: Path) -> None:
-    """Put a run's claims between the README's markers: a table a notebook, folded away.
+def write_summary(root: Path, claims: Claims) -> None:
+    """Put what was found into the README and the folder artifacts, and draw the mechanism.
 
     Raises:
-        ValueError: when the markers are missing.
+        ValueError: when the README lacks a marker.
+        KeyError: when a claim that it shows is not there.
     """
-    parts = [START]
-    for notebook, claims in json.loads(claims_file.read_text())["claims"].items():
-        rows = [["figure", "value", "expected"], ["---"] * 3]
-        rows += [[c["name"], format_value(c["value"]), c["expected"] or "shown"] for c in claims]
-        escaped = [[word.replace("|", "\\|") for word in row] for row in rows]
-        table = "\n".join(f"| {' | '.join(row)} |" for row in escaped)
-        head = f"<details><summary>{notebook}: {len(claims)} figures</summary>"
-        parts.append(f"{head}\n\n{table}\n\n</details>")
-    before, start, rest = readme.read_text().partition(START)
-    _, end, after = rest.partition(END)
-    if not (start and end):
-        raise ValueError(f"{readme.name} lacks the markers {START!r} and {END!r}")
-    new = "\n".join([*parts, END])
-    write_atomically(readme, f"{before}{new}{after}".encode())
+    config = Config.preset("study", device="cpu")
+    weights = weights_of(load_or_train(config).model, torch.float64)
+    steps = by_hand(config, weights, torch.tensor(PAIR))
+    found = summary.answer(claims)
+    parts = {
+        "answer": found,
+        "example": summary.example(steps),
+        "results": summary.key_results(claims),
+    }
+    write_atomically(root / "README.md", filled(root / "README.md", parts).encode())
+    write_atomically(root / "artifacts" / "ANSWER.md", found.encode())
+    write_atomically(root / "artifacts" / "CLAIMS.md", summary.record(claims).encode())
+    figure, picture = draw_mechanism(steps, order_axis(config, weights).scores), io.BytesIO()
+    figure.savefig(picture, dpi=110)
+    write_atomically(root / "artifacts" / "mechanism.png", _packed(picture))
 
 
-def write_picture(path: Path, executed: Path) -> None:
-    """Save the main figure of an executed notebook; raises ValueError when it has none."""
-    for output in outputs_with(nbformat.read(executed, as_version=4), "image/png"):
-        if output.metadata.get(METADATA_KEY, {}).get("main"):
-            write_atomically(path, base64.b64decode(output.data["image/png"]))
-            return
-    raise ValueError(f"{executed.name} shows no main figure")
+def filled(page: Path, parts: Mapping[str, str]) -> str:
+    """A page with other text between the markers of each part; ValueError if one is missing."""
+    text = page.read_text()
+    for name, part in parts.items():
+        start, end = f"<!-- {name}: written by make refresh -->\n", f"<!-- end of {name} -->"
+        before, opened, rest = text.partition(start)
+        _, closed, after = rest.partition(end)
+        if not (opened and closed):
+            raise ValueError(f"{page.name} lacks the markers {start.strip()!r} and {end!r}")
+        text = f"{before}{start}\n{part.strip()}\n\n{end}{after}"
+    return text
 
 
 @contextlib.contextmanager
@@ -130,9 +143,12 @@ def _picture(draw: Any, figure: Any) -> bytes:
     """The figure as PNG with a palette: about a third of the size, to the eye the same."""
     layout = figure["layout"]
     size = {"width": layout.get("width", WIDTH), "height": layout.get("height", HEIGHT)}
-    drawn = Image.open(io.BytesIO(draw(go.Figure(figure), {"format": "png", "scale": 1, **size})))
+    return _packed(io.BytesIO(draw(go.Figure(figure), {"format": "png", "scale": 1, **size})))
+
+
+def _packed(picture: io.BytesIO) -> bytes:
     packed = io.BytesIO()
-    drawn.convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(
+    Image.open(picture).convert("RGB").quantize(PALETTE, dither=Image.Dither.NONE).save(
         packed, format="png", optimize=True
     )
     return packed.getvalue()

@@ -24,9 +24,12 @@ from nbconvert.filters.markdown import markdown2html
 from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from plotly.offline import get_plotlyjs
 
-from listcomp_utils.files import write_atomically
+from listcomp_utils.files import shipped_dir, write_atomically
 from listcomp_utils.notebook.claims import VERDICTS, format_value, outputs_with, recorded_claims
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
+
+BESIDE = ("mechanism.png", "explorer.html")
+"""Files that ship with the project and go beside the index, where they are there."""
 
 _PAGES = jinja2.Environment(autoescape=True)
 _PAGE = _PAGES.from_string(
@@ -41,9 +44,13 @@ th { background: #f2f4f7 } pre { background: #f6f8fa; padding: .7em 1em; white-s
 .no { color: #b00020; font-weight: bold } .card { border: 1px solid #ddd; border-radius: 8px; padding: 0 1.2em 1em; margin: 1.5em 0 }
 table, math[display=block] { display: block; overflow-x: auto } summary { color: #1f5a99; cursor: pointer } nav li { margin: .2em 0 }
 figure { margin: 1em 0; overflow-x: auto } figcaption { color: #555; font-size: 13px } .prompt, .anchor-link { display: none }
+.skip { position: absolute; left: -99em } .skip:focus { position: static }
 {{ code_css }}
+.highlight [class^=c] { color: #35605e } .highlight .o, .highlight .ow { color: #8a2be2 }
 </style></head><body>
-<main>{{ body }}</main>
+<a class="skip" href="#main">to the text</a>
+{{ navigation }}
+<main id="main">{{ body }}</main>
 <script src="plotly.min.js"></script>
 <script>
 for (const source of document.querySelectorAll("script.figure")) {
@@ -69,27 +76,35 @@ for (const heading of contents ? document.querySelectorAll("main h2[id]") : []) 
 """
 )
 _NAVIGATION = _PAGES.from_string(
-    """<nav><p><a href="index.html">← all notebooks</a>
+    """<nav aria-label="notebooks and sections"><p><a href="index.html">← all notebooks</a>
 {%- for label, name in {"before": before, "next": after}.items() if name %} · {{ label }}: <a href="{{ name }}.html">{{ name }}</a>{% endfor %}</p>
 <ol></ol></nav>"""
 )
 _INDEX = _PAGES.from_string(
-    """<h1>How does a tiny attention-only transformer carry an ordered list through one token?</h1>
-<p>{{ runs|length }} notebook{{ "s" if runs|length != 1 }}{% if parameters %}, with
+    """<h1>How does a tiny attention-only transformer carry an ordered list through a single token?</h1>
+{% set failed = runs|selectattr("error")|list %}
+{% set refuted = runs|map(attribute="claims")|sum(start=[])|selectattr("holds", "false")|list %}
+{% if failed %}<p class="no">{{ failed|length }} of {{ runs|length }} notebooks failed: {{ failed|map(attribute="name")|join(", ") }}</p>{% endif %}
+{% if refuted %}<p class="no">Claims that do not hold: {{ refuted|map(attribute="name")|join("; ") }}</p>{% endif %}
+<p>This report is of {{ runs|length }} notebook{{ "s" if runs|length != 1 }}{% if parameters %}, with
 {% for name, value in parameters.items() %}<code>{{ name }} = {{ value }}</code>{{ ", " if not loop.last }}{% endfor %}
 {% else %}, at their default parameters{% endif %}.</p>
-{% set failed = runs|selectattr("error")|list %}
-{% if failed %}<p class="no">{{ failed|length }} of them failed: {{ failed|map(attribute="name")|join(", ") }}</p>{% endif %}
+<h2>What the series finds{% if parameters %}, at its default parameters{% endif %}</h2>
+{{ answer }}
+<p><img src="mechanism.png" alt="The list 60, 44 and its reverse, worked through: the separator takes more of the digit that scores higher; the first output reads which place got more, the second turns the reading round."></p>
+{% if explorer %}<p><a href="explorer.html">Play with it</a>: choose two digits, cut an edge, push the separator along the order.</p>{% endif %}
+<nav aria-label="notebooks"><ul>{% for run in runs %}<li><a href="{{ run.name }}.html">{{ run.name }}: {{ run.question }}</a></li>{% endfor %}</ul></nav>
 {% for run in runs %}
-<div class="card">
+<section class="card">
 <h2><a href="{{ run.name }}.html">{{ run.name }}: {{ run.question }}</a></h2>
 {% if run.error %}<p class="no">This notebook failed: {{ run.error }}</p>{% endif %}
 {{ run.answer }}
 {{ run.figure }}
-{% if run.claims %}<table><tr><th>claim</th><th>value</th><th>expected</th><th>holds</th></tr>
+{% if run.claims %}<details><summary>{{ run.claims|length }} claims{% if run.claims|selectattr("holds", "false")|list %}, <span class="no">not all hold</span>{% endif %}</summary>
+<table><tr><th>claim</th><th>value</th><th>expected</th><th>holds</th></tr>
 {% for claim in run.claims %}<tr><td>{{ claim.name }}</td><td>{{ shown(claim.value) }}</td>
-<td>{{ claim.expected }}</td><td{% if claim.holds == False %} class="no"{% endif %}>{{ verdicts[claim.holds] }}</td></tr>{% endfor %}</table>{% endif %}
-</div>
+<td>{{ claim.expected }}</td><td{% if claim.holds == False %} class="no"{% endif %}>{{ verdicts[claim.holds] }}</td></tr>{% endfor %}</table></details>{% endif %}
+</section>
 {% endfor %}
 """
 )
@@ -117,8 +132,18 @@ def write_report(
     }
     write_atomically(folder / "claims.json", json.dumps(record, indent=1, default=str).encode())
     write_atomically(folder / "plotly.min.js", get_plotlyjs().encode())
-    body = _INDEX.render(runs=runs, parameters=parameters, shown=format_value, verdicts=VERDICTS)
-    page = _PAGE.render(title="List copier: report", body=Markup(body))
+    for name in BESIDE:
+        if (shipped_dir() / name).is_file():
+            write_atomically(folder / name, (shipped_dir() / name).read_bytes())
+    body = _INDEX.render(
+        runs=runs,
+        parameters=parameters,
+        answer=Markup(markdown2html((shipped_dir() / "ANSWER.md").read_text())),
+        explorer=(folder / "explorer.html").is_file(),
+        shown=format_value,
+        verdicts=VERDICTS,
+    )
+    page = _PAGE.render(title="An ordered list through a single token: report", body=Markup(body))
     write_atomically(folder / "index.html", page.encode())
 
 
@@ -145,7 +170,8 @@ def _write_notebook_page(
     body, resources = exporter.from_notebook_node(notebook)
     page = _PAGE.render(
         title=f"{path.stem}: {question}",
-        body=Markup(_NAVIGATION.render(before=before, after=after) + body),
+        navigation=Markup(_NAVIGATION.render(before=before, after=after)),
+        body=Markup(body),
         code_css=Markup("\n".join(resources["inlining"]["css"])),
     )
     write_atomically(folder / f"{path.stem}.html", page.encode())

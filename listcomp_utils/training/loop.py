@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -77,10 +78,12 @@ def train_many(
     progress: Progress = "auto",
     callback: Callback | None = None,
     prepare: Callable[[torch.nn.Module], None] | None = None,
+    rates: Callable[[str], float] = lambda name: 1.0,
 ) -> list[TrainResult]:
     """Train one model a seed (`config.seed` is not used), in the seeds' order.
 
-    `prepare` may change each native model before its training, and freeze some of its weights.
+    `prepare` may change each native model before its training, and freeze some of its weights;
+    `rates` are factors on the learning rate, by a weight's name.
 
     On a CPU one after the other, each to the bit as if it were trained alone; on CUDA all in one
     batch, up to the rounding of floats. Always on one CPU thread: several wait for each other as
@@ -103,7 +106,7 @@ def train_many(
     results: list[TrainResult] = []
     with one_thread():
         for group in [configs] if together else [[one] for one in configs]:
-            results += _train_group(group, progress, callback, prepare)
+            results += _train_group(group, progress, callback, prepare, rates)
             if results[-1].history.interrupted:
                 break
     return results
@@ -113,7 +116,8 @@ def _train_group(
     configs: Sequence[Config],
     progress: Progress,
     callback: Callback | None,
-    prepare: Callable[[torch.nn.Module], None] | None = None,
+    prepare: Callable[[torch.nn.Module], None] | None,
+    rates: Callable[[str], float],
 ) -> list[TrainResult]:
     """Train models that differ by their seed in one batch."""
     config = configs[0]
@@ -122,8 +126,11 @@ def _train_group(
     runs = [_Run(one) for one in configs]
     watched = _watched(config, split)
     streams = [list_batches(one, split, torch.Generator().manual_seed(one.seed)) for one in configs]
+    groups: dict[float, list[Tensor]] = defaultdict(list)
+    for name, weight in stack.weights.items():
+        groups[rates(name)].append(weight)
     optimizer = torch.optim.AdamW(
-        list(stack.weights.values()),
+        [{"params": weights, "factor": factor} for factor, weights in groups.items()],
         lr=config.lr,
         betas=(0.9, config.adam_beta2),
         weight_decay=config.weight_decay,
@@ -146,7 +153,8 @@ def _train_group(
         try:
             for lists in zip(*streams, strict=True):
                 stack.backward(torch.stack(lists))
-                optimizer.param_groups[0]["lr"] = learning_rate(config, step)
+                for group in optimizer.param_groups:
+                    group["lr"] = group["factor"] * learning_rate(config, step)
                 optimizer.step()
                 step += 1
                 if step % config.eval_every == 0 or step == config.steps:

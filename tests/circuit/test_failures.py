@@ -9,6 +9,7 @@ from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.failures import (
     FailurePredictor,
     built_lists,
+    built_table,
     failure_features,
     fit_failures,
     score_failures,
@@ -60,6 +61,10 @@ def test_built_lists_fail_and_are_safe(study):
     failing, safe = built_lists(config, weights, lists)
     assert len(failing) == len(safe) == int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
     everything = wrong_share(config, weights, lists)
+    table = built_table(config, weights, lists, lists[:10])
+    assert table["how many"].to_list() == [len(failing), len(safe), len(lists), 10]
+    assert table.wrong.iloc[2] == everything
+    assert table.examples.iloc[0].split("; ")[0] == ", ".join(map(str, failing[0].tolist()))
     assert wrong_share(config, weights, failing) > 3 * everything
     assert wrong_share(config, weights, safe) == 0
 

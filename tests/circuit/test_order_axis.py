@@ -54,6 +54,8 @@ def test_swapping_everything_is_the_reversed_list(study):
     assert shares.loc["nothing", "kept"] == pytest.approx(right)
     assert shares.loc["both, of the reversed list", "reversed"] == pytest.approx(right)
     assert shares[["o1_right", "o2_right"]].loc["nothing"].min() >= right
+    # Of what the unedited model gets wrong, all is a digit written twice, never a third one.
+    assert shares.loc["nothing", "reversed":"b_twice"].sum() == pytest.approx(1, abs=1e-12)
     # Position weights order, content weights do not.
     assert shares.loc["position weights, exchanged", "reversed"] > 0.5
     assert shares.loc["content weights, exchanged", "reversed"] < 0.1
@@ -67,6 +69,15 @@ def test_a_dose_of_nothing_changes_nothing(study):
     assert still.kept == (nothing["kept"],) and still.reversed == (nothing["reversed"],)
     moved = steer(config, weights, lists, axis.direction[None], [-0.2, 0.2])
     assert min(moved.kept) < 0.9 * nothing["kept"]
+
+
+def test_larger_doses_reverse_no_fewer_lists(study):
+    config, weights, lists = study
+    direction = order_axis(config, weights).direction[None]
+    moved = steer(config, weights, lists[::37], direction, [-0.4, -0.2, 0.0, 0.2, 0.4])
+    assert len(moved.within) == 3 and moved.within[0] == moved.reversed[2]
+    assert moved.within[0] < moved.within[1] < moved.within[2] == moved.reversed_somewhere
+    assert max(moved.reversed) <= moved.reversed_somewhere <= sum(moved.reversed)
 
 
 def test_steering_equals_editing_the_vector(study):

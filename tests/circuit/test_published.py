@@ -62,6 +62,9 @@ def test_a_quantity_stands_beside_its_seeds(measured):
     values = frame.iloc[:, 1:].to_numpy()
     assert values[0].round(2).tolist() == [92.95, 92.53, 92.28, 93.10]
     assert values[1].round(1).tolist() == [-26.0, -26.2, -26.6, -25.5]
+    several = beside_seeds(measured, seeds, ["steering_random"]).iloc[0]
+    assert several["this model"] == sum(measured["steering_random"]) / 5
+    assert several["lowest"] <= several["this model"] <= several["highest"]
 
 
 def test_the_printed_mask_is_that_of_layer_1():

@@ -4,9 +4,19 @@ import pytest
 import torch
 
 from listcomp_utils.config import Config
-from listcomp_utils.construction.starts import ATTEMPTS, GROUPS, Attempt, put_start, train_from
+from listcomp_utils.construction import starts
+from listcomp_utils.construction.starts import (
+    ATTEMPTS,
+    GROUPS,
+    PENALTIES,
+    Attempt,
+    put_start,
+    train_from,
+)
 from listcomp_utils.generation import accuracy
-from listcomp_utils.model import make_native_model
+from listcomp_utils.hooks import run_all
+from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.training.loop import train_many
 
 TINY = Config.preset("ranked", n_digits=8, d_model=16, device="cpu", steps=2, eval_every=2)
 
@@ -63,6 +73,40 @@ def test_a_pulled_group_has_the_penaltys_gradient_beside_its_own():
         model.tok_embed.weight.grad, 1 + 0.5 * model.tok_embed.weight.detach()
     )
     assert (model.head.weight.grad == 1).all()
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_penalty_adds_its_gradient_to_that_of_the_loss(name):
+    model, plain = started(Attempt((), 1.0, penalties={name: 0.5})), started(Attempt((), 1.0))
+    ours, theirs = (dict(one.named_parameters()) for one in (model, plain))
+    (0.5 * PENALTIES[name](TINY, theirs) + sum(one.sum() for one in plain.parameters())).backward()
+    sum(one.sum() for one in model.parameters()).backward()
+    assert ours["tok_embed.weight"].grad.std() > 0
+    for one in ours:
+        torch.testing.assert_close(ours[one].grad, theirs[one].grad)
+
+
+def test_penalties_are_what_they_say():
+    weights = weights_of(started(Attempt((), 1.0)))
+    E, U = weights["tok_embed.weight"], weights["head.weight"]
+    both = [((E[a] + E[b]) / 2 @ (U[a] - U[b])) ** 2 for a in range(8) for b in range(8)]
+    torch.testing.assert_close(PENALTIES["content"](TINY, weights), torch.stack(both).mean())
+    model = add_hooks(started(Attempt((), 1.0)))
+    to_d1, to_d2 = run_all(model, torch.tensor([[3, 3]])).patterns[0, 0, 0, 2, :2]
+    torch.testing.assert_close(PENALTIES["offset"](TINY, weights), (to_d1 / to_d2).log().square())
+
+
+def test_an_attempts_rates_reach_the_training(monkeypatch):
+    asked = {}
+
+    def watched(*arguments, rates, **how):
+        asked.update({name: rates(name) for name in weights_of(make_native_model(TINY))})
+        return train_many(*arguments, rates=rates, **how)
+
+    monkeypatch.setattr(starts, "train_many", watched)
+    attempt = "usual start, positions learned 10 times as fast"
+    train_from({**TINY.to_dict(), "attempt": attempt})
+    assert asked["pos.weight"] == 10 and asked["head.weight"] == 1
 
 
 def test_a_training_reports_where_it_started_and_ended():

@@ -15,10 +15,12 @@ from listcomp_utils.features.grid import (
     score_sae,
     shipped_tables,
     table_cells,
+    two_active,
+    with_size,
 )
 from listcomp_utils.features.sae import SAEConfig, train_sae
 from listcomp_utils.features.sae_files import load_sae
-from listcomp_utils.features.separator import separator_of
+from listcomp_utils.features.separator import codes_by_hand, separator_of
 from listcomp_utils.model import make_model
 from listcomp_utils.sweeps.table import read_table
 
@@ -46,6 +48,16 @@ def test_a_model_has_its_own_tables(separator):
     assert found[0].equals(read_table("features")) and len(found[1]) == 20
     others = shipped_tables(separator_of(make_model(separator.config)))
     assert [len(frame) for frame in others] == [0, 0] and "per_token" in others[0]
+
+
+def test_a_width_without_a_row_is_trained_for_each_k(separator, small, tmp_path):
+    shipped, _ = shipped_tables(separator)
+    assert with_size(separator, shipped, SAEConfig(d_sae=128, k=3)) is shipped
+    few = with_size(small, shipped[:0], SAEConfig(d_sae=5, k=3, steps=5), tmp_path)
+    assert few.k.tolist() == [1, 2, 3, 4, 5] and few.per_token.notna().all()
+    assert with_size(small, few, SAEConfig(d_sae=5, k=1, steps=5), tmp_path) is few
+    two = two_active(few, codes_by_hand(small, 5, [1]))
+    assert two["outputs right"].iloc[0] == few.per_token[1] and len(two) == 3
 
 
 @pytest.fixture

@@ -10,11 +10,15 @@ from torch.nn.functional import normalize
 
 from listcomp_utils.features.latents import (
     KINDS,
+    activity_maps,
     binary,
+    graded_points,
+    kinds_by_seed,
     live_directions,
     match_latents,
     matched_cosines,
     stability,
+    when_binary,
 )
 from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
 from listcomp_utils.features.separator import quality
@@ -82,3 +86,36 @@ def test_seeds_are_compared_in_pairs(separator):
     assert same["same"] >= 1 / 3
     with pytest.raises(ValueError, match="at least two"):
         stability(separator, saes[:1])
+
+
+def test_seeds_are_told_by_what_their_latents_are(small, true_sae):
+    match = match_latents(small, true_sae)
+    dead = match_latents(small, replace(true_sae, threshold=1e6))
+    table = kinds_by_seed([match, dead])
+    assert table[list(KINDS)].sum(axis=1).tolist() == [12, 12]
+    assert (table.digit + table["digit and order"]).tolist() == [10, 0]
+    assert table["clean digits"].tolist() == [10, 0]
+    assert table["along P1 - P2"][0] == pytest.approx(1) and table.correlation[0] > 0.999
+    assert table[["correlation", "slope", "along P1 - P2"]].iloc[1].isna().all()
+
+
+def test_maps_show_where_a_digit_is(small, true_sae):
+    match = match_latents(small, true_sae)
+    maps, names = activity_maps(match, 10)
+    assert names[:2] == ["order"] * 2 and sorted(names[2:]) == [*map(str, range(10))]
+    cross = maps[names.index("7")] > 0
+    assert cross[7].all() and cross[:, 7].all() and cross.sum() == 19
+    assert activity_maps(match, 10, size=5)[0].shape == (12, 5, 5)
+    unclean = replace(match, frame=match.frame.assign(recall=0.5))
+    assert "9*" in activity_maps(unclean, 10)[1]
+    points = graded_points(small, match, count=2)
+    assert list(points) == ["digit 0", "digit 1"]
+    attention, active = points["digit 0"]
+    assert len(attention) == len(active) and min(attention) > 0 and min(active) > 0
+
+
+def test_on_and_off_alone_lose_what_is_graded(small, true_sae):
+    right = when_binary(small, match_latents(small, true_sae))
+    own = quality(small, small.vectors).per_token
+    assert right["as they are"] == pytest.approx(own, abs=0.03)
+    assert all(0 <= one <= 1 for one in right.values()) and len(right) == 5

@@ -8,7 +8,10 @@ from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.features.separator import (
+    NO_ORDER,
+    PLACES,
     cluster_means,
+    codes_by_hand,
     order_held,
     principal_part,
     quality,
@@ -68,6 +71,17 @@ def test_baselines_are_ordered_as_what_they_may_use(separator):
     torch.testing.assert_close(without, separator.order.mean().expand(10_000), atol=1e-4, rtol=0)
     shifted = order_held(separator, separator.vectors + separator.order_axis / 4)
     torch.testing.assert_close(shifted, separator.order + 0.5)
+
+
+def test_codes_by_hand_are_those_of_their_vectors(separator):
+    codes = codes_by_hand(separator, 10, [1, 5])
+    assert codes.code.tolist()[-2:] == ["principal components"] * 2
+    assert codes.l0.tolist() == [2, 2, 1, 2, 1, 5]
+    named = codes.set_index("code")
+    places = quality(separator, refitted(separator, separator.digits_at.flatten(1)))
+    assert named.per_token[PLACES] == places.per_token > named.per_token[NO_ORDER]
+    last = quality(separator, principal_part(separator, 5))
+    assert codes.held_out_per_list.iloc[-1] == last.held_out_per_list
 
 
 def test_only_the_known_sum_is_taken(trained):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,7 +14,11 @@ from listcomp_utils.features.latents import match_latents
 from listcomp_utils.features.sae_files import load_or_train_sae
 from listcomp_utils.features.separator import written
 from listcomp_utils.features.steering import (
+    KINDS,
     PAIR_FACTORS,
+    edits,
+    gain_of_pairs,
+    in_pairs,
     share,
     steering_table,
     swappable,
@@ -78,10 +83,12 @@ def test_the_table_is_what_single_edits_give(separator):
     match, rows = match_latents(separator, sae), swappable(separator, 100)
     amounts = [-0.5, 0.0, 0.5]
     values = sae.encode(separator.vectors[rows])
-    table = steering_table(separator, sae, rows, amounts).set_index("latent")
+    table = steering_table(separator, match, rows, amounts).set_index("latent")
     assert table.index.tolist() == (values > 0).any(0).nonzero()[:, 0].tolist()
     best = table.scaled.idxmax()
     unedited = swapped_by_adding(separator, sae.decode(values), rows, separator.order_axis, [0.0])
+    assert table.index[table.is_order].tolist() == match.order
+    assert table.cosine[best] == abs(match.frame.order_cosine[best])
     assert best in match.order and table.scaled[best] > share(unedited) + 0.2
     for latent in (best, match.digits[0]):
         scaled = swapped_by_scaling(separator, sae, rows, latent)
@@ -95,6 +102,33 @@ def test_the_table_is_what_single_edits_give(separator):
 
 
 def test_a_latent_that_is_never_on_has_no_row(small, true_sae):
-    assert steering_table(small, true_sae, swappable(small)[:0]).columns[0] == "latent"
-    table = steering_table(small, true_sae, swappable(small, 5), [0.0])
+    match = match_latents(small, true_sae)
+    assert steering_table(small, match, swappable(small)[:0]).columns[0] == "latent"
+    table = steering_table(small, match, swappable(small, 5), [0.0])
     assert 0 < len(table) < 12 and (table.active > 0).all()
+
+
+def test_edits_in_figures_are_those_of_the_single_edits(small, true_sae):
+    match, rows = match_latents(small, true_sae), swappable(small)
+    random = torch.randn(2, 24, generator=torch.Generator().manual_seed(3))
+    found = edits(small, match, rows, random)
+    scaled = [swapped_by_scaling(small, true_sae, rows, latent) for latent in match.order]
+    assert found["scale any order latent"] == share(scaled[0] | scaled[1])
+    assert found["scale the best order latent"] == max(map(share, scaled))
+    start = true_sae.decode(match.latents)[rows]
+    added = swapped_by_adding(small, start, rows, small.order_axis)
+    assert found["add P1 - P2"] == share(added)
+    shares = list(found.values())[: len(KINDS)]
+    assert all(0 <= one <= 1 for one in shares if one == one)
+    dead = match_latents(small, replace(true_sae, threshold=1e6))
+    assert edits(small, dead, rows, random)["scale any order latent"] == 0
+    assert len(in_pairs(small, dead, rows)) == 0
+
+
+def test_a_pair_has_more_tries_than_its_parts(small, true_sae):
+    match = match_latents(small, true_sae)
+    found = in_pairs(small, match, swappable(small, 20)).set_index("scaled")["lists swapped"]
+    both, either = found["both digits"], found["either the order latent or both digits"]
+    assert both >= found["stronger digit"] and either >= max(both, found["order latent"])
+    best = found[[f"order latent and {which} digit" for which in ("stronger", "weaker")]].max()
+    assert gain_of_pairs(found) == best - found["order latent, as many factors as a pair"]

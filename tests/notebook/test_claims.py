@@ -13,6 +13,7 @@ from listcomp_utils.notebook.claims import (
     equals,
     format_value,
     shown,
+    spread,
 )
 
 
@@ -51,3 +52,7 @@ def test_values_as_printed():
         "x",
         "True",
     ]
+
+
+def test_figures_over_seeds_have_a_mean_and_a_range():
+    assert spread([0.5]) == "0.500" and spread([1, 3], 0) == "2 (1 to 3)"

@@ -71,3 +71,11 @@ def test_points_have_a_column_for_places_and_a_row_for_colours():
     assert len({colour for _, colour in axis.colorscale}) == 5, "each digit has its colour"
     many = diagrams.point_panels(places, {"d1": [0, 99]}, ["0 1", "99 1"], "Points")
     assert many.layout.coloraxis.colorbar.tickvals is None
+
+
+def test_bars_over_seeds_have_the_mean_and_half_the_range():
+    frame = pd.DataFrame({"a": [0.2, 0.6], "b": [float("nan")] * 2})
+    figure = diagrams.seed_bars(frame, ["one", "other"], "Bars", "share")
+    first, other = figure.data
+    assert np.allclose(first.x, [0.4]) and np.allclose(first.error_x.array, [0.2])
+    assert list(other.x) == [0]

@@ -1,31 +1,23 @@
-"""The figures of the order mechanism: signs in colours, sums that add up, shares on [0, 1]."""
+"""The figures of the order mechanism: right and wrong in colours, shares on [0, 1]."""
 
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from listcomp_utils.plots import order
 from listcomp_utils.plots.theme import GREYS, RIGHT, WRONG
 
 
-def test_terms_are_coloured_by_sign_and_the_running_sum_adds_up():
-    figure = order.difference_bars(["P", "D"], [3.0, -1.0], [0.5, 0.25], -2.0, "Terms")
-    terms, total = figure.data
-    assert list(terms.x) == [3, -1] and list(terms.marker.color) == [RIGHT, WRONG]
-    assert list(terms.error_x.array) == [0.5, 0.25]
-    assert list(total.x) == [-2, 1, 0] and list(total.y)[1:] == [0, 1]
-    assert figure.layout.yaxis.ticktext == ("P", "D")
-
-
 def test_scores_are_split_by_right_and_wrong():
     scores = np.array([[1.0, 0.0], [0.5, 0.501], [0.0, 1.0]])
     figure = order.score_points(scores, np.array([True, False, True]), "Scores")
     shown = {trace.name: trace for trace in figure.data}
-    assert set(shown) == {"right (2)", "wrong (1)", "equal attention"}
+    assert set(shown) == {"right (2)", "wrong (1)", "equal scores"}
     assert list(shown["right (2)"].x) == [1, 0] and list(shown["wrong (1)"].y) == [0.5]
     assert shown["right (2)"].marker.color == RIGHT and shown["wrong (1)"].marker.color == WRONG
-    assert list(shown["equal attention"].x) == list(shown["equal attention"].y) == [0, 1]
+    assert list(shown["equal scores"].x) == list(shown["equal scores"].y) == [0, 1]
 
 
 @pytest.mark.parametrize("first_right", [True, False])
@@ -59,26 +51,12 @@ def test_steering_shows_controls_in_grey_named_once():
     assert figure.layout.yaxis.range == (-0.02, 1.02)
 
 
-def test_histograms_count_each_weight_with_its_mean():
-    weights = {"a": np.array([0.11, 0.11, 0.91]), "b": np.full(3, 0.61), "c": np.zeros(3)}
-    figure = order.attention_histograms(weights, "Attention")
-    counts = {trace.xaxis: trace for trace in figure.data if trace.name == "lists"}
-    means = {trace.xaxis: trace for trace in figure.data if trace.name == "mean"}
-    assert {note.text for note in figure.layout.annotations} == set("abc")
-    found = {}
-    for axis, trace in counts.items():
-        bars = {round(x, 3): y for x, y in zip(trace.x, trace.y, strict=True) if y}
-        found[frozenset(bars.items())] = means[axis].x[0]
-        assert trace.line.shape == "hv" and list(means[axis].y) == [0, max(trace.y)]
-    for values, bars in zip(weights.values(), [{0.1: 2, 0.9: 1}, {0.6: 3}, {0.0: 3}], strict=True):
-        assert found[frozenset(bars.items())] == pytest.approx(values.mean())
-
-
 def test_outcomes_end_with_the_rest_in_grey():
     outcomes = {"kept": [0.9, 0.1], "reversed": [0.1, 0.6]}
-    figure = order.outcome_bars(["nothing", "exchanged"], outcomes, "Outcomes", "share")
-    kept, turned, rest = figure.data
+    rows = pd.DataFrame(outcomes, ["nothing", "exchanged"])
+    kept, turned, rest = (figure := order.outcome_bars(rows, "Outcomes", "share")).data
     assert list(kept.x) == [0.9, 0.1] and list(turned.x) == [0.1, 0.6]
     np.testing.assert_allclose(rest.x, [0, 0.3], atol=1e-12)
-    assert rest.name == "something else" and rest.marker.color == GREYS[2]
+    assert rest.name == "a third digit" and rest.marker.color == GREYS[2]
     assert figure.layout.xaxis.range == (0, 1) and figure.layout.barmode == "relative"
+    assert figure.layout.yaxis.ticktext == ("nothing", "exchanged")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 import sys
+from pathlib import Path
 
 import nbformat
 import plotly.graph_objects as go
@@ -14,8 +14,17 @@ import pytest
 from PIL import Image
 
 from listcomp_utils.__main__ import main
+from listcomp_utils.notebook.claims import recorded_claims
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME, slim_json
-from listcomp_utils.series import refresh
+from listcomp_utils.series import refresh, summary
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def shipped_claims():
+    """The claims in the committed notebooks' outputs."""
+    paths = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return {path.stem: recorded_claims(nbformat.read(path, as_version=4)) for path in paths}
 
 
 @pytest.fixture
@@ -76,35 +85,38 @@ def test_what_is_missing_is_said_before_anything_runs(missing, named, monkeypatc
     assert named in capsys.readouterr().err
 
 
-def test_claims_of_a_run_become_the_readmes_tables(tmp_path):
-    claims = [
-        dict(name="a|b", value=0.57566, expected=">= 0.5", holds=True),
-        dict(name="lists", value=2203, expected="", holds=None),
-    ]
-    (tmp_path / "claims.json").write_text(json.dumps({"claims": {"01_train": claims}}))
+def test_parts_of_a_page_are_replaced_between_their_markers(tmp_path):
     readme = tmp_path / "README.md"
-    readme.write_text(f"before\n{refresh.START}\nold\n{refresh.END}\nafter\n")
-    refresh.write_results(readme, tmp_path / "claims.json")
-    text = readme.read_text()
-    assert "<summary>01_train: 2 figures</summary>" in text
-    assert "| figure | value | expected |\n| --- | --- | --- |\n" in text
-    assert "| a\\|b | 0.5757 | >= 0.5 |\n| lists | 2,203 | shown |" in text
-    assert text.startswith("before\n") and text.endswith("after\n") and "old" not in text
+    marked = "<!-- {0}: written by make refresh -->\nold\n<!-- end of {0} -->"
+    readme.write_text(f"before\n{marked.format('answer')}\nbetween\n{marked.format('results')}\n")
+    text = refresh.filled(readme, {"answer": "new\n", "results": "| a |"})
+    assert text.startswith("before\n<!-- answer: written by make refresh -->\n\nnew\n\n<!-- end")
+    assert "between" in text and "| a |" in text and "old" not in text
     readme.write_text("no markers")
-    with pytest.raises(ValueError, match="lacks the markers"):
-        refresh.write_results(readme, tmp_path / "claims.json")
+    with pytest.raises(ValueError, match="lacks the markers .*answer"):
+        refresh.filled(readme, {"answer": ""})
 
 
-def test_the_main_figure_is_the_picture(tmp_path):
-    output = nbformat.v4.new_output(
-        "display_data",
-        data={"image/png": base64.b64encode(b"picture").decode()},
-        metadata={METADATA_KEY: {"main": True}},
-    )
-    cell = nbformat.v4.new_code_cell(outputs=[output])
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), tmp_path / "ran.ipynb")
-    refresh.write_picture(tmp_path / "readme.png", tmp_path / "ran.ipynb")
-    assert (tmp_path / "readme.png").read_bytes() == b"picture"
-    nbformat.write(nbformat.v4.new_notebook(), tmp_path / "ran.ipynb")
-    with pytest.raises(ValueError, match="shows no main figure"):
-        refresh.write_picture(tmp_path / "readme.png", tmp_path / "ran.ipynb")
+def test_what_was_found_goes_into_the_readme_and_beside_it(tmp_path):
+    (tmp_path / "artifacts").mkdir()
+    page, claims = (ROOT / "README.md").read_text(), shipped_claims()
+    (tmp_path / "README.md").write_text(page)
+    claims["05_circuit"] = [
+        c | {"value": 0.123} if c["name"] == "reversed by exchanging position weights" else c
+        for c in claims["05_circuit"]
+    ]
+    refresh.write_summary(tmp_path, claims)
+    text, found = (tmp_path / "README.md").read_text(), tmp_path / "artifacts"
+    assert "12.3% of the" in text and "12.3% of the" in (found / "ANSWER.md").read_text()
+    assert "| 60, 44 | 0.506, 0.706 | 0.461, 0.539 |" in text
+    every = (found / "CLAIMS.md").read_text()
+    assert all(f"## {name}\n" in every for name in claims)
+    assert Image.open(found / "mechanism.png").width > 800
+
+
+def test_the_committed_summary_is_of_the_committed_notebooks():
+    claims = shipped_claims()
+    assert (ROOT / "artifacts" / "CLAIMS.md").read_text() == summary.record(claims)
+    assert (ROOT / "artifacts" / "ANSWER.md").read_text() == summary.answer(claims)
+    readme = (ROOT / "README.md").read_text()
+    assert summary.answer(claims) in readme and summary.key_results(claims) in readme

@@ -24,7 +24,7 @@ def report(tmp_path_factory, tiny_series):
 def test_pages_load_nothing_from_elsewhere_and_their_links_lead_somewhere(report, page):
     text = (report / page).read_text()
     loads = re.findall(r'<(?:script|link|img|iframe)[^>]+(?:src|href)="([^"]+)"', text)
-    assert loads == ["plotly.min.js"]
+    assert set(loads) == {"plotly.min.js"} | ({"mechanism.png"} if page == "index.html" else set())
     for target in {*loads, *re.findall(r'href="(?!https?:|#)([^"]+)"', text)}:
         assert (report / target).is_file(), target
 
@@ -54,6 +54,24 @@ def test_the_index_tells_question_answer_and_claims(report):
     record = json.loads((report / "claims.json").read_text())
     assert [claim["holds"] for claim in record["claims"]["01_one"]] == [True, None]
     assert record["parameters"] == {"lr": "<i>1e-3</i>"}
+
+
+def test_the_answer_and_what_failed_come_before_the_notebooks(report, tmp_path):
+    path = tmp_path / "01_one.ipynb"
+    text = (report / "01_one.ipynb").read_text()
+    path.write_text(text.replace('"holds": true', '"holds": false'))
+    write_report({path: "ValueError: no"}, tmp_path, {})
+    text = (tmp_path / "index.html").read_text()
+    order = [
+        "1 of 1 notebooks failed",
+        "Claims that do not hold",
+        "What the series finds",
+        "separator",
+    ]
+    at = [text.index(words) for words in [*order, '<section class="card">', "<details>"]]
+    assert at == sorted(at)
+    whole = (report / "index.html").read_text()
+    assert "failed" not in whole and "that do not hold" not in whole and "at its default" in whole
 
 
 def test_formulas_are_drawn_by_the_browser_and_code_keeps_its_dollars():

@@ -123,7 +123,7 @@ def test_seeds_trained_in_one_batch_are_those_trained_alone_up_to_rounding():
     for changes in ({}, dict(decoding="masked", loss_on="outputs", n_heads=2)):
         config = Config(device="cpu", steps=20, eval_every=10, **changes)
         configs = [config.replace(seed=seed) for seed in (3, 0, 7)]
-        for together in training._train_group(configs, "none", None):
+        for together in training._train_group(configs, "none", None, None, lambda name: 1.0):
             alone = train(together.config, progress="none").history.evaluations
             for one, other in zip(together.history.evaluations, alone, strict=True):
                 assert one.train_loss == pytest.approx(other.train_loss, rel=1e-3)
@@ -234,3 +234,22 @@ def test_a_model_can_be_prepared_and_partly_frozen():
     before, after = make_model(config).state_dict(), result.last_model.state_dict()
     assert (after["embed.weight"] == 0.5).all()
     assert not torch.equal(after["unembed.weight"], before["unembed.weight"])
+
+
+def test_a_weight_learned_at_ten_times_the_rate_moves_ten_times_as_far():
+    """Adam's first step has the size of the rate."""
+    config = Config.preset("study", n_digits=5, d_model=8, steps=1, warmup_steps=0, device="cpu")
+    moved = {}
+    for factor in (1.0, 10.0):
+        seen = {}
+
+        def keep(model, seen=seen):
+            seen.update({n: (one, one.detach().clone()) for n, one in model.named_parameters()})
+
+        how = dict(progress="none", prepare=keep)
+        train_many(config, [0], rates=lambda name, f=factor: f if "pos" in name else 1.0, **how)
+        moved[factor] = {
+            name: (one - before).abs().max().item() for name, (one, before) in seen.items()
+        }
+    assert moved[10.0]["pos.weight"] == pytest.approx(10 * moved[1.0]["pos.weight"], rel=1e-3)
+    assert moved[10.0]["head.weight"] == moved[1.0]["head.weight"] > 0

@@ -1,0 +1,134 @@
+"""What a reader asks of the order mechanism, answered in numbers and frames.
+
+exactness(model, lists)                        # how far the formula is from the model
+flow(model, torch.tensor([[60, 44]]), lists)   # each edge: attention on a list, and its cost
+by_hand(config, weights, lists)                # each list from two scores to what is written
+random_readouts(config, weights).correlation   # the control for the order axis
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+from torch import nn
+
+from listcomp_utils.attention import logit_lens
+from listcomp_utils.circuit.formula import Lists, Weights, edge_costs, logits, run, weights_of
+from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
+from listcomp_utils.circuit.quantities import difference_terms
+from listcomp_utils.config import Config
+from listcomp_utils.hooks import run_all
+from listcomp_utils.mask import edge_label
+from listcomp_utils.model import config_of, make_model
+from listcomp_utils.task import lists_to_score
+
+
+def exactness(model: nn.Module, lists: Lists) -> dict[str, float]:
+    """How far formula and model are apart at most, in the model's own number format.
+
+    "logits" at the positions that predict, "patterns" in every layer; beside them "largest logit",
+    the size that the first is to be held against.
+
+    Raises:
+        ConfigError: for a model that is not of the study's architecture.
+    """
+    config, weights = config_of(model), weights_of(model)
+    places = list(config.prediction_positions)
+    circuit, seen = run(config, weights, lists), run_all(model, lists)
+    told = seen.logits[:, places]
+    return {
+        "logits": (logits(weights, circuit, places) - told).abs().max().item(),
+        "patterns": (circuit.patterns - seen.patterns[:, :, 0]).abs().max().item(),
+        "largest logit": told.abs().max().item(),
+    }
+
+
+def exactness_at_random() -> dict[str, dict[str, float]]:
+    """`exactness` of small random models in float64, longer and deeper than the study's too."""
+    found = {}
+    for list_len, n_layers in ((2, 2), (3, 2), (4, 2), (2, 3)):
+        sizes = dict(list_len=list_len, n_layers=n_layers, n_digits=5, d_model=16, device="cpu")
+        config = Config.preset("study", **sizes)
+        lists, name = lists_to_score(config, most=700), f"{list_len} digits, {n_layers} layers"
+        found[f"random, {name}, float64"] = exactness(make_model(config).double(), lists)
+    return found
+
+
+def flow(model: nn.Module, example: Lists, lists: Lists) -> pd.DataFrame:
+    """Every edge of the mask, a row each, as `diagrams.attention_flow` draws them.
+
+    `layer`, `query` and `key`, its `weight` on one example, and the `cost` of removing it: the
+    share of outputs on `lists` that turn wrong, as `edge_costs`. The index is the edge's name.
+
+    Raises:
+        ConfigError: for a model that is not of the study's architecture.
+    """
+    config, weights = config_of(model), weights_of(model, torch.float64)
+    watched = run(config, weights, example).patterns[0]
+    costs = edge_costs(config, weights, lists)
+    rows = [(*edge, watched[edge].item(), cost) for edge, cost in costs.items()]
+    names = pd.Index([edge_label(config, edge) for edge in costs], name="edge")
+    return pd.DataFrame(rows, names, ["layer", "query", "key", "weight", "cost"])
+
+
+def right_so_far(model: nn.Module, example: Lists) -> list[list[str]]:
+    """For each level and position the digit that it must predict, if the logit lens reads it."""
+    wanted = dict(zip(config_of(model).prediction_positions, example[0].tolist(), strict=True))
+    spoken = logit_lens(model, run_all(model, example))[0].argmax(-1).tolist()
+    return [[str(t) if wanted.get(p) == t else "" for p, t in enumerate(row)] for row in spoken]
+
+
+def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
+    """The algorithm on lists (a, b): both scores, both attentions, the two digits' logits, output.
+
+    Raises:
+        ConfigError: for a model that is not of the study's architecture with lists of two.
+    """
+    axis, outputs = order_axis(config, weights), outputs_of(config, weights, lists)
+    words = [", ".join(map(str, digits)) for digits in lists.tolist()]
+    frame = pd.DataFrame({"list a, b": words})
+    frame[["s_a", "s_b"]] = axis.scores[lists].numpy()
+    frame["α1"] = axis.attention(*lists.unbind(1)).numpy()
+    frame["β_s"] = outputs.moderation.numpy()
+    for place, output in enumerate(("o1", "o2")):
+        names = [f"{output}: a", f"{output}: b"]
+        frame[names] = outputs.logits[:, place].gather(1, lists).numpy()
+    frame["written"] = [", ".join(map(str, tokens)) for tokens in outputs.written.tolist()]
+    return frame
+
+
+def random_readouts(
+    config: Config, weights: Weights, count: int = 200, seed: int = 0
+) -> pd.DataFrame:
+    """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
+
+    A row a direction: the readout's `correlation` with SEP's scores (no sign), and its `spread`
+    over the digits (std). The control for `OrderAxis.readout`.
+
+    Raises:
+        ConfigError: for a model that is not of the study's architecture with lists of two.
+    """
+    axis, generator = order_axis(config, weights), torch.Generator().manual_seed(seed)
+    random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
+    random = random / random.norm(dim=1, keepdim=True) * axis.direction.norm()
+    read = weights.unembed.T[: config.n_digits] @ random.T.to(weights.unembed)
+    correlation = torch.corrcoef(torch.cat([axis.scores[None], read.T]))[0, 1:].abs()
+    return pd.DataFrame({"correlation": correlation.numpy(), "spread": read.std(0).numpy()})
+
+
+def difference(config: Config, weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
+    """What each term of equation (6) adds to the logit of d2 minus that of d1, and its error.
+
+    A row for o1's own difference and for each term: mean and std over the lists (a, b) with a not
+    b. The error is how far o1's logits and the terms are from o2's at most.
+    """
+    lists = unequal(lists)
+    terms, told = (
+        difference_terms(config, weights, lists),
+        outputs_of(config, weights, lists).logits,
+    )
+    error = (sum(terms.values()) + told[:, 0] - told[:, 1]).abs().max().item()
+    parts = {"o1's own logits": told[:, 0], **terms}
+    added = {name: part.gather(1, lists).diff()[:, 0].numpy() for name, part in parts.items()}
+    frame = pd.DataFrame(added).agg(["mean", "std"]).T.rename_axis("term").reset_index()
+    return frame, error

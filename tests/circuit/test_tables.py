@@ -1,0 +1,88 @@
+"""The frames of the order story: what they say is what the model does."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained
+from listcomp_utils.circuit import tables
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import order_axis
+from listcomp_utils.config import Config
+from listcomp_utils.generation import generate
+from listcomp_utils.model import make_model
+from listcomp_utils.task import lists_to_score, sample_lists
+
+PAIR = torch.tensor([[60, 44], [44, 60]])
+
+
+@pytest.fixture(scope="module")
+def study():
+    config = Config.preset("study")
+    model = find_trained(config).model
+    return config, model, weights_of(model, torch.float64)
+
+
+def test_the_formula_is_the_model_whatever_the_size():
+    errors = tables.exactness_at_random()
+    assert len(errors) == 4
+    for name, found in errors.items():
+        assert max(found["logits"], found["patterns"]) < 1e-10 < found["largest logit"], name
+
+
+def test_float32_rounds_in_proportion_to_the_logits(study):
+    found = tables.exactness(study[1], sample_lists(study[0], 100, seed=0))
+    assert 0 < found["logits"] < 1e-5 * found["largest logit"]
+
+
+def test_edges_are_weighed_on_the_example_and_scored_on_the_lists(study):
+    config, model, _ = study
+    frame = tables.flow(model, PAIR[:1], sample_lists(config, 200, seed=0))
+    assert (frame.loc["L0 SEP<-d1", ["layer", "query", "key"]] == [0, 2, 0]).all()
+    assert frame.weight[["L0 SEP<-d1", "L0 SEP<-d2"]].sum() == pytest.approx(1)
+    assert frame.weight["L1 o1<-SEP"] == 1 and (frame.cost >= 0.005).sum() == 5
+
+
+def test_circles_hold_an_answer_once_it_is_read(study):
+    *_, levels = zip(*tables.right_so_far(study[1], PAIR[:1]), strict=True)
+    # The last position is o2, which must predict d2, and can after the last layer only.
+    assert levels == ("", "", "44")
+
+
+def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study):
+    config, model, weights = study
+    frame = tables.by_hand(config, weights, PAIR)
+    assert frame.written.to_list() == [
+        ", ".join(map(str, x)) for x in generate(model, PAIR).tolist()
+    ]
+    first, second = frame.to_dict("records")
+    assert (first["s_a"], first["s_b"]) == (second["s_b"], second["s_a"])
+    offset = order_axis(config, weights).offset
+    for row in (first, second):
+        shift = torch.tensor(row["s_a"] - row["s_b"] + offset)
+        assert row["α1"] == pytest.approx(torch.sigmoid(shift).item())
+        assert row["o1: a"] > row["o1: b"] and row["o2: b"] > row["o2: a"]
+
+
+def test_random_directions_correlate_but_spread_the_digits_less(study):
+    config, _, weights = study
+    random = tables.random_readouts(config, weights, count=50)
+    axis = order_axis(config, weights)
+    assert random.shape == (50, 2) and random.correlation.between(0, axis.correlation).all()
+    assert random.spread.max() < axis.readout.std()
+
+
+def test_terms_add_up_from_o1_to_o2(study):
+    config, _, weights = study
+    lists = sample_lists(config, 300, seed=0)
+    frame, error = tables.difference(config, weights, lists)
+    assert error < 1e-10 and frame.term.iloc[0] == "o1's own logits" and len(frame) == 7
+    # From d1 at o1 to d2 at o2.
+    assert frame["mean"].iloc[0] < 0 < frame["mean"].sum()
+
+
+def test_other_models_are_refused():
+    other = make_model(Config.preset("seed"))
+    with pytest.raises(ValueError, match="layer_norm"):
+        tables.exactness(other, lists_to_score(Config.preset("seed"), most=10))
