@@ -11,15 +11,17 @@ one of the two gets each other's weights, and the outputs read what comes of it.
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import ConfigError, require
+from listcomp_utils.config import Config, ConfigError, require
 from listcomp_utils.hooks import logits_with, replace_at, run_all
-from listcomp_utils.model import config_of
+from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import lists_to_score
 from listcomp_utils.training.loop import TrainResult
 
@@ -46,6 +48,16 @@ def fair_share(n_digits: int) -> tuple[float, float]:
 def measure_order(trained: TrainResult) -> dict[str, float | None]:
     """`order_figures` of a training's kept weights."""
     return order_figures(trained.model)
+
+
+def both_orders_untrained(config: Config) -> float:
+    """Largest share of pairs right in both orders, in random models without learned positions.
+
+    `config` with rotary and no positions, small and large embeddings, and three seeds.
+    """
+    variants = product(("rotary", "none"), (1.0, 10.0), range(3))
+    configs = (config.replace(positions=p, embed_scale=e, seed=s) for p, e, s in variants)
+    return max(order_figures(make_model(one))["both_right"] for one in configs)
 
 
 @torch.no_grad()

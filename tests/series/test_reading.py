@@ -8,7 +8,10 @@ import jupytext
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-READ = ("01_train", "02_attention", "03_ablation", "04_representation", "08_construction")
+READ = (
+    *("01_train", "02_attention", "03_ablation", "04_representation"),
+    *("07_scaling", "08_construction"),
+)
 """Notebooks that are written so."""
 
 
