@@ -71,15 +71,16 @@ from listcomp_utils.task import split_lists
 # %% [markdown]
 # ## How many layers? A small grid, here and now
 #
-# The **ten-digit model** (the preset "seed") copies lists of two out of ten digits. Its row of tokens is the list's
-# digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which may look at SEP and never at the digits.
-# The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by Scale" (2025), here
-# called *the study*; we meet it below. A *seed* is always the random number that sets the weights at the start and the order
-# of the batches, and *held-out* lists are those that a model was not trained on.
+# The **ten-digit model** (the preset "seed") copies lists of two out of ten digits. Its row of tokens is the
+# list's digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which may look at SEP and never at
+# the digits. The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by
+# Scale" (2025), here called *the study*; we meet it below. A *seed* is always the random number that sets the
+# weights at the start and the order of the batches, and *held-out* lists are those that a model was not trained
+# on.
 #
-# We begin with what can be tried at once: the model of this notebook's parameters with one layer, two, and more, a few
-# seeds each. *Expectation:* one layer only guesses. Whatever an output reads in it was there before SEP had read
-# anything, so that at best the first digit is right and the others are a fixed answer to it: one list in
+# We begin with what can be tried at once: the model of this notebook's parameters with one layer, two, and more, a
+# few seeds each. *Expectation:* one layer only guesses. Whatever an output reads in it was there before SEP had
+# read anything, so that at best the first digit is right and the others are a fixed answer to it: one list in
 # $n^{L-1}$, for $n$ digits and lists of $L$. *Refuted* by a model of one layer that copies twice as many.
 #
 # It is a sweep: interrupted, it goes on where it was.
@@ -88,9 +89,8 @@ from listcomp_utils.task import split_lists
 size = (options.live_layers, options.live_seeds, options.live_steps)
 rows = grids.small_grid(config, *size, folder, options.retrain)
 by_depth = summarise(rows, ["n_layers"], ["per_list"])
-show_frame(
-    tables.in_words(by_depth, "n_layers", "seeds", "per_list", "per_list_min", "per_list_max")
-)
+names = ["seeds", "per_list", "per_list_min", "per_list_max"]
+show_frame(tables.in_words(by_depth, "n_layers", *names))
 
 # %%
 best = by_depth.set_index("n_layers").per_list_max
@@ -102,9 +102,11 @@ print("one layer only guesses:", "held" if best[1] < 2 * guessed else "refuted")
 # %% [markdown]
 # Two layers do what one cannot: in the first SEP reads the digits, in the second the outputs read SEP.
 #
-# <details><summary><b>Question.</b> How many layers will lists of <i>three</i> digits take, in the same 200 steps? Guess, then set
-# <code>list_len</code> to 3 in the parameters cell.</summary>
-# QUESTION_ANSWER
+# <details><summary><b>Question.</b> How many layers will lists of <i>three</i> digits take, in as many steps?
+# Guess, then set <code>list_len</code> to 3 in the parameters cell.</summary>
+# In the ten-digit model a third is hardly needed: two copy nearly all lists, with every seed tried. That model has
+# LayerNorm, biases and a learned W_O, and each of its outputs reads what was written before it. The leaner model
+# below is another matter.
 # </details>
 
 # %%
@@ -116,14 +118,15 @@ claims += [at_most(name("one layer"), float(best[1]), 0.3, established)]
 # %% [markdown]
 # ## The plateau
 #
-# With a hundred digits it is no longer a matter of seconds, nor certain to succeed. The hundred-digit model
-# has nothing but two layers of attention with one head (no LayerNorm, no bias, and the matrices W_V and W_O, through which
-# attention passes on what it sees, are the identity). Training it comes to a stop at a loss of $\ln 2$ nats an output: the model
-# then knows *which* two digits a list has, and tosses a coin for their order. We call this the **plateau**, and say that a
-# run has *left* it when its training loss is below half of $\ln 2$.
+# With a hundred digits it is no longer a matter of seconds, nor certain to succeed. The hundred-digit model has
+# nothing but two layers of attention with one head (no LayerNorm, no bias, and the matrices W_V and W_O, through
+# which attention passes on what it sees, are the identity). Training it often comes to a stop at a loss of $\ln 2$ nats
+# an output: the model then knows *which* two digits a list has, and tosses a coin for their order. We call this
+# the **plateau**, and say that a run has *left* it when its training loss is below half of $\ln 2$.
 #
-# Twenty seeds were trained by the study's recipe and twenty by this project's, which has larger embeddings at the start, a larger
-# learning rate and larger batches. Below, "outputs right" is the share of single held-out digits that are right.
+# Twenty seeds were trained by the study's recipe and twenty by this project's, which has larger embeddings at the
+# start, a larger learning rate and larger batches. Below, "outputs right" is the share of single held-out digits
+# that are right.
 
 # %%
 recipes = plateau.leaving(read_table("plateau"))
@@ -141,30 +144,28 @@ claims += [at_least("seeds that leave by this project's recipe, share", own, 0.9
 # So whether a run leaves is a matter of the recipe, and a mean over seeds hides it: it mixes runs that copy with
 # runs that guess. The appendix reads the study's own table in this light.
 #
-# **Why does it wait?** SEP holds a mixture of both digits' vectors, $\alpha$ of the first and $1 - \alpha$ of the second.
-# Let $E_t$ be the embedding of digit $t$ (its vector at the start), $P_1$ and $P_2$ those of the two places,
-# $s_t$ the *score* of digit $t$, which says how much SEP wants to look at it, and $c$ what the places add to the
-# scores' difference. Then $\alpha(a, b) = \mathrm{sigmoid}(s_a - s_b + c)$, and the vectors of a list $(a, b)$ and of its reverse
-# differ by
+# **Why does it wait?** SEP holds a mixture of both digits' vectors, $\alpha$ of the first and $1 - \alpha$ of the
+# second. Let $E_t$ be the embedding of digit $t$ (its vector at the start), $P_1$ and $P_2$ those of the two
+# places, $s_t$ the *score* of digit $t$, which says how much SEP wants to look at it, and $c$ what the places add
+# to the scores' difference. Then $\alpha(a, b) = \mathrm{sigmoid}(s_a - s_b + c)$, and the vectors of a list $(a,
+# b)$ and of its reverse differ by
 #
 # $$(\alpha(a, b) + \alpha(b, a) - 1)(E_a - E_b) + (\alpha(a, b) - \alpha(b, a))(P_1 - P_2).$$
 #
 # With $c = 0$ the first term is 0, and what is left is a *product*: the scores' differences times the positions'
-# difference. Where either is 0, every list looks like its reverse, and a little of one factor gains
-# nothing as long as the other is 0. Training has to find both at once, at a point where neither pulls (a *saddle*).
+# difference. Where either is 0, every list looks like its reverse, and a little of one factor gains nothing as
+# long as the other is 0. Training has to find both at once, at a point where neither pulls (a *saddle*).
 #
-# *Refuted* by a model with one factor at 0 that tells a list from its reverse. We set each factor to 0 in
-# the random weights of a small model of this kind, and leave both alone as the control.
+# *Refuted* by a model with one factor at 0 that tells a list from its reverse. We set each factor to 0 in the
+# random weights of a small model of this kind, and leave both alone as the control.
 
 # %%
 probe, apart = Config.preset("study", n_digits=12, d_model=16), plateau.difference_at_sep
 same_place, same_scores, control = apart(probe, places=0), apart(probe, scores=0), apart(probe)
 
 # %%
-print("largest difference at SEP between a list and its reverse:")
-print(
-    f"{same_place:.2g} with P_1 = P_2, {same_scores:.2g} with equal scores, {control:.2g} with neither"
-)
+print("largest difference at SEP between a list and its reverse:", f"{control:.2g},")
+print(f"with P_1 = P_2 {same_place:.2g}, with equal scores {same_scores:.2g}")
 print("it takes both factors:", "held" if max(same_place, same_scores) < 1e-9 else "refuted")
 name = "order at SEP with {}, largest difference".format
 for what, value in {"P_1 = P_2": same_place, "equal scores": same_scores}.items():
@@ -175,18 +176,20 @@ claims += [at_least(name("neither"), control, 0.01)]
 # <details><summary><b>Question.</b> Does SEP lose half of the difference when the places are half as far apart,
 # <code>places=0.5</code>? And when the scores are half as large, <code>scores=0.5</code>?</summary>
 # With the places yes, as the formula says: their difference is multiplied by what is left. With the scores much
-# less than half. This project starts with large embeddings, so that the scores are large too, and a
-# sigmoid that is nearly 0 or 1 hardly notices when they are halved. Large scores are what the
-# study's start lacks, and a likely reason why it waits so much longer.
+# less than half. This project starts with large embeddings, so that the scores are large too, and a sigmoid that
+# is nearly 0 or 1 hardly notices when they are halved. Large scores are what the study's start lacks, and a likely
+# reason why it waits so much longer.
 # </details>
 #
-# **What leaving looks like.** Both factors must also fit: the unembedding, which turns vectors into digits, gives digit
-# $t$ the logit $U_t \cdot (P_1 - P_2)$ along the positions' difference, its *readout*. To write $a$ before $b$ the digits must be ordered by
-# readout as they are by score. **Alignment** is the absolute correlation of the two over the digits, from 0 to 1. *Hypothesis:* the loss
-# falls when the alignment has risen. *Refuted* by runs that leave with little alignment, or that wait with much. (Runs with
-# every figure are few: three seeds of each recipe, all of which leave; nine by the study's recipe, above, do not.)
+# **What leaving looks like.** Both factors must also fit: the unembedding, which turns vectors into digits, gives
+# digit $t$ the logit $U_t \cdot (P_1 - P_2)$ along the positions' difference, its *readout*. To write $a$ before
+# $b$ the digits must be ordered by readout as they are by score. **Alignment** is the absolute correlation of the
+# two over the digits, from 0 to 1. *Hypothesis:* the loss falls when the alignment has risen. *Refuted* by runs
+# that leave with little alignment, or that wait with much. (Runs with every figure are few: three seeds of each
+# recipe, all of which leave; nine by the study's recipe, above, do not.)
 #
-# Look at the dashed line, $\ln 2$, on the left, and at when the same colour rises on the right. (Losses begin above the frame.)
+# Look at the dashed line, $\ln 2$, on the left, and at when the same colour rises on the right. (Losses begin
+# above the frame.)
 
 # %%
 courses = plateau.with_recipe(dynamics.course_rows(read_table("dynamics")))
@@ -197,11 +200,11 @@ halved = left.halved.mean()
 title = f"Alignment is {waiting:.2f} while runs wait, {halved:.2f} once they have left"
 
 # %%
+few = courses[courses.step % (2 * courses.eval_every) == 0]
+few = few.assign(line="seed " + few.seed.astype(str))
 panels = {
-    f"{recipe} recipe: {words}": rows.pivot(index="step", columns="seed", values=name).add_prefix(
-        "seed "
-    )
-    for recipe, rows in courses[courses.step % (2 * courses.eval_every) == 0].groupby("recipe")
+    f"{recipe} recipe: {words}": rows.pivot(index="step", columns="line", values=name)
+    for recipe, rows in few.groupby("recipe")
     for name, words in {"train_loss": "loss (nats)", "order_alignment": "alignment"}.items()
 }
 figure = curves.line_panels(panels, title, "optimiser step").update_xaxes(matches=None)
@@ -223,27 +226,29 @@ claims += [at_least("alignment of courses that pass it, as they pass", float(pas
 claims += [at_least("alignment when the loss has halved, mean of courses", float(halved), 0.8)]
 
 # %% [markdown]
-# The loss leaves the dashed line when the alignment of the same run climbs to the top. That one comes with the other does not prove that
-# it causes it; the algebra above is the reason to think so. (One run by this project's recipe has a spike later on. It recovers within two
-# points of the figure and keeps its alignment.)
+# The loss leaves the dashed line when the alignment of the same run climbs to the top. That one comes with the
+# other does not prove that it causes it; the algebra above is the reason to think so. (One run by this project's
+# recipe has a spike later on. It recovers within two points of the figure and keeps its alignment. And one by the
+# study's wanders up and back down while it waits: some alignment is not enough.)
 #
 # ## What no training can do: two layers without places
 #
-# The product needs two places with vectors of their own. What if they have none? *Rotary* positions turn queries and keys
-# and add nothing to the vectors; with no positions at all only the masks tell places apart. Then both
-# outputs start from the same vector $x$. Let $r$ be SEP's vector, $W = W_V W_O$ what attention does to a vector that it passes on,
-# $y_1$ and $y_2$ what the outputs hold at the end, and $\beta$ how much o2 attends to SEP (the rest goes to o1). In
-# two layers, with one head and without LayerNorm,
+# The product needs two places with vectors of their own. What if they have none? *Rotary* positions turn queries
+# and keys and add nothing to the vectors; with no positions at all only the masks tell places apart. Then both
+# outputs start from the same vector $x$. Let $r$ be SEP's vector, $W = W_V W_O$ what attention does to a vector
+# that it passes on, $y_1$ and $y_2$ what the outputs hold at the end, and $\beta$ how much o2 attends to SEP (the
+# rest goes to o1). In two layers, with one head and without LayerNorm,
 #
 # $$y_1 = x + W r, \qquad y_2 = x + \beta W r + (1 - \beta) W x = \beta\, y_1 + (1 - \beta)(x + W x).$$
 #
-# Let $k$ be how much $x + W x$, the same for all lists, prefers digit $a$ to $b$. For $(a, b)$ to be right $y_1$ must prefer $a$ and $y_2$ must prefer $b$, hence
-# $k < 0$. For $(b, a)$, by the same argument, $k > 0$. So at most one order of each pair can be right, *whatever the weights*. *Refuted*
-# by a single pair with both right. With three layers the argument breaks: by the last one the outputs have read
-# something. Whether training then finds a way is another question.
+# Let $k$ be how much $x + W x$, the same for all lists, prefers digit $a$ to $b$. For $(a, b)$ to be right $y_1$
+# must prefer $a$ and $y_2$ must prefer $b$, hence $k < 0$. For $(b, a)$, by the same argument, $k > 0$. So at most
+# one order of each pair can be right, *whatever the weights*. *Refuted* by a single pair with both right. With
+# three layers the argument breaks: by the last one the outputs have read something. Whether training then finds a
+# way is another question.
 #
-# <details><summary><b>Question.</b> With two digits there are four lists. How many can be right without places? Change
-# <code>n_there</code> below.</summary>
+# <details><summary><b>Question.</b> With two digits there are four lists. How many can be right without places?
+# Change <code>n_there</code> below.</summary>
 # Three. The lists of one digit twice are not concerned, and of the one pair one order is lost. The more digits,
 # the nearer the share comes to one half.
 # </details>
@@ -252,28 +257,27 @@ claims += [at_least("alignment when the loss has halved, mean of courses", float
 positions, n_there = read_table("scaling_positions"), 50
 per_token, per_list = order_by_head.fair_share(n_there)
 print(
-    f"{n_there} digits, no places: at most {per_list:.3f} of all lists, {per_token:.3f} of outputs"
+    f"{n_there} digits: at most {per_list:.3f} of all lists, {per_token:.3f} of all outputs right"
 )
 trained = positions[(positions.n_layers == 2) & (positions.positions != "learned")].both_right
 untrained = order_by_head.both_orders_untrained(probe.replace(d_model=32))
-print(
-    f"{len(trained)} trained models have at most {trained.max():.0%} of pairs right in both orders"
-)
+print(f"pairs right in both orders: at most {trained.max():.0%} in {len(trained)} trained models,")
+print(f"at most {untrained:.0%} in untrained ones")
 print("never both:", "held" if max(trained.max(), untrained) == 0 else "refuted")
 
 # %% [markdown]
-# Trained models could only fail by chance or for want of training; untrained ones of all kinds fail too (a claim at the end). The
-# figure shows the share of pairs that are right in both orders, five seeds a bar, for learned, rotary and no positions. Look at the
-# last group: what do three layers make of no positions?
+# Trained models might fail for want of training. So untrained ones were tried as well, with small and large
+# embeddings (a weaker test: they get few lists right in any order). The figure shows the share of pairs that are
+# right in both orders, five seeds a bar, for learned, rotary and no positions. Look at the last group: what do
+# three layers make of no positions?
 
 # %%
 kinds = [(kind, n) for kind in ("learned", "rotary", "none") for n in (2, 3)]
 by_place = tables.over_seeds(positions).set_index(["positions", "n_layers"]).loc[kinds]
 three = by_place.xs(3, level="n_layers")
 both = three.all_both_right
-title = "Both orders right, three layers: " + ", ".join(
-    f"{s:.0%} ({kind})" for kind, s in both.items()
-)
+title = "Both orders right, three layers: "
+title += ", ".join(f"{share:.0%} ({kind})" for kind, share in both.items())
 bars = by_place[["all_both_right"]].set_axis([f"{kind}, {n} layers" for kind, n in kinds])
 figure = curves.grouped_bars(bars, title, "share of pairs right in both orders")
 alt = f"Bars by kind of positions and layers; with two layers only learned positions. {title}."
@@ -281,10 +285,8 @@ show(figure, alt=alt)
 
 # %%
 blind = three.loc["none"]
-print(f"three layers, none: {blind.all_kept:.0%} of the lists (a, b), a ≠ b, are right,")
-print(
-    f"{blind.all_train_per_list:.0%} of the training lists, {blind.all_per_list:.0%} of the others"
-)
+print(f"three layers, none: {blind.all_train_per_list:.0%} of the training lists right,")
+print(f"{blind.all_per_list:.0%} of the others; {blind.all_kept:.0%} of all lists (a, b), a ≠ b")
 name = "pairs with both orders right, {}".format
 claims += [equals(name("two layers, rotary or none"), float(trained.max()), 0.0)]
 claims += [equals("the same in untrained models", untrained, 0.0)]
@@ -292,15 +294,16 @@ claims += [at_least(name("three layers, rotary"), float(both["rotary"]), 0.95)]
 claims += [shown(name("three layers, no positions"), both["none"])]
 
 # %% [markdown]
-# With rotary positions a third layer solves it. With none it does not: the models learn by heart which order of a pair was
-# trained on, which is of no use for the lists that were held out.
+# With rotary positions a third layer solves it. With none it does not: the models learn by heart which order of a
+# pair was trained on, which is of no use for the lists that were held out.
 #
 # ## Depth against length
 #
-# How many layers does a list of a given length need? The study leaves it as future work, and its own grids hint at one layer
-# more than digits. Here thirty digits, from the usual start (random weights), 1,500 steps, five seeds a point; a run *copies* when
-# it has 95% of the held-out lists right. *Expectation:* lists of $L$ take $L + 1$ layers. *Refuted*, for a length, if
-# another number is the first with which most seeds copy, or none is. Each point is a mean, its bar runs from the least seed to the most.
+# How many layers does a list of a given length need? The study leaves it as future work, and its own grids hint at
+# one layer more than digits. Here thirty digits, from the usual start (random weights), 1,500 steps, five seeds a
+# point; a run *copies* when it has 95% of the held-out lists right. *Expectation:* lists of $L$ take $L + 1$
+# layers. *Refuted*, for a length, if another number is the first with which most seeds copy, or none is. Each
+# point is a mean, its bar runs from the least seed to the most.
 
 # %%
 depth, ranked = read_table("scaling_depth"), read_table("ranked")
@@ -319,14 +322,14 @@ for n, most, one in fewest.itertuples():
     claims += [shown(name, f"{most}; {one}")]
 
 # %% [markdown]
-# More layers help on the whole, but not reliably: for lists of three and four, seeds of the same depth differ more than depths do,
-# and for lists of four no depth was enough in this time.
+# More layers help on the whole, but not reliably: for lists of three and four, seeds of the same depth differ more
+# than depths do, and for lists of four no depth was enough in this time.
 #
-# **Layers, or a start?** In 08_construction weights set by hand copy lists of any length with *two* layers. So perhaps
-# longer lists want a better start. The preset `ranked` is the same architecture with a sketch of that code in its
-# initial weights: which digit stands where in it is random, and its constants are too coarse to copy by. *Refuted* if two
-# layers copied no longer lists from there. (Steps and batch differ too, as the appendix says: we compare what two layers
-# *can* learn, not how fast. Lists of five were tried from the ranked start only.)
+# **Layers, or a start?** In 08_construction weights set by hand copy lists of any length with *two* layers. So
+# perhaps longer lists want a better start. The preset `ranked` is the same architecture with a sketch of that code
+# in its initial weights: which digit stands where in it is random, and its constants are too coarse to copy by.
+# *Refuted* if two layers copied no longer lists from there. (Steps and batch differ too, as the appendix says: we
+# compare what two layers *can* learn, not how fast. Lists of five were tried from the ranked start only.)
 
 # %%
 starts = tables.by_start(depth, ranked)
@@ -348,15 +351,16 @@ for n, word in {3: "three", 4: "four", 5: "five"}.items():
     claims += [at_least(name, float(least[n]), 0.99)]
 
 # %% [markdown]
-# So depth is what the usual start needs, not what lists need. What this does not show: that training finds such a code
-# without the sketch, or how much of the sketch it takes (08_construction takes it apart).
+# So depth is what the usual start needs, not what lists need. What this does not show: that training finds such a
+# code without the sketch, or how much of the sketch it takes (08_construction takes it apart).
 #
 # ## One head against several
 #
-# A layer may have several heads, each with attention of its own; here each moves its own slice of the vector. Does the order
-# still sit in the places' vectors? We let the two digits of a list exchange at SEP the weights of their *positions*, or those of
-# their *contents* (the digits' embeddings). *Hypothesis:* the positions carry the order with any number of heads. *Refuted* if the exchange of
-# positions reverses less than half of the lists, or that of contents reverses more. Look at the second and third colour.
+# A layer may have several heads, each with attention of its own; here each moves its own slice of the vector. Does
+# the order still sit in the places' vectors? We let the two digits of a list exchange at SEP the weights of their
+# *positions*, or those of their *contents* (the digits' embeddings). *Hypothesis:* the positions carry the order
+# with any number of heads. *Refuted* if the exchange of positions reverses less than half of the lists, or that of
+# contents reverses more. Look at the second and third colour.
 
 # %%
 by_heads = tables.over_seeds(read_table("scaling_heads")).set_index("n_heads")
@@ -382,22 +386,22 @@ claims += [shown(name("three layers, learned"), exchanged)]
 claims += [at_least("four heads: lists right, mean of seeds", float(lists[4]), 0.95)]
 
 # %% [markdown]
-# Several heads do not only as well as one but better. What becomes of the lists that the exchange does not reverse was not recorded, so that this is
-# not the whole account. And it is an account of two layers: models with *three*, which copy more lists, keep the
-# order in another way, where the exchange after the first layer reverses what the last line says.
+# Several heads do not only as well as one but better. What becomes of the lists that the exchange does not reverse
+# was not recorded, so that this is not the whole account. And it is an account of two layers: models with *three*,
+# which copy more lists, keep the order in another way, where the exchange after the first layer reverses what the
+# last line says.
 #
 # ## Digits and width
 #
-# How wide must the vectors be, for how many digits? The hundred-digit model's architecture, five seeds a cell, 2,000 steps from the usual
-# start. *Expectation:* width must grow with the digits, which all have to be told apart. *Refuted* if the narrowest width with which every
-# seed leaves the plateau is not larger for more digits. Compare the columns first, then both panels in the first row.
+# How wide must the vectors be, for how many digits? The hundred-digit model's architecture, five seeds a cell,
+# 2,000 steps from the usual start. *Expectation:* width must grow with the digits, which all have to be told
+# apart. *Refuted* if the narrowest width with which every seed leaves the plateau is not larger for more digits.
+# Compare the columns first, then both panels in the first row.
 
 # %%
 cells = tables.over_seeds(read_table("scaling_digits"))
 right = {"held-out lists": "all_per_token", "training lists": "all_train_per_token"}
-right = {
-    words: cells.pivot(index="n_digits", columns="d_model", values=n) for words, n in right.items()
-}
+right = {words: cells.pivot(index="n_digits", columns="d_model")[n] for words, n in right.items()}
 axes = [axis.astype(str) for axis in right["held-out lists"].axes]
 left = cells.groupby("d_model").left.sum() / cells.groupby("d_model").seeds.sum()
 title = "Runs that left, by width: " + ", ".join(f"{share:.0%} ({d})" for d, share in left.items())
@@ -411,17 +415,18 @@ print("narrowest from which all leave:", ", ".join(f"{w} ({n} digits)" for n, w 
 print("width grows with the digits:", "held" if needs.is_monotonic_increasing else "refuted")
 
 # %% [markdown]
-# It fails at the small end: from 25 digits on the narrowest width does grow, by the one step that these widths allow, but ten digits
-# want as much as two hundred. They want for lists rather than for width: ten digits make a hundred lists, and what is learned from eighty
-# of them serves the others badly, as the two panels show. What the architecture itself needs is another
-# matter: from the ranked start a width of 8 copies lists out of a hundred digits (in the appendix), and two numbers are
-# enough for weights set by hand (08_construction).
+# It fails at the small end: from 25 digits on the narrowest width does grow, by the one step that these widths
+# allow, but ten digits want as much as two hundred. They want for lists rather than for width: ten digits make a
+# hundred lists, and what is learned from eighty of them serves the others badly, as the two panels show. What the
+# architecture itself needs is another matter: from the ranked start a width of 8 copies lists out of a hundred
+# digits (in the appendix), and two numbers are enough for weights set by hand (08_construction).
 #
 # ## Would more lists help?
 #
-# The hundred-digit model ends with a few per cent of the held-out outputs wrong. *Hypothesis:* for want of lists to learn from. *Refuted* by
-# held-out accuracy that does not rise with the share of the ten thousand lists that is trained on. What the
-# architecture holds at once shows in the training lists. The axis is cut so that the bars, least to most of five seeds, can be seen.
+# The hundred-digit model ends with a few per cent of the held-out outputs wrong. *Hypothesis:* for want of lists
+# to learn from. *Refuted* by held-out accuracy that does not rise with the share of the ten thousand lists that is
+# trained on. What the architecture holds at once shows in the training lists. The axis is cut so that the bars,
+# least to most of five seeds, can be seen.
 
 # %%
 ends = tables.by_share(read_table("scaling_fraction"))
@@ -443,14 +448,16 @@ claims += [shown("trained on every list, outputs right", everything)]
 claims += [shown("held-out accuracy with more training lists, change", rise)]
 
 # %% [markdown]
-# The lists held out at 95% are not harder than others, as the last two lines show on one and the same model (to which some
-# of them were shown). Why accuracy falls there is open. That even with every list trained on some are wrong says that this training does not find
-# weights that copy them all; 08_construction shows that there are such weights.
+# The lists held out at 95% are not harder than others, as the last two lines show on one and the same model (which
+# was trained on none of either). Why accuracy falls there is open. That even with every list trained on some are
+# wrong says that this training does not find weights that copy them all; 08_construction shows that there are such
+# weights.
 #
 # ## What we know now, and what is open
 #
 # - Runs leave the plateau at ln 2 or stay on it; means over seeds count how many did.
-# - To leave it two factors must grow together, and fit. By this project's recipe they do so sooner than by the study's.
+# - To leave it two factors must grow together, and fit. By this project's recipe they do so sooner than by the
+#   study's.
 # - Without places of their own, two layers with one head never copy both orders of a pair.
 # - From the usual start longer lists want more layers; from the ranked start two do for lists of up to five.
 # - Several heads copy more lists than one and keep the order in the positions, too.
@@ -460,13 +467,14 @@ claims += [shown("held-out accuracy with more training lists, change", rise)]
 #
 # ## Appendix: the study's Table 4
 #
-# The study trains sixteen variants of the architecture: LayerNorm, bias, W_V and W_O each present (T) or absent (F; then W_V and W_O
-# are the identity), in this order, so that FFFF has none of them. It prints the mean of three runs. Here are five seeds of each, by
-# this project's recipe with fewer steps.
+# The study trains sixteen variants of the architecture: LayerNorm, bias, W_V and W_O each present (T) or absent
+# (F; then W_V and W_O are the identity), in this order, so that FFFF has none of them. It prints the mean of three
+# runs. Here are five seeds of each, by this project's recipe with fewer steps.
 #
-# *Hypothesis:* each of those runs either guessed the order or ended where the best variant did, so that the printed means lie near four
-# levels: those of 0, 1, 2 or 3 runs that left. *Refuted* by means that lie no nearer to a level than numbers drawn evenly. Look at how the
-# circles keep to the dotted lines, and where the squares of the same row are.
+# *Hypothesis:* each of those runs either guessed the order or ended where the best variant did, so that the
+# printed means lie near four levels: those of 0, 1, 2 or 3 runs that left. *Refuted* by means that lie no nearer
+# to a level than numbers drawn evenly. Look at how the circles keep to the dotted lines, and where the squares of
+# the same row are.
 
 # %%
 table4 = read_table("scaling_table4")
@@ -474,7 +482,7 @@ variants = tables.beside_printed(table4)
 counts = tables.printed_as_counts()
 runs = table4[table4.d_model == 64].assign(parts=tables.flag_words).set_index("parts").per_token
 dots = {"study, mean of 3": variants.set_index("parts").printed, "here, each seed": runs}
-title = f"{variants.left.sum()} of {variants.seeds.sum()} runs left; the study's means are nearly counts"
+title = f"{variants.left.sum()} of {len(runs)} runs left; the study's means lie near counts of runs"
 marks = {f"{n} of 3 left": level for n, level in enumerate(counts.levels)}
 figure = curves.dot_rows(dots, title, "held-out outputs right", (0.4, 1.0), marks)
 show(figure, alt=f"By what the architecture has: the study's means and five seeds here. {title}.")
@@ -493,9 +501,10 @@ claims += [at_most(name, counts.p_value, 0.01), shown("Table 4: the same, most",
 claims += [shown("Table 4: cell means of those that broke through, least", low.per_token)]
 
 # %% [markdown]
-# Runs that leave end near each other, not alike: the two variants without LayerNorm in which neither W_V nor W_O is learned end
-# lowest, by more than seeds differ. Such a difference shifts the means a little off the levels, which assume one ending for all: most of the
-# means near two runs of three lie a little left of that line. Which runs leave at all, by kind:
+# Runs that leave end near each other, not alike: the two variants without LayerNorm in which neither W_V nor W_O
+# is learned end lowest, by more than seeds differ. Such a difference shifts the means a little off the levels,
+# which assume one ending for all: most of the means near two runs of three lie a little left of that line. Which
+# runs leave at all, by kind:
 
 # %%
 for kind, left, seeds in variants.groupby("kind")[["left", "seeds"]].sum().itertuples():
@@ -507,9 +516,10 @@ for kind, left, seeds in variants.groupby("kind")[["left", "seeds"]].sum().itert
 # %% [markdown]
 # ## Appendix: how far recipes alone go
 #
-# Two layers, one head, nothing else learned, 8,000 lists to train on: how far can the recipe go? A few changes were chosen between
-# on an inner split (7,000 lists to train on, 1,000 to choose by, seeds of their own; a change counts if it gains more than seeds
-# differ by), and the chosen recipe was reported once on the 2,000 held-out lists. `embed_scale` multiplies the embeddings at the start.
+# Two layers, one head, nothing else learned, 8,000 lists to train on: how far can the recipe go? A few changes
+# were chosen between on an inner split (7,000 lists to train on, 1,000 to choose by, seeds of their own; a change
+# counts if it gains more than seeds differ by), and the chosen recipe was reported once on the 2,000 held-out
+# lists. `embed_scale` multiplies the embeddings at the start.
 
 # %%
 final, theirs = read_table("scaling_best"), grids.PRINTED_BEST
@@ -522,7 +532,8 @@ name = "held-out outputs right, chosen recipe, mean of seeds"
 claims += [at_least(name, float(ended.all_per_token), theirs)]
 
 # %% [markdown]
-# None of the changes tried gains more than seeds differ by (the last but one table below), and averaging the last weights gains nothing.
+# None of the changes tried gains more than seeds differ by (the last but one table below), and averaging the last
+# weights gains nothing.
 #
 # ## Appendix: the tables behind the figures
 

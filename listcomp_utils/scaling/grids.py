@@ -168,7 +168,7 @@ PRINTED_FLAGS = {
 }
 PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
 PRINTED_BEST = 0.922
-"""Validation accuracy per token that the study prints for its model."""
+"""Validation accuracy per token that the study prints for its model, a run at width 128."""
 PRINTED_RUNS = 3
 """Runs behind each printed mean."""
 
@@ -206,14 +206,15 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
 def small_grid(
     config: Config, layers: int, seeds: int, steps: int, folder: Path | None, again: bool = False
 ) -> pd.DataFrame:
-    """Train a config with 1 to `layers` layers and some seeds, here and now: a row a training.
+    """Train a config with 1 to `layers` layers and some seeds from the usual start, here and now.
 
-    It goes on where it was stopped, in `folder` or the sweeps' own, unless it is to run `again`.
+    A row a training. It goes on where it was stopped, in `folder` or the sweeps' own, unless it is
+    to run `again`.
 
     Raises:
         RuntimeError: when a training failed.
     """
-    short = config.replace(steps=min(config.steps, steps))
+    short = config.replace(steps=min(config.steps, steps), start="random")
     short = short.replace(warmup_steps=min(short.warmup_steps, short.steps // 2))
     kept = folder / "scaling_live" if folder else sweep_folder("scaling_live")
     cells = config_cells({"n_layers": range(1, layers + 1), "seed": range(seeds)}, short)

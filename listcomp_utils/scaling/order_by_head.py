@@ -32,14 +32,9 @@ MOST_LISTS = 10_000
 def fair_share(n_digits: int) -> tuple[float, float]:
     """Most of all pairs that can be right, per token and per list, when outputs have no place.
 
-    Two layers, one head, no LayerNorm, and o1 and o2 with the same input x (rotary positions or
-    none). Then with o2's attention beta to SEP, and any W_V and W_O between,
-
-        y_1 = x + W r,    y_2 = x + beta W r + (1 - beta) W x = beta y_1 + (1 - beta) (x + W x).
-
-    Let k be how much (x + W x) prefers a to b in logits. For (a, b) to be right y_1 must prefer a
-    and y_2 must prefer b, hence k < 0; for (b, a) the other way round, hence k > 0. One of the two
-    lists is lost, and on it one output at least. Lists of one digit twice are not concerned.
+    Two layers, one head, no LayerNorm, and o1 and o2 with the same input (rotary positions or
+    none): of each pair one list is lost, and on it one output at least. 07_scaling has the proof.
+    Lists of one digit twice are not concerned.
     """
     unequal = 1 - 1 / n_digits
     return 1 - unequal / 4, 1 - unequal / 2

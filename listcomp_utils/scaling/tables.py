@@ -16,13 +16,7 @@ import numpy as np
 import pandas as pd
 
 from listcomp_utils.config import Config
-from listcomp_utils.scaling.grids import (
-    FLAGS,
-    PRINTED_FLAGS,
-    PRINTED_RUNS,
-    PRINTED_WIDTHS,
-    TABLES,
-)
+from listcomp_utils.scaling import grids
 from listcomp_utils.sweeps.table import read_table, summarise
 
 ENOUGH = 0.95
@@ -43,7 +37,7 @@ WORDS = {
     "batch_size": "batch",
     "copying": "seeds that copy",
     "d_model": "width",
-    "left": "left the plateau",
+    "left": "left the plateau, of",
     "letters": "LN, bias, W_V, W_O",
     "list_len": "list length",
     "median_step": "median step of leaving",
@@ -56,11 +50,9 @@ WORDS = {
     "per_list_min": "worst seed",
     "per_list_sd": "sd of that",
     "per_token": "outputs right where it left",
-    "per_token_max": "most",
-    "per_token_min": "least",
     "per_token_sd": "sd",
     "printed": "study, mean of 3 runs",
-    "seeds": "of seeds",
+    "seeds": "seeds",
     "stayed": "outputs right where it stayed",
 }
 """Columns of the tables, as readers are shown them."""
@@ -91,13 +83,15 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
 def flag_letters(rows: pd.DataFrame) -> pd.Series:
     """The four flags of each row as the study writes them, as FFTT."""
-    return rows[list(FLAGS)].map({True: "T", False: "F"}.get).agg("".join, axis=1)
+    return rows[list(grids.FLAGS)].map({True: "T", False: "F"}.get).agg("".join, axis=1)
 
 
 def flag_words(rows: pd.DataFrame) -> pd.Series:
     """Which of the four parts each row's architecture has, in words."""
     names = np.array(["LayerNorm", "bias", "W_V", "W_O"])
-    return rows[list(FLAGS)].apply(lambda has: ", ".join(names[has.astype(bool)]) or "none", axis=1)
+    return rows[list(grids.FLAGS)].apply(
+        lambda has: ", ".join(names[has.astype(bool)]) or "none", axis=1
+    )
 
 
 def beside_printed(table: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +105,7 @@ def beside_printed(table: pd.DataFrame) -> pd.DataFrame:
         ["with LayerNorm", "without LayerNorm, W_O = I"],
         "without LayerNorm, W_O learned",
     )
-    rows = rows.assign(parts=flag_words, kind=kinds, printed=rows.letters.map(PRINTED_FLAGS))
+    rows = rows.assign(parts=flag_words, kind=kinds, printed=rows.letters.map(grids.PRINTED_FLAGS))
     return rows.sort_values("printed")
 
 
@@ -175,11 +169,9 @@ def recipe_words(table: pd.DataFrame) -> str:
     versions = made.get("versions", {"torch": "version not recorded"})
     words = {"steps": "{:,} steps", "batch_size": "batch {}", "lr": "lr {:g}"}
     parts = [text.format(shared[name]) for name, text in words.items() if name in shared]
-    return (
-        f"{', '.join(parts)}, {table.seed.nunique()} seeds a cell, {len(table)} runs in "
-        f"{table.seconds.sum() / 60:.0f} min one after another, {made['finished'][:10]}, "
-        f"torch {versions['torch']}"
-    )
+    parts += [f"{table.seed.nunique()} seeds a cell", f"{len(table)} runs in "]
+    parts[-1] += f"{table.seconds.sum() / 60:.0f} min one after another"
+    return ", ".join([*parts, made["finished"][:10], f"torch {versions['torch']}"])
 
 
 def record() -> dict[str, pd.DataFrame]:
@@ -189,43 +181,41 @@ def record() -> dict[str, pd.DataFrame]:
     tried["recipe"] = tried.apply(changes_of, axis=1)
     wide = over_seeds(table4[flag_letters(table4) == "FFFF"]).sort_values("d_model")
     ours = summarise(ranked, ["list_len", "d_model", "n_digits"], ["per_list"])
-    order = [
-        *("left", "seeds", "all_per_token", "all_per_list", "all_kept", *EXCHANGED),
-        *("all_alignment", "all_both_right"),
-    ]
-    variants = ["letters", "parts", "printed", "left", "seeds", "per_token", "per_token_sd"]
-    made = [(name, recipe_words(read_table(name))) for name in TABLES if name != "dynamics"]
-    return {
-        "Depth against length, usual start, 30 digits": in_words(
+    order = f"left seeds all_per_token all_per_list all_kept {' '.join(EXCHANGED)} all_both_right"
+    shown = {
+        "Depth against length, usual start, 30 digits": (
             over_seeds(depth),
-            *("list_len", "n_layers", "all_per_token", "all_per_list", "copying", "seeds"),
+            "list_len n_layers all_per_token all_per_list copying seeds",
         ),
-        "Two starts": in_words(
+        "Two starts": (
             by_start(depth, ranked),
-            *("trained", "list_len", "n_digits", "n_layers", "steps", "batch_size", "seeds"),
-            *("per_list", "per_list_min"),
+            "trained list_len n_digits n_layers steps batch_size seeds per_list per_list_min",
         ),
-        "Width from the ranked start": in_words(
-            ours, "list_len", "d_model", "n_digits", "seeds", "per_list", "per_list_min"
+        "Width from the ranked start": (
+            ours,
+            "list_len d_model n_digits seeds per_list per_list_min",
         ),
-        "Heads": in_words(over_seeds(read_table("scaling_heads")), "n_heads", *order),
-        "Kinds of positions": in_words(
-            over_seeds(read_table("scaling_positions")), "positions", "n_layers", *order
+        "Heads": (over_seeds(read_table("scaling_heads")), f"n_heads {order} all_alignment"),
+        "Kinds of positions": (
+            over_seeds(read_table("scaling_positions")),
+            f"positions n_layers {order} all_alignment",
         ),
-        "The study's Table 4: all variants": in_words(
-            beside_printed(table4), *variants, "per_list", "per_list_sd"
+        "The study's Table 4: all variants": (
+            beside_printed(table4),
+            "letters parts printed left seeds per_token per_token_sd per_list per_list_sd",
         ),
-        "The study's Table 4: widths at a hundred digits": in_words(
-            wide.assign(printed=wide.d_model.map(PRINTED_WIDTHS)),
-            *("d_model", "printed", "left", "seeds", "per_token", "per_token_sd", "all_per_token"),
+        "The study's Table 4: widths at a hundred digits": (
+            wide.assign(printed=wide.d_model.map(grids.PRINTED_WIDTHS)),
+            "d_model printed left seeds per_token per_token_sd all_per_token",
         ),
-        "Recipes tried, on inner lists": in_words(
+        "Recipes tried, on inner lists": (
             tried.sort_values("all_per_token", ascending=False),
-            *("recipe", "left", "seeds", "all_per_token"),
-            *("all_averaged_per_token", "all_train_per_token"),
+            "recipe left seeds all_per_token all_averaged_per_token all_train_per_token",
         ),
-        "How each grid was trained": pd.DataFrame(made, columns=["table", "trained"]),
     }
+    frames = {title: in_words(rows, *names.split()) for title, (rows, names) in shown.items()}
+    made = [(name, recipe_words(read_table(name))) for name in grids.TABLES if name != "dynamics"]
+    return frames | {"How each grid was trained": pd.DataFrame(made, columns=["table", "trained"])}
 
 
 @dataclass(frozen=True)
@@ -262,5 +252,5 @@ def nearness_to_counts(
 
 def printed_as_counts() -> Nearness:
     """How near the study's Table 4 is to counts of runs that copy as its best cell, or guess."""
-    means = list(PRINTED_FLAGS.values())
-    return nearness_to_counts(means, 0.5 + 0.5 / 100, max(means), PRINTED_RUNS)
+    means = list(grids.PRINTED_FLAGS.values())
+    return nearness_to_counts(means, 0.5 + 0.5 / 100, max(means), grids.PRINTED_RUNS)
