@@ -68,6 +68,11 @@ ANSWERS = {
         Answer(parameters={"k": 2}),
         Answer("first, first.order[:2]", "matches[1], matches[1].order[:2]", visible=False),
     ],
+    "07_scaling": [
+        Answer(parameters={"list_len": 3}),
+        Answer("apart(probe, places=0)", "apart(probe, places=0.5)"),
+        Answer('read_table("scaling_positions"), 50', 'read_table("scaling_positions"), 2'),
+    ],
     "08_construction": [
         Answer("(8, 3), 1 / 128, 256.0", "(8, 3), 1 / 128, 8.0"),
         Answer(
