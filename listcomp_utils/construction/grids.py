@@ -53,6 +53,7 @@ RANKED: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = (
     (dict(seed=range(5), list_len=[3, 4, 5]), dict(n_digits=30)),
     (dict(seed=range(3), d_model=[8, 16, 32]), {}),
     (dict(seed=range(3), n_digits=[30, 200]), {}),
+    (dict(seed=range(3), n_digits=[200]), dict(steps=6_000)),
 )
 """Values to combine, and what a part's cells share beside the preset."""
 
