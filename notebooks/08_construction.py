@@ -186,9 +186,8 @@ six = Config.preset("study", list_len=6, device="cpu")
 bounds = proof(six)
 show_frame(bounds)
 print(f"all {six.n_lists:,} lists of {six.list_len} digits proven: {bounds.proven.all()}")
-claims += [
-    equals("all lists of six digits out of a hundred proven", bool(bounds.proven.all()), True)
-]
+what = "all lists of six digits out of a hundred proven"
+claims += [equals(what, bool(bounds.proven.all()), True)]
 
 # %% [markdown]
 # Is the bound close to the truth, or is it only safe? Run all lists of the hand-built model in float64, where
@@ -207,8 +206,7 @@ claims += [at_least("largest error, of the exact bound", tight, 0.9, applies=est
 # which all lists (or, of more than 100,000, the 40,000 hardest) are still copied:
 
 # %%
-frontier = read_table("construction_frontier")
-frontier["ratio"] = frontier.copied / frontier.proven
+frontier = read_table("construction_frontier").eval("ratio = copied / proven")
 show_frame(frontier[["list_len", "d_model", "dtype", "proven", "copied", "ratio"]], digits=2)
 most = float(frontier.ratio[frontier["dtype"] == "float32"].max())
 claims += [at_most("float32: most digits copied over most proven, largest", most, 1.5)]
@@ -331,9 +329,7 @@ spent = tables.costs([25, 50, 100, 200])
 show_frame(spent, digits=2)
 logs = np.log(spent[["digits", "operations", "of every logit"]].to_numpy(float))
 powers = np.polyfit(logs[:, 0], logs[:, 1:], 1)[0]
-print(
-    f"with the digits the bounds' cost grows as their power {powers[0]:.2f}, all logits' {powers[1]:.2f}"
-)
+print(f"as a power of the digits: bounds' cost {powers[0]:.2f}, all logits' {powers[1]:.2f}")
 claims += [at_most("bounds from both sides, power of the cost in the digits", powers[0], 2.6)]
 
 # %% [markdown]
@@ -408,11 +404,8 @@ show_frame(content_and_order.along_path(*kinds["trained"], end, [0, 0.01, 0.5, 0
 # judge by, with two seeds of their own; each row is their mean. Of the lists held out nothing was looked at.
 
 # %%
-tuning = read_table("ranked_tuning")
-figures = ["inner_per_list", "train_per_list"]
-show_frame(
-    summarise(tuning, ["list_len", "lr", "steps"], figures)[["list_len", "lr", "steps", *figures]]
-)
+by, figures = ["list_len", "lr", "steps"], ["inner_per_list", "train_per_list"]
+show_frame(summarise(read_table("ranked_tuning"), by, figures)[[*by, *figures]])
 
 # %% [markdown]
 # Pairs are learned at any of these rates; lists of three want the small one, and steps enough for it. The preset takes 3,000
@@ -424,18 +417,14 @@ sizes = ["list_len", "n_digits", "d_model", "split_seed"]
 learned = summarise(ranked, sizes, ["per_list", "train_per_list"])
 figures = ["seeds", "per_list", "per_list_min", "train_per_list"]
 show_frame(learned[[*sizes, *figures]])
-print(
-    f"held-out lists right; the usual start, {len(seeds)} seeds: mean {seeds.per_list.mean():.4f},"
-)
-print(f"from {lowest.per_list:.4f} to {highest.per_list:.4f}")
+usual, span = seeds.per_list.mean(), f"{lowest.per_list:.4f} to {highest.per_list:.4f}"
+print(f"held-out lists right from the usual start, {len(seeds)} seeds: {usual:.4f} ({span})")
 
 # %%
 least = ranked.groupby(["list_len", "n_digits", "d_model"])[["per_list", "per_token"]].min()
 own = ranked[(ranked.list_len == 2) & (ranked.n_digits == 100) & (ranked.d_model == 64)]
 good = float((own.per_list >= 0.999).mean())
-print(
-    f"of {len(own)} seeds on two splits, {good:.0%} have .999 or more of the held-out lists right"
-)
+print(f"of {len(own)} seeds on two splits, {good:.0%} have .999 or more of held-out lists right")
 claims += [at_least("ranked: seeds with .999 of held-out lists right, share", good, 0.95)]
 sizes = {"width 8": (2, 100, 8), "three of 100 digits": (3, 100, 64)}
 sizes |= {"four of 30 digits": (4, 30, 64), "five of 30 digits": (5, 30, 64)}
@@ -458,13 +447,12 @@ points = {
     start: np.array([(one.step, one.held_out.per_list) for one in run.evaluations]).T
     for start, run in runs.items()
 }
-title = "Held-out lists are copied from the ranked start, and not from the usual one"
+ends = {start: run.best.held_out.per_list for start, run in runs.items()}
+title = f"Ranked start: {ends['ranks']:.0%} of held-out lists; usual start: {ends['random']:.0%}"
 figure = lines(points, title, "optimiser steps", "held-out lists right", y_range=(0, 1.03))
-alt = "Share of held-out lists right against optimiser steps: it rises to all of them from the "
-show(figure, alt=alt + "ranked start and stays low from the usual one.", main=True)
+show(figure, alt=f"Share of held-out lists right in the course of training. {title}.", main=True)
 
 # %%
-ends = {start: run.best.held_out.per_list for start, run in runs.items()}
 name = "here and now: {} start, held-out lists right"
 claims.append(at_least(name.format("ranked"), ends["ranks"], 0.9, established))
 claims.append(at_most(name.format("usual"), ends["random"], 0.6, established))

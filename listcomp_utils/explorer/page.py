@@ -30,7 +30,7 @@ PLACE = "/* the models */"
 """Where the template takes the weights."""
 TITLES = {
     "study": ("Trained", "the study's model, trained on 8,000 of the 10,000 lists"),
-    "ranked": ("Trained, ranked start", "trained alike, from a rough order of the digits"),
+    "ranked": ("Trained, ranked start", "the same lists and size, from a rough order"),
     "hand": ("Set by hand", "every weight chosen by hand, two numbers wide"),
 }
 

@@ -18,13 +18,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from IPython.display import HTML, display
+from IPython.display import display
 from plotly.utils import PlotlyJSONEncoder
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, write_atomically
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 METADATA_KEY = "listcomp"
+HEADS_HEIGHT = 620
+"""Pixels of the frame of CircuitsVis' heads."""
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{title}</title></head><body>{body}</body></html>
+"""
+
 DIGITS = 4
 """Significant digits kept of the numbers in a saved figure."""
 
@@ -56,42 +63,36 @@ def slim_json(figure: go.Figure) -> dict[str, Any]:
 
 
 def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[str], name: str):
-    """CircuitsVis' interactive heads: shown live, written to `name`.html where nobody watches.
+    """CircuitsVis' interactive heads, as `show_page` shows a page.
 
     `patterns` is (head, query, key). The page holds its own JavaScript; CircuitsVis' own display
     would look for the internet first.
     """
     from circuitsvis.attention import attention_heads
 
-    page = attention_heads(
+    words = "Interactive attention heads"
+    body = attention_heads(
         attention=patterns, tokens=list(tokens), attention_head_names=list(heads)
     ).local_src
-    if not os.environ.get(HEADLESS_VARIABLE):
-        display(HTML(page))
-        return
-    _write_beside_report(page, name, "Interactive attention heads")
+    show_page(_PAGE.format(title=words, body=body), name, words, height=HEADS_HEIGHT)
 
 
 def show_page(page: str, name: str, words: str, height: int) -> None:
-    """Show a whole HTML page in a frame; written to `name`.html where nobody watches.
+    """Show a whole HTML page in a frame; where nobody watches, write `name`.html to the report.
 
     `words` say what it is, `height` is the frame's in pixels.
     """
-    if os.environ.get(HEADLESS_VARIABLE):
-        _write_beside_report(page, name, words)
+    if not os.environ.get(HEADLESS_VARIABLE):
+        style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
+        frame = f'<iframe title="{escape(words)}" srcdoc="{escape(page)}" style="{style}"></iframe>'
+        display({"text/html": frame, "text/plain": words}, raw=True)
         return
-    style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
-    frame = f'<iframe title="{escape(words)}" srcdoc="{escape(page)}" style="{style}"></iframe>'
-    display({"text/html": frame, "text/plain": words}, raw=True)
-
-
-def _write_beside_report(page: str, name: str, words: str) -> None:
-    """Write a page to the report's folder and leave a line that the report turns into a link."""
     folder = Path(os.environ.get(REPORT_VARIABLE) or runs_dir() / "pages")
     folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"{name}.html", page.encode())
-    note = f"{words}: {name}.html, beside the report."
-    display({"text/plain": note}, raw=True, metadata={METADATA_KEY: {"page": f"{name}.html"}})
+    note = {"page": f"{name}.html", "height": height}
+    text = f"{words}: {name}.html, beside the report."
+    display({"text/plain": text}, raw=True, metadata={METADATA_KEY: note})
 
 
 def show_frame(

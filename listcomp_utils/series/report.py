@@ -8,7 +8,6 @@ formulas are MathML, which browsers draw themselves; code is folded until it is 
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Mapping
@@ -112,6 +111,10 @@ _FIGURE = _PAGES.from_string(
     """<figure><div role="img" aria-label="{{ alt }}" style="min-height: {{ height }}px"></div>
 <script type="application/json" class="figure">{{ figure }}</script><figcaption>{{ alt }}</figcaption></figure>"""
 )
+_FRAME = _PAGES.from_string(
+    """<p><a href="{{ page }}">{{ words }}</a></p>
+<iframe src="{{ page }}" title="{{ words }}" loading="lazy" style="width: 100%; height: {{ height }}px; border: 1px solid #ccc"></iframe>"""
+)
 
 
 def write_report(
@@ -163,9 +166,10 @@ def _write_notebook_page(
         output.data = {"text/html": figure}
         main = figure if note["main"] else main
     for output in outputs_with(notebook, "text/plain"):
-        if page := output.metadata.get(METADATA_KEY, {}).get("page"):
-            link = f'<a href="{page}">{html.escape(output.data["text/plain"])}</a>'
-            output.data = {"text/html": f"<p>{link}</p>"}
+        note = output.metadata.get(METADATA_KEY, {})
+        if "page" in note:
+            page = _FRAME.render(**note, words=output.data["text/plain"])
+            output.data = {"text/html": page}
     exporter = HTMLExporter(template_name="basic", preprocessors=[CoalesceStreamsPreprocessor])
     body, resources = exporter.from_notebook_node(notebook)
     page = _PAGE.render(

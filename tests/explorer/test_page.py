@@ -92,7 +92,7 @@ def test_a_notebook_shows_it_in_place_or_beside_the_report(tmp_path, monkeypatch
     assert (tmp_path / "explorer.html").read_bytes() == COMMITTED.read_bytes()
     data, more = seen.pop()
     assert "explorer.html" in data["text/plain"]
-    assert more["metadata"][METADATA_KEY] == {"page": "explorer.html"}
+    assert more["metadata"][METADATA_KEY] == {"page": "explorer.html", "height": 900}
     monkeypatch.delenv(HEADLESS_VARIABLE)
     show_explorer()
     frame = seen.pop()[0]["text/html"]

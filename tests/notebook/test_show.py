@@ -9,7 +9,15 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME, show, show_frame, slim_json
+from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE
+from listcomp_utils.notebook.show import (
+    METADATA_KEY,
+    PLOTLY_MIME,
+    show,
+    show_attention_heads,
+    show_frame,
+    slim_json,
+)
 
 
 @pytest.fixture
@@ -59,3 +67,13 @@ def test_a_table_of_the_record_is_folded_under_its_words(shown):
     page = shown[0][0]["text/html"]
     assert page.startswith("<details><summary>all &lt;seeds&gt;</summary><table")
     assert page.endswith("</table></details>") and "details" not in shown[0][0]["text/plain"]
+
+
+def test_attention_heads_are_a_page_of_their_own(shown, monkeypatch, tmp_path):
+    monkeypatch.setenv(REPORT_VARIABLE, str(tmp_path))
+    monkeypatch.setenv(HEADLESS_VARIABLE, "1")
+    show_attention_heads(np.eye(2)[None], ["a", "b"], ["layer 0"], name="heads")
+    page = (tmp_path / "heads.html").read_text()
+    assert page.startswith('<!doctype html>\n<html lang="en">') and "<title>Interactive" in page
+    data, more = shown[0]
+    assert more["metadata"][METADATA_KEY]["page"] == "heads.html" and "heads.html" in str(data)

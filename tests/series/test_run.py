@@ -41,7 +41,7 @@ def test_a_run_leaves_executed_notebooks_a_report_and_no_other_folder(finished):
     assert {path.name for path in finished.iterdir()} == {
         *("01_one.ipynb", "02_two.ipynb", "05_five.ipynb"),
         *("01_one.html", "02_two.html", "05_five.html"),
-        *("index.html", "claims.json", "plotly.min.js"),
+        *("index.html", "claims.json", "plotly.min.js", "mechanism.png", "explorer.html"),
     }
 
 
@@ -59,7 +59,7 @@ def test_a_failing_notebook_is_kept_and_told_and_the_others_run(runs, capsys, ti
     kept = runs / "bad" / "05_five.ipynb"
     assert f"kept: {kept}" in printed and "A bar" in cell_outputs(kept)
     index = (runs / "bad" / "index.html").read_text()
-    assert "1 of them failed: 05_five" in index
+    assert "1 of 2 notebooks failed: 05_five" in index
     assert "This notebook failed: ValueError: &lt;13&gt;" in index
 
 
