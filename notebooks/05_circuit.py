@@ -114,7 +114,7 @@ def beside(*names):
 # and the layer in which it is read, and for the one numbered arrow that does not touch SEP.
 
 # %%
-a, b = 60 % config.n_digits, 44 % config.n_digits
+a, b = (60, 44) if config.n_digits > 60 else (1, 0)
 flow = tables.flow(model, torch.tensor([[a, b]]), held_out)
 circles = tables.right_so_far(model, torch.tensor([[a, b]]))
 costly = (flow.cost >= 0.005).sum()

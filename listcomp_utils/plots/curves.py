@@ -48,9 +48,12 @@ def grouped_bars(
     value_name: str,
     value_range: tuple[float, float] | None = (0, 1),
 ) -> go.Figure:
-    """Bars side by side with their numbers: one group a row, one colour a column."""
+    """Bars side by side with their numbers: one group a row, one colour a column; nan is none."""
     figure = lying_bars(frame, title, value_name, barmode="group", text_auto=".3~g")
     figure.update_traces(textposition="outside", textangle=0, constraintext="none")
+    for bars in figure.data:  # plotly would write 0 where there is no number
+        there = pd.notna(bars.x)
+        bars.update(x=bars.x[there], y=bars.y[there])
     low, high = value_range or (min(0, frame.min(axis=None)), max(0, frame.max(axis=None)))
     # Numbers stand beyond the ends of bars, which is to the left where the bar is negative.
     room = 0.12 * (high - low)
@@ -123,6 +126,29 @@ def line_panels(
     figure.update_xaxes(showticklabels=True)
     figure.update_yaxes(matches=None, showticklabels=True)
     return themed(figure, title, height=150 + 220 * rows)
+
+
+def seed_lines(
+    rows: pd.DataFrame, names: Mapping[str, str], title: str, y_range: tuple[float, float]
+) -> go.Figure:
+    """Means over seeds as lines, at each mean a bar from the least seed to the most.
+
+    `names` has the columns of x, of y (with `_min` and `_max` beside it) and of what has a line of
+    its own, in this order, each with its words.
+    """
+    x, y, line = names
+    low, high = rows[y] - rows[f"{y}_min"], rows[f"{y}_max"] - rows[y]
+    figure = px.line(
+        rows.assign(low=low, high=high),
+        **dict(x=x, y=y, color=line, symbol=line, error_y="high", error_y_minus="low"),
+        labels=names,
+        template="listcomp",
+    )
+    ticks = rows[x].drop_duplicates().sort_values()
+    for number, trace in enumerate(figure.data):  # side by side, or bars would hide each other
+        trace.x = trace.x + 0.06 * ticks.diff().min() * number
+    figure.update_yaxes(range=y_range).update_xaxes(tickvals=ticks)
+    return themed(figure, title, height=420)
 
 
 def dot_rows(

@@ -12,9 +12,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
-from listcomp_utils.config import check_names
+import pandas as pd
+
+from listcomp_utils.config import Config, check_names
 from listcomp_utils.scaling.averaging import INNER_FRACTION, AveragedWeights
 from listcomp_utils.scaling.dynamics import Course
 from listcomp_utils.scaling.order_by_head import measure_order
@@ -164,6 +167,8 @@ PRINTED_FLAGS = {
     "TTFF": 0.8935,
 }
 PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
+PRINTED_BEST = 0.922
+"""Validation accuracy per token that the study prints for its model, a run at width 128."""
 PRINTED_RUNS = 3
 """Runs behind each printed mean."""
 
@@ -196,3 +201,24 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
         frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
     frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
     return write_table(frame, Path(out) / f"{name}.json", grid.question)
+
+
+def small_grid(
+    config: Config, layers: int, seeds: int, steps: int, folder: Path | None, again: bool = False
+) -> pd.DataFrame:
+    """Train a config with 1 to `layers` layers and some seeds from the usual start, here and now.
+
+    A row a training. It goes on where it was stopped, in `folder` or the sweeps' own, unless it is
+    to run `again`.
+
+    Raises:
+        RuntimeError: when a training failed.
+    """
+    short = config.replace(steps=min(config.steps, steps), start="random")
+    short = short.replace(warmup_steps=min(short.warmup_steps, short.steps // 2))
+    kept = folder / "scaling_live" if folder else sweep_folder("scaling_live")
+    cells = config_cells({"n_layers": range(1, layers + 1), "seed": range(seeds)}, short)
+    rows = run_grid(cells, _TRAINING, Path(mkdtemp()) if again else kept, jobs=1)
+    if rows.error.notna().any():
+        raise RuntimeError(rows.error.dropna().iloc[0])
+    return rows

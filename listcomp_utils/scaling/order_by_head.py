@@ -11,15 +11,17 @@ one of the two gets each other's weights, and the outputs read what comes of it.
 
 from __future__ import annotations
 
+from itertools import product
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import ConfigError, require
+from listcomp_utils.config import Config, ConfigError, require
 from listcomp_utils.hooks import logits_with, replace_at, run_all
-from listcomp_utils.model import config_of
+from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import lists_to_score
 from listcomp_utils.training.loop import TrainResult
 
@@ -30,14 +32,9 @@ MOST_LISTS = 10_000
 def fair_share(n_digits: int) -> tuple[float, float]:
     """Most of all pairs that can be right, per token and per list, when outputs have no place.
 
-    Two layers, one head, no LayerNorm, and o1 and o2 with the same input x (rotary positions or
-    none). Then with o2's attention beta to SEP, and any W_V and W_O between,
-
-        y_1 = x + W r,    y_2 = x + beta W r + (1 - beta) W x = beta y_1 + (1 - beta) (x + W x).
-
-    Let k be how much (x + W x) prefers a to b in logits. For (a, b) to be right y_1 must prefer a
-    and y_2 must prefer b, hence k < 0; for (b, a) the other way round, hence k > 0. One of the two
-    lists is lost, and on it one output at least. Lists of one digit twice are not concerned.
+    Two layers, one head, no LayerNorm, and o1 and o2 with the same input (rotary positions or
+    none): of each pair one list is lost, and on it one output at least. 07_scaling has the proof.
+    Lists of one digit twice are not concerned.
     """
     unequal = 1 - 1 / n_digits
     return 1 - unequal / 4, 1 - unequal / 2
@@ -46,6 +43,16 @@ def fair_share(n_digits: int) -> tuple[float, float]:
 def measure_order(trained: TrainResult) -> dict[str, float | None]:
     """`order_figures` of a training's kept weights."""
     return order_figures(trained.model)
+
+
+def both_orders_untrained(config: Config) -> float:
+    """Largest share of pairs right in both orders, in random models without learned positions.
+
+    `config` with rotary and no positions, small and large embeddings, and three seeds.
+    """
+    variants = product(("rotary", "none"), (1.0, 10.0), range(3))
+    configs = (config.replace(positions=p, embed_scale=e, seed=s) for p, e, s in variants)
+    return max(order_figures(make_model(one))["both_right"] for one in configs)
 
 
 @torch.no_grad()

@@ -2,22 +2,65 @@
 
 table = read_table("scaling_depth")            # as it ships, see `grids`
 rows = over_seeds(table)                       # a row a setting: left, seeds, per_token, ...
-least_depth(rows)                              # by list length
+least_depths(table)                            # by list length
+in_words(rows, "n_heads", "left", "seeds")     # some columns, under names for readers
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from listcomp_utils.scaling.grids import FLAGS
-from listcomp_utils.sweeps.table import summarise
+from listcomp_utils.config import Config
+from listcomp_utils.scaling import grids
+from listcomp_utils.sweeps.table import read_table, summarise
 
 ENOUGH = 0.95
 """Share of lists right that counts as copying."""
+
+EXCHANGED = ("all_position_weights_reverse", "all_content_weights_reverse")
+WORDS = {
+    "all_alignment": "alignment of scores and readout",
+    "all_averaged_per_token": "inner lists, weights averaged",
+    "all_both_right": "pairs right in both orders",
+    "all_content_weights_reverse": "reversed by exchanging content weights",
+    "all_kept": "kept, nothing exchanged",
+    "all_per_list": "lists right, all seeds",
+    "all_per_token": "outputs right, all seeds",
+    "all_position_weights_reverse": "reversed by exchanging position weights",
+    "all_seconds": "seconds a seed",
+    "all_train_per_token": "training lists, outputs right",
+    "batch_size": "batch",
+    "copying": "seeds that copy",
+    "d_model": "width",
+    "left": "left the plateau, of",
+    "letters": "LN, bias, W_V, W_O",
+    "list_len": "list length",
+    "median_step": "median step of leaving",
+    "n_digits": "digits",
+    "n_heads": "heads",
+    "n_layers": "layers",
+    "parts": "has",
+    "per_list": "lists right, mean",
+    "per_list_max": "best seed",
+    "per_list_min": "worst seed",
+    "per_list_sd": "sd of that",
+    "per_token": "outputs right where it left",
+    "per_token_sd": "sd",
+    "printed": "study, mean of 3 runs",
+    "seeds": "seeds",
+    "stayed": "outputs right where it stayed",
+}
+"""Columns of the tables, as readers are shown them."""
+
+
+def in_words(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    """Some columns of a frame, named in words."""
+    return rows[list(names)].rename(columns=WORDS)
 
 
 def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
@@ -40,18 +83,84 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
 
 def flag_letters(rows: pd.DataFrame) -> pd.Series:
     """The four flags of each row as the study writes them, as FFTT."""
-    return rows[list(FLAGS)].map({True: "T", False: "F"}.get).agg("".join, axis=1)
+    return rows[list(grids.FLAGS)].map({True: "T", False: "F"}.get).agg("".join, axis=1)
 
 
-def least_depth(rows: pd.DataFrame, share: float = 0.5) -> pd.Series:
-    """By list length, the fewest layers with which more than this share of the seeds copy.
+def flag_words(rows: pd.DataFrame) -> pd.Series:
+    """Which of the four parts each row's architecture has, in words."""
+    names = np.array(["LayerNorm", "bias", "W_V", "W_O"])
+    return rows[list(grids.FLAGS)].apply(
+        lambda has: ", ".join(names[has.astype(bool)]) or "none", axis=1
+    )
 
-    `rows` are those of `over_seeds`; missing where no number of layers does; `share` 0 asks for
-    one seed.
+
+def beside_printed(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a combination of flags at width 64, over seeds, beside what the study prints for it.
+
+    `letters` as the study has them, `parts` in words, `printed`, and which `kind` it is.
     """
-    copied = rows[rows.copying > share * rows.seeds]
-    least = copied.groupby("list_len").n_layers.min()
-    return least.reindex(sorted(rows.list_len.unique())).astype("Int64")
+    rows = over_seeds(table[table.d_model == 64]).assign(letters=flag_letters)
+    kinds = np.select(
+        [rows.layer_norm, ~rows.learn_w_o],
+        ["with LayerNorm", "without LayerNorm, W_O = I"],
+        "without LayerNorm, W_O learned",
+    )
+    rows = rows.assign(parts=flag_words, kind=kinds, printed=rows.letters.map(grids.PRINTED_FLAGS))
+    return rows.sort_values("printed")
+
+
+def by_share(table: pd.DataFrame) -> pd.DataFrame:
+    """Outputs `right` over seeds by `train_fraction`, of the training `lists` and held-out ones."""
+    names = {"per_token": "held-out lists", "train_per_token": "training lists"}
+    runs = table.rename(columns=names)
+    runs = runs.melt(["train_fraction"], list(names.values()), "lists", "right")
+    there = (runs.train_fraction < 1) | (runs.lists == "training lists")
+    return summarise(runs[there], ["train_fraction", "lists"], ["right"])
+
+
+def least_depths(table: pd.DataFrame) -> pd.DataFrame:
+    """By list length, the fewest layers with which `most` of the seeds copy, or at least `one`.
+
+    "none" where no number of layers in the table does.
+    """
+    rows = over_seeds(table)
+    enough = {"most": rows.copying > 0.5 * rows.seeds, "one": rows.copying > 0}
+    least = {
+        name: rows[copied].groupby("list_len").n_layers.min() for name, copied in enough.items()
+    }
+    lengths = pd.Index(sorted(rows.list_len.unique()), name="list_len")
+    return pd.DataFrame(least, lengths).astype("Int64").astype(object).fillna("none")
+
+
+def by_start(usual: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
+    """Lists right over seeds, by list length, digits and layers, from the usual and a ranked start.
+
+    `trained` says what a row is: two layers or the best depth tried from the usual start, or two
+    layers from the ranked one, at the usual grid's width.
+    """
+    names = ["list_len", "n_digits", "n_layers", "steps", "batch_size"]
+
+    def runs(table: pd.DataFrame) -> pd.DataFrame:
+        shared = {name: table.attrs["shared"].get(name) for name in names if name not in table}
+        return summarise(table.assign(**shared), names, ["per_list"])
+
+    deep = runs(usual)
+    kinds = {
+        "usual start, two layers": deep[deep.n_layers == 2],
+        "usual start, best depth tried": deep.loc[deep.groupby("list_len").per_list.idxmax()],
+        "ranked start, two layers": runs(
+            ranked[ranked.d_model == usual.attrs["shared"]["d_model"]]
+        ),
+    }
+    return pd.concat(kinds, names=["trained"]).reset_index("trained").reset_index(drop=True)
+
+
+def changes_of(settings: Mapping[str, Any]) -> str:
+    """What a recipe changes of the study preset's, in words."""
+    preset = Config.preset("study").to_dict()
+    names = ("embed_scale", "batch_size", "lr", "weight_decay", "steps")
+    changed = [name for name in names if settings.get(name, preset[name]) != preset[name]]
+    return ", ".join(f"{name} {settings[name]:g}" for name in changed) or "the preset's"
 
 
 def recipe_words(table: pd.DataFrame) -> str:
@@ -60,11 +169,53 @@ def recipe_words(table: pd.DataFrame) -> str:
     versions = made.get("versions", {"torch": "version not recorded"})
     words = {"steps": "{:,} steps", "batch_size": "batch {}", "lr": "lr {:g}"}
     parts = [text.format(shared[name]) for name, text in words.items() if name in shared]
-    return (
-        f"{', '.join(parts)}, {table.seed.nunique()} seeds a cell, {len(table)} runs in "
-        f"{table.seconds.sum() / 60:.0f} min one after another, {made['finished'][:10]}, "
-        f"torch {versions['torch']}"
-    )
+    parts += [f"{table.seed.nunique()} seeds a cell", f"{len(table)} runs in "]
+    parts[-1] += f"{table.seconds.sum() / 60:.0f} min one after another"
+    return ", ".join([*parts, made["finished"][:10], f"torch {versions['torch']}"])
+
+
+def record() -> dict[str, pd.DataFrame]:
+    """The shipped grids over seeds, in words, by what a table holds; and how each was trained."""
+    table4, ranked, depth = map(read_table, ("scaling_table4", "ranked", "scaling_depth"))
+    tried = over_seeds(read_table("scaling_tuning"))
+    tried["recipe"] = tried.apply(changes_of, axis=1)
+    wide = over_seeds(table4[flag_letters(table4) == "FFFF"]).sort_values("d_model")
+    ours = summarise(ranked, ["list_len", "d_model", "n_digits"], ["per_list"])
+    order = f"left seeds all_per_token all_per_list all_kept {' '.join(EXCHANGED)} all_both_right"
+    shown = {
+        "Depth against length, usual start, 30 digits": (
+            over_seeds(depth),
+            "list_len n_layers all_per_token all_per_list copying seeds",
+        ),
+        "Two starts": (
+            by_start(depth, ranked),
+            "trained list_len n_digits n_layers steps batch_size seeds per_list per_list_min",
+        ),
+        "Width from the ranked start": (
+            ours,
+            "list_len d_model n_digits seeds per_list per_list_min",
+        ),
+        "Heads": (over_seeds(read_table("scaling_heads")), f"n_heads {order} all_alignment"),
+        "Kinds of positions": (
+            over_seeds(read_table("scaling_positions")),
+            f"positions n_layers {order} all_alignment",
+        ),
+        "The study's Table 4: all variants": (
+            beside_printed(table4),
+            "letters parts printed left seeds per_token per_token_sd per_list per_list_sd",
+        ),
+        "The study's Table 4: widths at a hundred digits": (
+            wide.assign(printed=wide.d_model.map(grids.PRINTED_WIDTHS)),
+            "d_model printed left seeds per_token per_token_sd all_per_token",
+        ),
+        "Recipes tried, on inner lists": (
+            tried.sort_values("all_per_token", ascending=False),
+            "recipe left seeds all_per_token all_averaged_per_token all_train_per_token",
+        ),
+    }
+    frames = {title: in_words(rows, *names.split()) for title, (rows, names) in shown.items()}
+    made = [(name, recipe_words(read_table(name))) for name in grids.TABLES if name != "dynamics"]
+    return frames | {"How each grid was trained": pd.DataFrame(made, columns=["table", "trained"])}
 
 
 @dataclass(frozen=True)
@@ -97,3 +248,9 @@ def nearness_to_counts(
     drawn = distance(np.random.default_rng(0).uniform(low, high, (draws, len(means))))
     as_near = float((drawn <= own).mean())
     return Nearness(tuple(levels.tolist()), own, float(drawn.mean()), as_near)
+
+
+def printed_as_counts() -> Nearness:
+    """How near the study's Table 4 is to counts of runs that copy as its best cell, or guess."""
+    means = list(grids.PRINTED_FLAGS.values())
+    return nearness_to_counts(means, 0.5 + 0.5 / 100, max(means), grids.PRINTED_RUNS)

@@ -60,6 +60,26 @@ def test_bars_without_a_range_start_at_zero_with_room_beyond_their_ends(values, 
     assert low <= 0 <= high
 
 
+def test_a_bar_that_is_missing_has_no_number():
+    frame = pd.DataFrame({"a": [0.5, None], "b": [0.2, 0.3]}, ["o1", "o2"])
+    first, second = curves.grouped_bars(frame, "Bars", "share").data
+    assert list(first.x) == [0.5] and list(first.y) == [0] and list(second.x) == [0.2, 0.3]
+
+
+def test_lines_over_seeds_reach_from_the_least_to_the_most_and_stand_side_by_side():
+    rows = pd.DataFrame(
+        {"layers": [2, 3, 2, 3], "right": [0.5, 0.75, 0.25, 0.5], "of": [2, 2, 3, 3]}
+    )
+    rows = rows.assign(right_min=rows.right - 0.25, right_max=rows.right + 0.125)
+    names = {"layers": "layers", "right": "lists right", "of": "digits"}
+    figure = curves.seed_lines(rows, names, "More layers", (0, 1))
+    first, second = figure.data
+    assert (first.name, list(first.y), list(second.y)) == ("2", [0.5, 0.75], [0.25, 0.5])
+    assert list(first.error_y.array) == [0.125] * 2 and list(first.error_y.arrayminus) == [0.25] * 2
+    assert list(first.x) == [2, 3] and 2 < second.x[0] < 2.2
+    assert figure.layout.yaxis.title.text == "lists right" and figure.layout.yaxis.range == (0, 1)
+
+
 def test_lines_keep_their_own_places_and_points_stay_unconnected():
     figure = curves.lines(
         {"model": ([0, 1, 2], [0.1, 0.5, 1]), "by hand": ([2], [0.4])},

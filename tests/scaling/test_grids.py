@@ -20,6 +20,7 @@ from listcomp_utils.scaling.grids import (
     TABLES,
     grid_cells,
     make_table,
+    small_grid,
 )
 from listcomp_utils.scaling.tables import flag_letters
 from listcomp_utils.sweeps.table import read_table
@@ -121,3 +122,15 @@ def test_the_shipped_model_is_the_seed_of_its_tables():
     for row in (best, plateau):
         assert row.per_token == pytest.approx(right.per_token, abs=1e-9)
         assert row.per_list == pytest.approx(right.per_list, abs=1e-9)
+
+
+def test_a_small_grid_runs_here_and_goes_on_where_it_was(tmp_path, monkeypatch):
+    config = Config.preset("seed", n_digits=5, d_model=8, warmup_steps=9, device="cpu")
+    rows = small_grid(config, layers=2, seeds=2, steps=4, folder=tmp_path)
+    assert rows.n_layers.tolist() == [1, 1, 2, 2] and rows.seed.tolist() == [0, 1, 0, 1]
+    assert set(rows.steps) == {4} and set(rows.warmup_steps) == {2}
+    assert small_grid(config, 2, 2, 4, tmp_path).seconds.tolist() == rows.seconds.tolist()
+    failed = rows.assign(error="it failed")
+    monkeypatch.setattr("listcomp_utils.scaling.grids.run_grid", lambda *_, **how: failed)
+    with pytest.raises(RuntimeError, match="it failed"):
+        small_grid(config, 2, 2, 4, tmp_path)

@@ -9,7 +9,12 @@ import torch.nn.functional as F
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import accuracy, generate
 from listcomp_utils.model import make_model, make_native_model
-from listcomp_utils.scaling.order_by_head import fair_share, measure_order, order_figures
+from listcomp_utils.scaling.order_by_head import (
+    both_orders_untrained,
+    fair_share,
+    measure_order,
+    order_figures,
+)
 from listcomp_utils.task import all_lists, input_tokens
 from listcomp_utils.training.loop import train
 
@@ -39,6 +44,10 @@ def test_without_places_at_most_one_order_of_a_pair_is_right(positions, flags):
     assert not (right & turned).any()
     score = accuracy(model)
     assert score.per_token <= fair_share(8)[0] and score.per_list <= fair_share(8)[1]
+
+
+def test_untrained_models_without_places_are_no_exception():
+    assert both_orders_untrained(study()) == 0
 
 
 def test_with_learned_positions_both_orders_can_be_right_and_positions_carry_it():

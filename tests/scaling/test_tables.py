@@ -6,13 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from listcomp_utils.scaling.tables import (
-    flag_letters,
-    least_depth,
-    nearness_to_counts,
-    over_seeds,
-    recipe_words,
-)
+from listcomp_utils.scaling import tables
+from listcomp_utils.scaling.tables import flag_letters, nearness_to_counts, over_seeds, recipe_words
 from listcomp_utils.sweeps.table import read_table
 
 
@@ -67,10 +62,53 @@ def test_flags_are_written_as_the_study_does():
 
 
 def test_the_least_depth_is_where_most_seeds_copy():
-    sizes = [(2, 3, 5), (2, 2, 2), (3, 2, 0), (3, 3, 2), (2, 4, 1)]
-    rows = pd.DataFrame(sizes, columns=["list_len", "n_layers", "copying"]).assign(seeds=5)
-    assert least_depth(rows)[2] == 3 and pd.isna(least_depth(rows)[3])
-    assert least_depth(rows, share=0).to_dict() == {2: 2, 3: 3}
+    runs = [(2, 3, 5), (2, 2, 2), (3, 2, 0), (3, 3, 2), (2, 4, 1), (4, 2, 0)]
+    rows = [(*size, seed, True, float(seed < n)) for *size, n in runs for seed in range(5)]
+    table = pd.DataFrame(
+        rows, columns=["list_len", "n_layers", "seed", "broke_through", "per_list"]
+    )
+    table.attrs = {"varied": ["list_len", "n_layers"]}
+    found = tables.least_depths(table)
+    assert found.most.to_dict() == {2: 3, 3: "none", 4: "none"}
+    assert found.one.to_dict() == {2: 2, 3: 3, 4: "none"}
+
+
+def test_the_studys_table_is_held_beside_all_of_its_variants():
+    rows = tables.beside_printed(read_table("scaling_table4")).set_index("letters")
+    assert len(rows) == 16 and (rows.seeds == 5).all() and rows.printed.is_monotonic_increasing
+    assert rows.parts["FFFF"] == "none" and rows.parts["TFTF"] == "LayerNorm, W_V"
+    assert rows.kind["FTFT"] == "without LayerNorm, W_O learned"
+    counts = tables.printed_as_counts()
+    assert len(counts.levels) == 4 and counts.levels[0] == pytest.approx(0.505)
+
+
+def test_two_starts_are_compared_at_one_width_with_the_best_depth_tried():
+    depth, ranked = read_table("scaling_depth"), read_table("ranked")
+    rows = tables.by_start(depth, ranked).set_index(["trained", "list_len", "n_digits"])
+    best = rows.loc[("usual start, best depth tried", 2, 30)]
+    assert best.n_layers == 4 and best.per_list == 1.0
+    own = ranked[(ranked.list_len == 3) & (ranked.n_digits == 100) & (ranked.d_model == 64)]
+    found = rows.loc[("ranked start, two layers", 3, 100)]
+    assert found.seeds == len(own) and found.per_list_min == own.per_list.min()
+
+
+def test_by_share_has_no_held_out_lists_where_all_are_trained_on():
+    rows = tables.by_share(read_table("scaling_fraction"))
+    whole = rows[rows.train_fraction == 1]
+    assert whole.lists.tolist() == ["training lists"] and len(rows) == 7
+    assert (rows.right_min <= rows.right).all() and (rows.right <= rows.right_max).all()
+
+
+def test_a_recipe_is_told_by_what_it_changes():
+    assert tables.changes_of({"lr": 0.1, "batch_size": 256}) == "batch_size 256, lr 0.1"
+    assert tables.changes_of(read_table("scaling_best").attrs["shared"]) == "the preset's"
+
+
+def test_the_record_has_every_grid_in_words():
+    frames = tables.record()
+    assert all(len(frame) for frame in frames.values())
+    names = {name for frame in frames.values() for name in frame}
+    assert not [name for name in names if "_" in name.replace("W_", "")]
 
 
 def test_means_of_runs_at_two_levels_are_nearer_than_chance():

@@ -8,17 +8,7 @@ import jupytext
 import pytest
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
-READ = (
-    "01_train",
-    "02_attention",
-    "03_ablation",
-    "04_representation",
-    "05_circuit",
-    "06_features",
-    "08_construction",
-    "08_construction",
-)
-"""Notebooks that are written so."""
+READ = sorted(path.stem for path in NOTEBOOKS.glob("*.py") if path.stem[0].isdigit())
 
 
 def cells_of(name):
