@@ -7,7 +7,7 @@ READY := $(VENV)/.installed
 SCALING := $(addprefix scaling_,best depth digits fraction heads positions table4 tuning)
 CONSTRUCTION := ranked $(addprefix ranked_,tuning parts near rule) $(addprefix construction_,study frontier)
 
-.PHONY: run test lab sync refresh bench checkpoints seeds plateau scaling features construction explorer clean
+.PHONY: run test lab site wheel sync refresh bench checkpoints seeds plateau scaling features construction explorer clean
 
 run: $(READY)
 	$(BIN)/python -m listcomp_utils run $(ARGS)
@@ -18,6 +18,21 @@ test: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests notebooks --nbmake --nbmake-timeout=300 $(ARGS)
+	@echo "to open next: artifacts/runs/latest/index.html, which make run writes"
+
+# What a web server can show: the report of the last run and the explorable page, in _site.
+site: $(READY)
+	test -f artifacts/runs/latest/index.html || $(BIN)/python -m listcomp_utils run
+	rm -rf _site
+	cp -R artifacts/runs/latest _site
+	rm -f _site/*.ipynb
+	@echo "to open next: _site/index.html"
+
+# One file that pip installs anywhere, notebooks and checkpoints inside: dist/*.whl.
+wheel: $(READY)
+	rm -rf build dist
+	$(BIN)/python -m pip wheel -q --no-deps -w dist .
+	@echo "to install it: pip install dist/listcomp_utils-*.whl"
 
 lab: $(READY)
 	$(BIN)/jupyter lab notebooks
@@ -37,6 +52,7 @@ explorer: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks
+	@echo "to open next: README.md, 'How fast', for what each line is measured against"
 
 # The checkpoints that ship in artifacts/: about two minutes.
 checkpoints: $(READY)
@@ -78,4 +94,4 @@ $(READY): requirements.txt pyproject.toml
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) artifacts/runs
+	rm -rf $(VENV) artifacts/runs _site build dist

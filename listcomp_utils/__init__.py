@@ -13,6 +13,8 @@ from typing import Any
 # TransformerLens imports a progress bar for notebook widgets, which this project does not use.
 warnings.filterwarnings("ignore", message="IProgress not found")
 
+__version__ = "0.1.0"  # the one place: pyproject.toml reads it here
+
 _MODULE_OF = {
     "Config": "config",
     "ConfigError": "config",

@@ -17,19 +17,20 @@ REPORT_VARIABLE = "LISTCOMP_REPORT"
 HEADLESS_VARIABLE = "LISTCOMP_HEADLESS"
 """Environment variable that is set when nobody watches: plain lines, pages written to files."""
 
-_PACKAGE = Path(__file__).resolve().parent
+PACKAGE = Path(__file__).resolve().parent
+"""The package's folder; an installed one has the notebooks and what ships with them inside."""
 
 
 def repository_dir() -> Path | None:
     """The clone this package runs from, or None when it was installed without one."""
-    root = _PACKAGE.parent
+    root = PACKAGE.parent
     return root if (root / "notebooks").is_dir() and (root / "pyproject.toml").is_file() else None
 
 
 def shipped_dir() -> Path:
     """The folder of the checkpoints that ship with the project."""
     root = repository_dir()
-    return root / "artifacts" if root else _PACKAGE / "shipped"
+    return root / "artifacts" if root else PACKAGE / "shipped"
 
 
 def runs_dir() -> Path:

@@ -22,15 +22,15 @@
 #
 # **You need** nothing beyond the install, and to know what attention is. **It takes** about half a minute on a
 # laptop CPU, of which the training is a second or two.
-#
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/01_train.ipynb)
 
 # %% tags=["setup"]
 import os
 import sys
 
 if "google.colab" in sys.modules:
-    package = os.environ.get("LISTCOMP_PACKAGE", "git+https://github.com/OWNER/REPOSITORY")
+    package = os.environ.get("LISTCOMP_PACKAGE", "")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
 elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")

@@ -18,15 +18,15 @@
 #
 # **You need** nothing but the install. Helpful: what the task and the mask are (01_train). **It takes** about a
 # minute, most of it for training twenty models.
-#
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/03_ablation.ipynb)
 
 # %% tags=["setup"]
 import os
 import sys
 
 if "google.colab" in sys.modules:
-    package = os.environ.get("LISTCOMP_PACKAGE", "git+https://github.com/OWNER/REPOSITORY")
+    package = os.environ.get("LISTCOMP_PACKAGE", "")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
 elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")

@@ -21,15 +21,15 @@
 # **You need** nothing but the install; a shipped model and shipped autoencoders are loaded, and every word is explained where
 # it first appears. The text speaks of these; at other parameters the printed figures and verdicts are what
 # holds. **It takes** about forty seconds to run and twenty-five minutes to read.
-#
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/06_features.ipynb)
 
 # %% tags=["setup"]
 import os
 import sys
 
 if "google.colab" in sys.modules:
-    package = os.environ.get("LISTCOMP_PACKAGE", "git+https://github.com/OWNER/REPOSITORY")
+    package = os.environ.get("LISTCOMP_PACKAGE", "")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
 elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")

@@ -21,15 +21,15 @@
 # **You need** nothing but the install; 02_attention shows what the separator looks at, 05_circuit how it keeps the
 # order. The long runs ship as tables, and a small grid runs here. **It takes** about half a minute to run and
 # half an hour to read.
-#
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/07_scaling.ipynb)
 
 # %% tags=["setup"]
 import os
 import sys
 
 if "google.colab" in sys.modules:
-    package = os.environ.get("LISTCOMP_PACKAGE", "git+https://github.com/OWNER/REPOSITORY")
+    package = os.environ.get("LISTCOMP_PACKAGE", "")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
 elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")

@@ -21,15 +21,15 @@
 # constants good enough to copy: before the first step it copies about one list in two thousand.
 #
 # **You need** to have seen what the separator's attention does (05_circuit). **It takes** about a minute.
-#
-# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)](https://colab.research.google.com/github/OWNER/REPOSITORY/blob/main/notebooks/08_construction.ipynb)
 
 # %% tags=["setup"]
 import os
 import sys
 
 if "google.colab" in sys.modules:
-    package = os.environ.get("LISTCOMP_PACKAGE", "git+https://github.com/OWNER/REPOSITORY")
+    package = os.environ.get("LISTCOMP_PACKAGE", "")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
 elif not os.environ.get("LISTCOMP_HEADLESS"):
     get_ipython().run_line_magic("load_ext", "autoreload")

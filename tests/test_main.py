@@ -122,7 +122,7 @@ def test_tables_are_made_by_their_rooms(rooms, tmp_path, capsys):
     ("arguments", "named"),
     [
         (["dept"], "unknown table 'dept'; did you mean 'depth'"),
-        (["depth", "--jobs", "0"], "'--jobs': Input should be greater than or equal to 1"),
+        (["depth", "--jobs", "0"], "Invalid value for '--jobs'"),
         (["depth", "--checkpoint", "x.pt"], "--checkpoint FILE belongs to the tables features_r"),
         (["features_released"], "--checkpoint FILE belongs to the tables features_released"),
     ],

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from listcomp_utils.config import Config, ConfigError, check_names
-from listcomp_utils.files import check_writable, repository_dir
+from listcomp_utils.files import PACKAGE, check_writable, repository_dir
 from listcomp_utils.notebook.parameters import (
     CONFIG_NAMES,
     Options,
@@ -28,11 +28,16 @@ PATHS = ("artifacts_dir", "checkpoint", "sae_file")
 
 
 def series_dir() -> Path:
-    """The folder of the notebooks; raises ConfigError when the package runs without its clone."""
+    """The folder of the notebooks: the clone's, or the one inside an installed package."""
+    return (repository_dir() or PACKAGE) / "notebooks"
+
+
+def clone_dir() -> Path:
+    """The clone, for what writes to it; raises ConfigError when the package runs without one."""
     root = repository_dir()
     if root is None:
-        raise ConfigError("the notebooks are not here: run this from a clone of the project")
-    return root / "notebooks"
+        raise ConfigError("there is no clone here: notebooks are changed in a clone of the project")
+    return root
 
 
 def select_notebooks(only: Sequence[str] = ()) -> list[Path]:

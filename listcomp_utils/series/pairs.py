@@ -19,7 +19,21 @@ from nbconvert.preprocessors import CoalesceStreamsPreprocessor
 from listcomp_utils.files import write_atomically
 from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import PLOTLY_MIME
-from listcomp_utils.series.checks import series_dir
+from listcomp_utils.series.checks import clone_dir, series_dir
+
+PACKAGE_LINES = """\
+    package = os.environ.get("LISTCOMP_PACKAGE", "{default}")
+    if not package:
+        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
+"""
+"""How a set-up cell finds what to install on Colab."""
+
+BADGE = """\
+#
+# [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
+(https://colab.research.google.com/github/{path}/blob/main/notebooks/{name}.ipynb)
+"""
+"""The end of a notebook's opening, where the project has an address."""
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
@@ -31,7 +45,7 @@ def notebook_sources(folder: Path) -> list[Path]:
 
 def sync_series() -> int:
     """Bring every pair in line, with the project's address in it, and say which changed; 0."""
-    address = repository_address(series_dir().parent)
+    address = repository_address(clone_dir())
     for source in notebook_sources(series_dir()):
         changed = [stamp_address(source, address), sync(source)]
         print(f"{source.stem}: {'updated' if any(changed) else 'in step'}")
@@ -65,21 +79,26 @@ def copy_outputs(executed: Path, source: Path) -> None:
     _write(notebook, source.with_suffix(".ipynb"))
 
 
-def repository_address(root: Path) -> str:
-    """The project's address: stated once, in pyproject.toml."""
+def repository_address(root: Path) -> str | None:
+    """The project's address, stated once, in pyproject.toml; None where it has none yet."""
     settings = tomllib.loads((root / "pyproject.toml").read_text())
-    return settings["project"]["urls"]["Repository"].rstrip("/")
+    address = settings["project"].get("urls", {}).get("Repository")
+    return address and address.rstrip("/")
 
 
-def stamp_address(source: Path, address: str) -> bool:
-    """Write the address into a notebook's Colab link and setup cell; True if that changed it."""
+def stamp_address(source: Path, address: str | None) -> bool:
+    """Write the address into a notebook's Colab badge and set-up cell; True if that changed it.
+
+    Without an address there is no badge, and on Colab the set-up cell asks for LISTCOMP_PACKAGE.
+    """
     text = source.read_text()
-    path = address.removeprefix("https://github.com/")
-    link = (
-        f"https://colab.research.google.com/github/{path}/blob/main/notebooks/{source.stem}.ipynb"
-    )
-    stamped = re.sub(r"https://colab\.research\.google\.com/github/[^)\s]+", link, text)
-    stamped = re.sub(r'git\+https://github\.com/[^"\s]+', f"git+{address}", stamped)
+    path = (address or "").removeprefix("https://github.com/")
+    badge = BADGE.format(path=path, name=source.stem) if address else ""
+    lines = PACKAGE_LINES.format(default=f"git+{address}" if address else "")
+    stamped = re.sub(r"#\n# \[!\[Open in Colab\][^\n]*\n", "", text)
+    stamped = re.sub(r'\n# %% tags=\["setup"\]', lambda found: badge + found[0], stamped, count=1)
+    asks_pip = r'    package = .*?(?=    get_ipython\(\)\.run_line_magic\("pip")'
+    stamped = re.sub(asks_pip, lambda _: lines, stamped, count=1, flags=re.DOTALL)
     if stamped != text:
         source.write_text(stamped)
     return stamped != text

@@ -29,7 +29,7 @@ from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
 from listcomp_utils.plots.mechanism import draw_mechanism
 from listcomp_utils.series import summary
-from listcomp_utils.series.checks import series_dir
+from listcomp_utils.series.checks import clone_dir, series_dir
 from listcomp_utils.series.pairs import copy_outputs, notebook_sources, sync_series
 from listcomp_utils.series.run import run_series
 from listcomp_utils.series.summary import Claims
@@ -45,10 +45,10 @@ def refresh() -> int:
     """Run the series and commit its outputs, with pictures, to the pairs and the README.
 
     Raises:
-        ConfigError: before anything runs, when kaleido or a browser is missing.
+        ConfigError: before anything runs, when kaleido, a browser or the clone is missing.
     """
+    root, run = clone_dir(), runs_dir() / "refresh"
     check_drawing()
-    root, run = series_dir().parent, runs_dir() / "refresh"
     sync_series()
     status = run_series({}, name="refresh")
     if status == 0:

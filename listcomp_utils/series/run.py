@@ -18,7 +18,13 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, check_writable, runs_dir
+from listcomp_utils.files import (
+    HEADLESS_VARIABLE,
+    REPORT_VARIABLE,
+    RUNS_VARIABLE,
+    check_writable,
+    runs_dir,
+)
 from listcomp_utils.series.checks import check_run, select_notebooks, series_dir
 
 if TYPE_CHECKING:
@@ -60,7 +66,7 @@ def run_series(
         errors = _execute_all(notebooks, work)
         write_report(errors, work, parameters)
     failed = [path.stem for path, error in errors.items() if error]
-    print(f"report: {place / 'index.html'}", flush=True)
+    print(f"report, to open next: {place / 'index.html'}", flush=True)
     if failed:
         print(f"{len(failed)} of {len(errors)} notebooks failed: {', '.join(failed)}")
         print("\n".join(f"kept: {place / name}.ipynb" for name in failed))
@@ -100,7 +106,9 @@ async def _execute(
         extra_arguments=[f"--IPKernelApp.log_level={logging.ERROR}"],
         on_cell_executed=lambda **_: each_cell(),
     )
-    environment = {**os.environ, **HEADLESS, REPORT_VARIABLE: str(output.parent)}
+    # Said in full: kernels work in the notebooks' folder, which an installed package keeps inside.
+    places = {REPORT_VARIABLE: str(output.parent), RUNS_VARIABLE: str(runs_dir().absolute())}
+    environment = {**os.environ, **HEADLESS, **places}
     try:
         await client.async_execute(env=environment)
     except CellExecutionError as failure:

@@ -11,6 +11,7 @@ import jupytext
 import nbformat
 import pytest
 
+from listcomp_utils.__main__ import main
 from listcomp_utils.notebook.claims import CLAIMS_MIME
 from listcomp_utils.notebook.parameters import CONFIG_NAMES, PARAMETERS_CELL, Options
 from listcomp_utils.notebook.show import PLOTLY_MIME
@@ -94,8 +95,9 @@ def test_outputs_are_figures_with_pictures_and_words(source):
 def test_first_cell_asks_and_answers(source):
     first = read(source).cells[0].source
     assert re.match(r"# .+\?\n", first), "a title that is a question"
-    for word in ("**Answer.**", "**You need**", "**It takes**", "colab-badge.svg"):
+    for word in ("**Answer.**", "**You need**", "**It takes**"):
         assert word in first
+    assert ("colab-badge.svg" in first) == bool(repository_address(ROOT))
 
 
 @each_notebook
@@ -142,11 +144,23 @@ def test_metadata_drift_is_mended_too(copied):
     assert sync(copied) and written_back(copied) == copied.read_text()
 
 
-def test_address_is_stamped_everywhere(copied):
+def test_address_is_stamped_everywhere_and_taken_out_again(copied):
+    stamp_address(copied, None)
+    without = copied.read_text()
+    assert "colab.research" not in without and "git+" not in without
+    assert 'raise RuntimeError("set LISTCOMP_PACKAGE' in without
     assert stamp_address(copied, "https://github.com/someone/copier")
     text = copied.read_text()
-    assert "github/someone/copier/blob/main/notebooks/01_train.ipynb" in text
-    assert "git+https://github.com/someone/copier" in text and "OWNER" not in text
+    badge = "github/someone/copier/blob/main/notebooks/01_train.ipynb)\n\n# %% tags="
+    assert text.count(badge) == 1 and '"git+https://github.com/someone/copier"' in text
+    assert not stamp_address(copied, "https://github.com/someone/copier")
+    assert stamp_address(copied, None) and copied.read_text() == without
+
+
+def test_pairs_are_written_in_a_clone_only(monkeypatch, capsys):
+    monkeypatch.setattr("listcomp_utils.series.checks.repository_dir", lambda: None)
+    assert main(["sync"]) == 2
+    assert "in a clone of the project" in capsys.readouterr().err
 
 
 def test_only_outputs_are_copied_and_only_from_the_same_cells(copied, tmp_path):
