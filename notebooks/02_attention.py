@@ -123,6 +123,8 @@ places = [
     label if token in names.values() else f"{label}({token})"
     for label, token in zip(config.labels, tokens, strict=True)
 ]
+
+# %%
 layers_heads = [(at, head) for at in range(config.n_layers) for head in range(config.n_heads)]
 head_names = [
     f"layer {at}" + (f", head {head}" if config.n_heads > 1 else "") for at, head in layers_heads
