@@ -4,7 +4,7 @@
     ranks_of(config)                                       # the place of each digit in [-1, 1]
 
 Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed. Five kinds
-of axes of the residual stream carry the code; the mechanism is proven in `construction.weights`:
+of axes of the residual stream carry the code; the mechanism is that of `construction.weights`:
 
     value      holds the number that an output reads its digit from: the nearest place wins
     constant   1/2 at SEP and at o1, for the unembedding's parabola 2 tau_t x - tau_t^2

@@ -18,7 +18,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from listcomp_utils.config import Config
-from listcomp_utils.construction.weights import constants_for, put_weights
+from listcomp_utils.construction.proof import constants_for
+from listcomp_utils.construction.weights import put_weights
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_native_model
 from listcomp_utils.start import NOISE, PARTS, Coarseness, coarseness, put_ranks

@@ -22,13 +22,8 @@ from listcomp_utils.construction.lemmas import (
     predicted_sums,
     upper_certificate,
 )
-from listcomp_utils.construction.weights import (
-    Constants,
-    assemble,
-    digit_values,
-    hand_built,
-    proof,
-)
+from listcomp_utils.construction.proof import hand_built, proof
+from listcomp_utils.construction.weights import Constants, assemble, digit_values
 from listcomp_utils.generation import accuracy
 from listcomp_utils.hooks import run_all
 from listcomp_utils.sweeps.table import read_table, summarise

@@ -17,7 +17,7 @@ from torch import nn
 
 from listcomp_utils.checkpoints import CheckpointError, find_trained, load_model
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.construction.weights import hand_built
+from listcomp_utils.construction.proof import hand_built
 from listcomp_utils.explorer.entries import model_entry
 from listcomp_utils.files import check_writable, write_atomically
 from listcomp_utils.model import config_of

@@ -14,7 +14,7 @@ from listcomp_utils.construction.content_and_order import (
     margin_terms,
     relabelled,
 )
-from listcomp_utils.construction.weights import hand_built
+from listcomp_utils.construction.proof import hand_built
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, split_lists

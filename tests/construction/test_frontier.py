@@ -3,7 +3,9 @@
 import torch
 
 from listcomp_utils.config import Config
-from listcomp_utils.construction.frontier import ENUMERATED, copies, hard_lists, measure_frontier
+from listcomp_utils.construction.frontier import copies, hard_lists, measure_frontier
+from listcomp_utils.construction.proof import ENUMERATED, hand_built, is_proven
+from listcomp_utils.generation import accuracy
 
 
 def test_few_lists_are_all_run_and_of_many_the_hard_ones():
@@ -20,5 +22,12 @@ def test_few_lists_are_all_run_and_of_many_the_hard_ones():
 
 def test_what_is_proven_is_copied_and_much_more_is_not():
     found = measure_frontier({"list_len": 2, "d_model": 2, "dtype": "bfloat16"})
-    assert 2 <= found["proven"] <= found["copied"] < 20
+    assert 2 <= found["proven"] <= found["carried"] <= found["copied"] < 20
+    assert found["copied"] <= 1.5 * found["carried"]
     assert not copies(Config.preset("study", n_digits=50, d_model=2), torch.bfloat16)
+
+
+def test_what_no_bound_proves_is_carried_when_every_list_was_run():
+    config = Config.preset("study", n_digits=5, d_model=4, device="cpu")
+    assert not is_proven(config, torch.bfloat16)
+    assert accuracy(hand_built(config, torch.bfloat16)).per_list == 1.0

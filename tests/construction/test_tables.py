@@ -5,7 +5,8 @@ import torch
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.construction import tables
-from listcomp_utils.construction.weights import Constants, hand_built, proof
+from listcomp_utils.construction.proof import hand_built, proof
+from listcomp_utils.construction.weights import Constants
 from listcomp_utils.model import make_model
 from listcomp_utils.sweeps.table import read_table
 

@@ -85,10 +85,10 @@ def test_the_studys_table_is_held_beside_all_of_its_variants():
 def test_two_starts_are_compared_at_one_width_with_the_best_depth_tried():
     depth, ranked = read_table("scaling_depth"), read_table("ranked")
     rows = tables.by_start(depth, ranked).set_index(["trained", "list_len", "n_digits"])
-    best = rows.loc[("usual start, best depth tried", 2, 30)]
+    best = rows.loc[[("usual start, best depth tried", 2, 30)]].iloc[0]
     assert best.n_layers == 4 and best.per_list == 1.0
     own = ranked[(ranked.list_len == 3) & (ranked.n_digits == 100) & (ranked.d_model == 64)]
-    found = rows.loc[("ranked start, two layers", 3, 100)]
+    found = rows.loc[[("ranked start, two layers", 3, 100)]].iloc[0]
     assert found.seeds == len(own) and found.per_list_min == own.per_list.min()
 
 

@@ -5,18 +5,16 @@ import torch
 
 from listcomp_utils.checkpoints import load_model, save_model
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.construction import weights
+from listcomp_utils.construction import proof as proofs
 from listcomp_utils.construction.frontier import copies
-from listcomp_utils.construction.weights import (
+from listcomp_utils.construction.proof import (
     EXPONENTIAL,
-    Constants,
-    assemble,
     constants_for,
-    digit_values,
     hand_built,
     most_digits,
     proof,
 )
+from listcomp_utils.construction.weights import Constants, assemble, digit_values
 from listcomp_utils.generation import accuracy, generate
 from listcomp_utils.hooks import run_all
 from listcomp_utils.task import all_lists, lists_to_score
@@ -141,7 +139,7 @@ def test_constants_are_the_most_careful_that_prove_a_size(monkeypatch):
     config = Config.preset("study", list_len=5, d_model=5, n_digits=310, device="cpu")
     assert proof(config).proven.all() and copies(config, torch.float32)
     careful = {}
-    for margins in (weights.MARGINS, (3.0,)):
-        monkeypatch.setattr(weights, "MARGINS", margins)
+    for margins in (proofs.MARGINS, (3.0,)):
+        monkeypatch.setattr(proofs, "MARGINS", margins)
         careful[margins] = proof(config, constants=constants_for.__wrapped__(config)).proven.all()
     assert list(careful.values()) == [True, False]

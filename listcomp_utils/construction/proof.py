@@ -1,0 +1,204 @@
+"""The constants of the hand-built weights, and the proof that with them every list is copied.
+
+model = hand_built(Config.preset("study", d_model=2))      # a bridge
+accuracy(model).per_list                                   # 1.0, of 10,000
+proof(Config.preset("study", list_len=6))                  # all 100^6 lists, none run
+most_digits(Config.preset("study"), torch.float32)
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Callable
+
+import pandas as pd
+import torch
+from transformer_lens.model_bridge import TransformerBridge
+
+from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.construction.weights import (
+    CLOSED,
+    LARGE,
+    TINY,
+    Constants,
+    assemble,
+    check_construction,
+    is_roomy,
+    leading_error,
+    reach_of,
+)
+from listcomp_utils.generation import accuracy
+
+MARGINS = (3.0, 2.0, 1.0)
+"""Exact errors are the same everywhere, rounding depends on the machine: it is kept smaller."""
+EXPONENTIAL = 0.55
+"""Error of an exponential just below 1, in roundoffs: 0.5 is exact. A test measures it."""
+ENUMERATED = 100_000
+"""Of up to so many lists all are run."""
+
+
+def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> TransformerBridge:
+    """A model of the study's architecture that copies every list, on the config's device.
+
+    Its constants are those of the smallest error bound (`constants_for`). From d_model of
+    list_len + 2 on, every part has an axis of its own; in fewer, down to list_len, the digits'
+    scores share the value's axis and the last output's turn the constant's.
+
+    Raises:
+        ConfigError: for another architecture, a d_model below list_len, or more digits than the
+            precision is known to carry (`carries`), naming the most that it does.
+    """
+    check_construction(config)
+    if not carries(config, dtype):
+        raise ConfigError(
+            f"n_digits {config.n_digits} is more than {dtype} is proven to carry at list_len "
+            f"{config.list_len} and d_model {config.d_model}: at most "
+            f"{most_digits(config, dtype)}"
+        )
+    return assemble(config, constants_for(config, dtype), dtype)
+
+
+def proof(
+    config: Config, dtype: torch.dtype = torch.float32, constants: Constants | None = None
+) -> pd.DataFrame:
+    """Bounds on the error of the number that each output reads, over all n_digits^list_len lists.
+
+    A row an output: `exact_low` and `exact_high` hold in exact arithmetic, `rounding` is the most
+    that a precision adds (half of the distance between neighbouring numbers an operation, added up
+    to first order), `error` bounds all of it, and `proven` says that it is below 1/2, half of what
+    lies between two digits. Nothing is run, so that lists too many to enumerate are covered.
+
+    Source: Taylor's theorem for softmax at equal scores, with third derivatives bounded by
+    16 (s X)^3 e^(2 s X) / L for digits within X; the sigmoid's by 1/8.
+    """
+    check_construction(config)
+    constants = constants or constants_for(config, dtype)
+    rows = [_bound(config, dtype, constants, j) for j in range(1, config.list_len + 1)]
+    frame = pd.DataFrame(rows, columns=["exact_low", "exact_high", "rounding"])
+    frame.insert(0, "output", list(config.labels[config.list_len + 1 :]))
+    widest = frame[["exact_low", "exact_high"]].abs().max(axis=1)
+    return frame.assign(error=widest + frame.rounding, proven=widest + frame.rounding < 0.5)
+
+
+@functools.cache
+def constants_for(config: Config, dtype: torch.dtype = torch.float32) -> Constants:
+    """The powers of two with the smallest error bound, rounding counted `MARGINS[0]` times.
+
+    Where these are not proven to copy, those with rounding counted fewer times are tried; where no
+    proof is found and the lists are few, all are run with each.
+    """
+
+    def worst(constants: Constants, margin: float) -> float:
+        bounds = [_bound(config, dtype, constants, j) for j in range(1, config.list_len + 1)]
+        return max(max(-low, high) + margin * rounding for low, high, rounding in bounds)
+
+    def best(margin: float) -> Constants:
+        powers, step = [2.0**power for power in range(56)], 2.0**-50
+        for _ in range(2):  # the two errors add up, so that one can be chosen after the other
+            lever = min(powers, key=lambda one: worst(Constants(step, one), margin))
+            step = min(
+                (1 / one for one in powers), key=lambda s: worst(Constants(s, lever), margin)
+            )
+        return Constants(step, lever)
+
+    choices = [best(margin) for margin in MARGINS]
+    for found in choices:
+        if worst(found, 1) < 0.5:
+            return found
+    return next((one for one in choices if _all_run(config, one, dtype)), choices[0])
+
+
+def is_proven(config: Config, dtype: torch.dtype = torch.float32) -> bool:
+    """Whether `proof` covers every output."""
+    return bool(proof(config, dtype).proven.all())
+
+
+def carries(config: Config, dtype: torch.dtype = torch.float32) -> bool:
+    """Whether all lists are known to be copied: proven, or so few lists that all have been run.
+
+    With a handful of digits, as bfloat16 carries, roundings rarely meet at their worst, and running
+    every list says more than a bound.
+    """
+    return is_proven(config, dtype) or _all_run(config, constants_for(config, dtype), dtype)
+
+
+def most_digits(
+    config: Config,
+    dtype: torch.dtype = torch.float32,
+    known: Callable[[Config, torch.dtype], bool] = carries,
+) -> int:
+    """The largest n_digits `known` to be copied, with this config's list_len and d_model."""
+
+    def right(n_digits: int) -> bool:
+        try:
+            larger = config.replace(n_digits=n_digits)
+        except ConfigError:  # more weights than any model here may have
+            return False
+        return known(larger, dtype)
+
+    low, high = 1, 2
+    while right(high) and high < 1_000_000:
+        low, high = high, min(2 * high, 1_000_000)
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if right(middle) else (low, middle)
+    return low
+
+
+def _all_run(config: Config, constants: Constants, dtype: torch.dtype) -> bool:
+    """Whether the lists are so few that all can be run, and all are copied."""
+    few = config.n_lists <= ENUMERATED
+    return few and accuracy(assemble(config, constants, dtype)).per_list == 1.0
+
+
+def _bound(
+    config: Config, dtype: torch.dtype, constants: Constants, j: int
+) -> tuple[float, float, float]:
+    """Lowest and highest error of o_j in exact arithmetic, and the most that rounding adds."""
+    unit, length = torch.finfo(dtype).eps / 2, config.list_len
+    reach, step, lever = reach_of(config), constants.step, constants.lever
+    spread, share, roomy = step * reach, (length - 1) / length, is_roomy(config)
+    if spread > 1 or 2 * reach > lever:
+        return -math.inf, math.inf, math.inf
+    low, high = leading_error(config, constants, j)
+    half = (high - low) / 2
+    second = 2 * spread * reach * share
+    third = reach * spread**2 * (16 / 6 * math.exp(2 * spread) + 1) * (length > 1)
+    if not roomy:
+        third += 8 * reach * spread**2
+    # SEP's value is made and stored, and the logits are 2 x v - x^2 d.
+    rounding = _attention_rounding(length, unit) / step + unit * lever + 3 * unit * reach**2
+    if not roomy and length > 1:  # the places' parts of the scores, up to L - 1, cancel
+        rounding += 2 * share * (length - 1) * unit / step
+    if j > 1:
+        moved = 2 * reach + second + third  # bounds w |z|
+        third += (moved + reach) * (second + third) / (2 * lever)
+        third += moved**3 / (12 * lever**2) * (1 + reach / lever)
+        third += 4 * (length - 2) * (math.exp(1 - CLOSED) + CLOSED / LARGE * spread) * lever
+        # Exponential and division of both betas, and SEP's product; o1's is with a power of 2.
+        rounding += (EXPONENTIAL + 1.5 + 1) * unit * lever
+        if not roomy:
+            third += 2 * TINY * reach
+            rounding += 1.5 * unit * length / step  # SEP's constant and both products are near 1/2
+    return -half - third, half + third, rounding
+
+
+def _attention_rounding(length: int, unit: float) -> float:
+    """The most that rounding moves (L - 1) alpha_1 - sum_{i > 1} alpha_i, all alphas about 1 / L.
+
+    Of two alphas only one can be 1/2 or more, where numbers lie twice as far apart; the largest
+    exponential is exact.
+    """
+    if length == 1:
+        return 0.0
+
+    def half_ulp(value: float) -> float:
+        return unit * 2.0 ** math.floor(math.log2(value))
+
+    share, above = (length - 1) / length, half_ulp(1 / length)
+    below = above / 2 if length == 2 else above
+    exponentials = EXPONENTIAL * unit * (2 * share - 1 / length)
+    divisions = (length - 1) * (above + below)
+    products = half_ulp(share) + (length - 1) * below
+    return exponentials + divisions + products + (length - 2) * half_ulp(share)
