@@ -15,41 +15,20 @@ warnings.filterwarnings("ignore", message="IProgress not found")
 
 __version__ = "0.1.0"  # the one place: pyproject.toml reads it here
 
-_MODULE_OF = {
-    "Config": "config",
-    "ConfigError": "config",
-    "all_lists": "task",
-    "check_lists": "task",
-    "input_tokens": "task",
-    "loss_floor": "task",
-    "sample_lists": "task",
-    "split_lists": "task",
-    "target_tokens": "task",
-    "ListError": "task",
-    "build_mask": "mask",
-    "edge_label": "mask",
-    "edges": "mask",
-    "make_model": "model",
-    "parameter_table": "model",
-    "accuracy": "generation",
-    "generate": "generation",
-    "mean_loss": "generation",
-    "train": "training.loop",
-    "train_many": "training.loop",
-    "CheckpointError": "checkpoints",
-    "load_model": "checkpoints",
-    "load_or_train": "checkpoints",
-    "save_model": "checkpoints",
-    "run_sweep": "sweeps.training",
-    "SAE": "features.sae",
-    "SAEConfig": "features.sae",
-    "SAEError": "features.sae",
-    "train_sae": "features.sae",
-    "load_sae": "features.sae_files",
-    "open_sae": "features.sae_files",
-    "read_released": "features.sae_files",
-    "save_sae": "features.sae_files",
+_NAMES_IN = {
+    "config": "Config ConfigError",
+    "task": "ListError all_lists check_lists input_tokens loss_floor sample_lists split_lists "
+    "target_tokens",
+    "mask": "build_mask edge_label edges",
+    "model": "make_model parameter_table",
+    "generation": "accuracy generate mean_loss",
+    "training.loop": "train train_many",
+    "checkpoints": "CheckpointError load_model load_or_train save_model",
+    "sweeps.training": "run_sweep",
+    "features.sae": "SAE SAEConfig SAEError train_sae",
+    "features.sae_files": "load_sae open_sae read_released save_sae",
 }
+_MODULE_OF = {name: module for module, names in _NAMES_IN.items() for name in names.split()}
 
 __all__ = sorted(_MODULE_OF)
 

@@ -10,6 +10,7 @@ import importlib
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,7 +92,7 @@ def train(
     from listcomp_utils.files import write_atomically
 
     trained = load_or_train(config, out, retrain=True)
-    history = json.dumps(trained.history.to_dict(), indent=1)
+    history = json.dumps(asdict(trained.history), indent=1)
     write_atomically(trained.path.with_suffix(".history.json"), f"{history}\n".encode())
     best = trained.history.best
     print(f"saved {trained.path} after {trained.history.seconds:.1f} s of training")

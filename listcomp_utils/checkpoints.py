@@ -1,5 +1,7 @@
 """Saving and loading models: `.safetensors` with the config inside, `.pt` in the classic format.
 
+A file that is missing, damaged or does not fit raises CheckpointError; no code in a file is run.
+
 save_model(model, "copier.safetensors")
 model = load_model("copier.safetensors")
 model = load_model("classic.pt", Config.preset("seed"))   # HookedTransformer key names
@@ -8,6 +10,8 @@ trained = load_or_train(Config.preset("study"))           # the shipped checkpoi
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import tempfile
 import warnings
@@ -52,10 +56,7 @@ def save_model(model: TransformerBridge, path: str | Path, history: History | No
 
     `.safetensors` carries the config and the history; `.pt` is a plain state dict with the classic
     `HookedTransformer` key names, which TransformerLens before 4 and the published code load.
-
-    Raises:
-        CheckpointError: for another suffix.
-        ConfigError: for a folder that cannot be written.
+    Raises ConfigError for a folder that cannot be written.
     """
     path = Path(path)
     config = config_of(model)
@@ -63,14 +64,13 @@ def save_model(model: TransformerBridge, path: str | Path, history: History | No
     if path.suffix == ".safetensors":
         metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
         if history is not None:
-            metadata["history"] = json.dumps(history.to_dict())
+            metadata["history"] = json.dumps(dataclasses.asdict(history))
         weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
         write_atomically(path, safetensors.torch.save(weights, metadata))
     elif path.suffix == ".pt":
-        with tempfile.TemporaryFile() as file:
-            torch.save(classic_state_dict(model), file)
-            file.seek(0)
-            write_atomically(path, file.read())
+        buffer = io.BytesIO()
+        torch.save(classic_state_dict(model), buffer)
+        write_atomically(path, buffer.getvalue())
     else:
         raise CheckpointError(f"path must end in .safetensors or .pt, got {str(path)!r}")
     return path
@@ -80,18 +80,9 @@ def load_model(path: str | Path, config: Config | None = None) -> TransformerBri
     """The model in a file, on the device of its config.
 
     A `.safetensors` file knows its config, which must be of the architecture of `config` where that
-    is given. A `.pt` file holds weights only and needs `config`. No code in a file is run.
-
-    Raises:
-        CheckpointError: when the file is missing, damaged or not plain weights, or when a weight is
-            missing, unknown, of another shape, not finite, or differs from its frozen value.
+    is given. A `.pt` file holds weights only and needs `config`.
     """
-    return _read(Path(path), config)[0]
-
-
-def load_history(path: str | Path) -> History | None:
-    """The training history inside a `.safetensors` file, or None when it has none."""
-    return _read_safetensors(Path(path))[2]
+    return _read(Path(path), config).model
 
 
 def load_or_train(
@@ -101,26 +92,19 @@ def load_or_train(
     progress: Progress = "auto",
     checkpoint: str | Path | None = None,
 ) -> TrainedModel:
-    """The checkpoint of exactly this config, if there is one (see `find_trained`), else a new one.
-
-    With `checkpoint` given, that file is loaded, if its architecture is the config's.
+    """The file `checkpoint`, else the model that `find_trained` finds, else a new one.
 
     A new model is saved to `artifacts_dir` (default: artifacts/runs/checkpoints in a clone), or
     where that fails to the folder for temporary files, and a warning says so. One whose training
     was interrupted becomes `NAME.interrupted.safetensors`, never taken for a finished one.
-
-    Raises:
-        ConfigError: before any training, when `artifacts_dir` cannot be written.
-        CheckpointError: when the checkpoint that is there is damaged.
+    Raises ConfigError before any training when `artifacts_dir` cannot be written.
     """
     if checkpoint is not None:
-        path = Path(checkpoint).expanduser()
-        return TrainedModel(*_read(path, config), path, trained_now=False)
+        return _read(Path(checkpoint).expanduser(), config)
+    found = None if retrain else find_trained(config, artifacts_dir)
+    if found is not None:
+        return found
     folder = working_dir(artifacts_dir)
-    if not retrain:
-        found = find_trained(config, artifacts_dir)
-        if found is not None:
-            return found
     check_writable(folder)
     result = train(config, progress)
     name = f"{config.slug}.safetensors"
@@ -145,19 +129,16 @@ def load_or_train(
 
 
 def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> TrainedModel | None:
-    """The saved model of exactly this config, or None.
-
-    From `artifacts_dir` if given, else as shipped, else from the usual folder. Raises
-    CheckpointError when it is damaged.
-    """
+    """The saved model of exactly this config, from `artifacts_dir`, as shipped, or of a run."""
     places = [shipped_dir(), working_dir(artifacts_dir)]
     for place in reversed(places) if artifacts_dir else places:
         path = place / f"{config.slug}.safetensors"
-        if path.exists():
-            _, stored, _ = _read_safetensors(path)
+        if path.is_file():
+            weights, stored, history = _read_safetensors(path)
             # The name spells most settings out and hashes the rest: it is a hint, not a proof.
             if stored.replace(device=config.device) == config:
-                return TrainedModel(*_read(path, config), path, trained_now=False)
+                model = _filled(config, weights, path)
+                return TrainedModel(model, history, path, trained_now=False)
     return None
 
 
@@ -167,26 +148,9 @@ def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
     Source: TransformerLens 3, `HookedTransformer.state_dict()`. The list mask goes into each
     layer's `mask` buffer (True = may attend), so that the old class computes the same.
     """
-    heads = config_of(model).n_heads
-    classic: dict[str, Tensor] = {}
-    for name, weight in model.state_dict().items():
-        module, _, kind = name.rpartition(".")
-        prefix, _, part = module.rpartition(".")
-        letter = "W" if kind == "weight" else "b"
-        match part:
-            case "q" | "k" | "v":
-                by_head = weight.unflatten(0, (heads, -1))
-                by_head = by_head.mT if letter == "W" else by_head
-                classic[f"{prefix}.{letter}_{part.upper()}"] = by_head
-            case "o":
-                by_head = weight.T.unflatten(0, (heads, -1)) if letter == "W" else weight
-                classic[f"{prefix}.{letter}_O"] = by_head
-            case "unembed":
-                classic[f"unembed.{letter}_U"] = weight.T if letter == "W" else weight
-            case "embed" | "pos_embed":
-                classic[f"{part}.W_{'E' if part == 'embed' else 'pos'}"] = weight
-            case _:
-                classic[f"{module}.{kind[0]}"] = weight
+    # TransformerLens adds weights of an MLP that is not there.
+    parameters = model.tl_parameters().items()
+    classic = {name: weight for name, weight in parameters if ".mlp." not in name}
     for layer, block in enumerate(model.blocks):
         attention = block.attn.original_component
         classic[f"blocks.{layer}.attn.mask"] = ~attention.causal_mask
@@ -194,7 +158,9 @@ def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
     return {name: weight.detach().cpu().contiguous() for name, weight in classic.items()}
 
 
-def _read(path: Path, config: Config | None) -> tuple[TransformerBridge, History | None]:
+def _read(path: Path, config: Config | None) -> TrainedModel:
+    if not path.is_file():
+        raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
     if path.suffix == ".safetensors":
         weights, stored, history = _read_safetensors(path)
         for name in ARCHITECTURE_FIELDS if config is not None else ():
@@ -204,16 +170,15 @@ def _read(path: Path, config: Config | None) -> tuple[TransformerBridge, History
                     f"but the config says {getattr(config, name)!r}"
                 )
         stored = stored.replace(device="auto" if config is None else config.device)
-        return _filled(stored, weights, path), history
+        return TrainedModel(_filled(stored, weights, path), history, path, trained_now=False)
     if path.suffix == ".pt":
         if config is None:
             raise CheckpointError(f"{path.name} holds weights only: a config is needed to load it")
-        return _read_classic(path, config), None
+        return TrainedModel(_read_classic(path, config), None, path, trained_now=False)
     raise CheckpointError(f"a checkpoint must end in .safetensors or .pt, got {str(path)!r}")
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | None]:
-    _check_there(path)
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -226,7 +191,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | 
             f"not {FORMAT!r}"
         )
     try:
-        config = Config.from_dict(json.loads(metadata["config"]))
+        config = Config(**json.loads(metadata["config"]))
         history = metadata.get("history")
         return weights, config, History.from_dict(json.loads(history)) if history else None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -234,8 +199,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | 
 
 
 def _read_classic(path: Path, config: Config) -> TransformerBridge:
-    """The model in a classic `.pt`; runs no code from the file."""
-    _check_there(path)
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a bad file, none of them documented
@@ -248,7 +211,6 @@ def _read_classic(path: Path, config: Config) -> TransformerBridge:
         for name, value in loaded.items()
     ):
         raise CheckpointError(f"{path.name} is not a state dict of dense tensors by name")
-    masks = {k: v for k, v in loaded.items() if k.endswith("attn.mask")}
     try:
         weights = convert_tl_checkpoint(loaded, make_model(config).cfg)
     except ValueError as error:
@@ -257,7 +219,7 @@ def _read_classic(path: Path, config: Config) -> TransformerBridge:
     # Code that adds the list mask by hooks leaves the library's causal one, or none at all.
     causal = torch.ones(config.seq_len, config.seq_len, dtype=torch.bool).tril()
     for layer, ours in enumerate(build_mask(config)):
-        mask = masks.get(f"blocks.{layer}.attn.mask", torch.empty(0))
+        mask = loaded.get(f"blocks.{layer}.attn.mask", torch.empty(0))
         if mask.numel() and not any(torch.equal(mask.bool(), one) for one in (ours, causal)):
             raise CheckpointError(
                 f"{path.name} does not fit its config: blocks.{layer}.attn.mask is neither the "
@@ -266,13 +228,8 @@ def _read_classic(path: Path, config: Config) -> TransformerBridge:
     return model
 
 
-def _check_there(path: Path) -> None:
-    if not path.is_file():
-        raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
-
-
 def _filled(config: Config, weights: dict[str, Tensor], path: Path) -> TransformerBridge:
-    """A model with these weights, every one of them checked by name."""
+    """A model with these weights, each checked by name."""
     held = sum(weight.numel() for weight in weights.values())
     if 100 * held < config.n_weights:  # before any memory is taken
         raise CheckpointError(
@@ -280,7 +237,7 @@ def _filled(config: Config, weights: dict[str, Tensor], path: Path) -> Transform
             f"{config.n_weights:,} are needed"
         )
     model = make_model(config)
-    expected, frozen = model.state_dict(), frozen_weights(config)
+    expected, frozen = model.state_dict(), frozen_weights(model)
     problems = [f"{name} is missing" for name in expected if name not in weights]
     problems += [f"{name} is unknown" for name in weights if name not in expected]
     for name in expected.keys() & weights.keys():

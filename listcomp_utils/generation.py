@@ -3,11 +3,12 @@
 model = load_or_train(Config.preset("seed")).model
 generate(model, [[8, 3], [3, 8]])              # tensor([[8, 3], [3, 8]])
 accuracy(model).per_list                       # 1.0 over all 100 lists
+
+Wrong lists, and no lists to score, raise `task.ListError`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,16 +16,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from listcomp_utils.config import Config
 from listcomp_utils.model import config_of, device_of
-from listcomp_utils.task import (
-    IGNORED,
-    ListError,
-    all_lists,
-    check_lists,
-    input_tokens,
-    target_tokens,
-)
+from listcomp_utils.task import IGNORED, ListError, Lists, check_lists, input_tokens, target_tokens
 
 CHUNK = 8_192
 """Lists run at once: bounds the memory, whatever the number of lists."""
@@ -44,38 +37,36 @@ class Accuracy:
 
 
 @torch.no_grad()
-def generate(
-    model: nn.Module, lists: Tensor | Sequence[Sequence[int]], chunk: int = CHUNK
-) -> Int[Tensor, "list position"]:
-    """The model's greedy copies of `lists`, `chunk` lists at a time.
+def generate(model: nn.Module, lists: Lists) -> Int[Tensor, "list position"]:
+    """The model's greedy copies: one token after the other, or all in one pass when masked.
 
-    Autoregressive models write one token at a time and read what they wrote; masked models write
-    all outputs in one pass. Any token of the vocabulary may come out, the separator too.
-
-    Raises:
-        ListError: when a list has the wrong length or a digit out of range.
+    Any token of the vocabulary may come out, the separator too.
     """
     config = config_of(model)
     checked = check_lists(config, lists)
-    written = [_generate_chunk(model, config, part) for part in _chunks(model, checked, chunk)]
-    return torch.cat(written).to(checked.device) if written else checked
+    if len(checked) == 0:
+        return checked
+    copies = []
+    for part in checked.to(device_of(model)).split(CHUNK):
+        tokens = input_tokens(config, part)
+        if config.decoding == "masked":
+            written = model(tokens)[:, config.prediction_positions].argmax(-1)
+            tokens[:, config.output_positions] = written
+        else:
+            for position in config.output_positions:
+                tokens[:, position] = model(tokens[:, :position])[:, -1].argmax(-1)
+        copies.append(tokens[:, config.output_positions])
+    return torch.cat(copies).to(checked.device)
 
 
-def accuracy(
-    model: nn.Module, lists: Tensor | Sequence[Sequence[int]] | None = None, chunk: int = CHUNK
-) -> Accuracy:
-    """How much of `lists` (default: every list there is) the model copies right.
-
-    Raises:
-        ListError: for no lists, bad lists, or too many lists to enumerate when none are given.
-    """
-    config = config_of(model)
-    checked = all_lists(config) if lists is None else check_lists(config, lists)
-    return score(generate(model, checked, chunk), checked)
+def accuracy(model: nn.Module, lists: Lists | None = None) -> Accuracy:
+    """How much of `lists` (default: every list there is) the model copies right."""
+    checked = check_lists(config_of(model), lists)
+    return score(generate(model, checked), checked)
 
 
 def score(written: Int[Tensor, "list position"], lists: Int[Tensor, "list position"]) -> Accuracy:
-    """Accuracy of copies that are already written; raises ListError when there are none."""
+    """Accuracy of copies that are already written."""
     if len(lists) == 0:
         raise ListError("accuracy needs at least one list")
     right = (written == lists.to(written.device)).double()
@@ -95,31 +86,14 @@ def loss(
 
 
 @torch.no_grad()
-def mean_loss(
-    model: nn.Module, lists: Tensor | Sequence[Sequence[int]] | None = None, chunk: int = CHUNK
-) -> float:
-    """The training loss (nats) over `lists`, or over every list; errors as `accuracy`."""
+def mean_loss(model: nn.Module, lists: Lists | None = None) -> float:
+    """The training loss (nats) over `lists` (default: every list there is)."""
     config = config_of(model)
-    checked = all_lists(config) if lists is None else check_lists(config, lists)
+    checked = check_lists(config, lists)
     if len(checked) == 0:
         raise ListError("mean_loss needs at least one list")
     total = 0.0
-    for part in _chunks(model, checked, chunk):
+    for part in checked.to(device_of(model)).split(CHUNK):
         logits = model(input_tokens(config, part))
         total += loss(logits, target_tokens(config, part)).item() * len(part)
     return total / len(checked)
-
-
-def _chunks(model: nn.Module, lists: Tensor, chunk: int) -> Iterator[Tensor]:
-    for part in lists.split(chunk):
-        if len(part):
-            yield part.to(device_of(model))
-
-
-def _generate_chunk(model: nn.Module, config: Config, lists: Tensor) -> Tensor:
-    tokens = input_tokens(config, lists)
-    if config.decoding == "masked":
-        return model(tokens)[:, config.prediction_positions].argmax(-1)
-    for position in config.output_positions:
-        tokens[:, position] = model(tokens[:, :position])[:, -1].argmax(-1)
-    return tokens[:, config.output_positions]

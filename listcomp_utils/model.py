@@ -6,8 +6,6 @@ logits = model(tokens)                         # (list, sequence, vocabulary)
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import torch
 from torch import nn
@@ -19,8 +17,6 @@ from transformer_lens.model_bridge.sources.native import NativeModel, initialize
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
 from listcomp_utils.start import put_ranks
-
-CONFIG_ATTRIBUTE = "listcomp_config"
 
 LAYER_NORM_EPSILON = 1e-5
 """TransformerLens' default, which this project's models use."""
@@ -43,13 +39,9 @@ def make_model(config: Config) -> TransformerBridge:
     """A freshly initialised model with hooks, on the config's device.
 
     Weights are drawn as TransformerLens does (normal, 0.8 / sqrt(d_model), W_O divided by
-    sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`; the embeddings of
-    tokens and positions are then multiplied by `config.embed_scale`. `config.start` "ranks" puts
-    the code of `start` into them.
-    Without positions (`config.positions` "none") their embedding is there, frozen at zero; rotary
-    models have none.
-    A frozen W_V or W_O is the identity, so that several heads together copy the residual stream
-    once.
+    sqrt(2 n_layers)) from a generator of their own, seeded with `config.seed`. A frozen W_V or W_O
+    is the identity, so that several heads together copy the residual stream once. Without positions
+    (`config.positions` "none") their embedding is frozen at zero; rotary models have none.
     """
     return add_hooks(make_native_model(config))
 
@@ -76,6 +68,7 @@ def make_native_model(config: Config) -> NativeModel:
             # The library's native unembedding has no bias; the seed notebook's has a trained one.
             model.head = nn.Linear(config.d_model, config.d_vocab, bias=True)
     initialize_native_model(model, bridge_config)
+    identity = torch.eye(config.d_model)
     with torch.no_grad():
         model.tok_embed.weight *= config.embed_scale
         if config.positions == "learned":
@@ -84,11 +77,18 @@ def make_native_model(config: Config) -> NativeModel:
             model.pos.weight.zero_().requires_grad_(False)
         for block, allowed in zip(model.layers, build_mask(config), strict=True):
             # The library's causal mask (True = blocked) is not part of the state dict.
-            block.attn.causal_mask = ~allowed
-            _freeze(block.attn, config)
+            attention = block.attn
+            attention.causal_mask = ~allowed
+            if not config.learn_w_v:
+                attention.v.weight.copy_(identity).requires_grad_(False)
+            if not config.learn_w_o:
+                attention.o.weight.copy_(identity).requires_grad_(False)
+            if not config.bias:
+                for part in (attention.q, attention.k, attention.v, attention.o):
+                    part.bias.requires_grad_(False)
     if config.start == "ranks":
         put_ranks(model, config)
-    setattr(model, CONFIG_ATTRIBUTE, config)
+    model.listcomp_config = config
     return model.to(device)
 
 
@@ -102,13 +102,13 @@ def add_hooks(model: NativeModel) -> TransformerBridge:
         device=resolve_device(config.device),
         model_name=config.slug,
     )
-    setattr(bridge, CONFIG_ATTRIBUTE, config)
+    bridge.listcomp_config = config
     return bridge
 
 
 def config_of(model: nn.Module) -> Config:
     """The config the model was made with; raises TypeError for a model made elsewhere."""
-    config = getattr(model, CONFIG_ATTRIBUTE, None)
+    config = getattr(model, "listcomp_config", None)
     if not isinstance(config, Config):
         raise TypeError(
             f"a model from make_model, train or load_model is needed, got {type(model).__name__}"
@@ -121,26 +121,18 @@ def device_of(model: nn.Module) -> torch.device:
     return next(model.parameters()).device
 
 
-def frozen_weights(config: Config) -> dict[str, str]:
-    """Names (as in the state dict) and values of the weights that training must not change."""
-    frozen = {"pos_embed.weight": "zero"} if config.positions == "none" else {}
-    for layer in range(config.n_layers):
-        attention = f"blocks.{layer}.attn"
-        if not config.learn_w_v:
-            frozen[f"{attention}.v.weight"] = "identity"
-        if not config.learn_w_o:
-            frozen[f"{attention}.o.weight"] = "identity"
-        if not config.bias:
-            frozen |= {f"{attention}.{part}.bias": "zero" for part in "qkvo"}
-    if not config.bias:
-        frozen["unembed.bias"] = "zero"
-    return frozen
+def frozen_weights(model: TransformerBridge) -> dict[str, str]:
+    """Names (as in the state dict) and values of the weights that training does not change."""
+    return {
+        name: "identity" if weight.any() else "zero"
+        for name, weight in model.state_dict(keep_vars=True).items()
+        if not weight.requires_grad
+    }
 
 
 def parameter_table(model: TransformerBridge) -> pd.DataFrame:
     """Every weight in order: its name, shape, numbers, whether it is trained, and a note if not."""
-    frozen = frozen_weights(config_of(model))
-    weights = model.state_dict()
+    frozen, weights = frozen_weights(model), model.state_dict()
     return pd.DataFrame(
         {
             "weight": list(weights),
@@ -150,13 +142,3 @@ def parameter_table(model: TransformerBridge) -> pd.DataFrame:
             "note": [f"frozen: {frozen[name]}" if name in frozen else "" for name in weights],
         }
     )
-
-
-def _freeze(attention: Any, config: Config) -> None:
-    for part, learned in (("v", config.learn_w_v), ("o", config.learn_w_o)):
-        if not learned:
-            weight = getattr(attention, part).weight.requires_grad_(False)
-            weight.copy_(torch.eye(config.d_model))
-    if not config.bias:
-        for part in "qkvo":
-            getattr(attention, part).bias.requires_grad_(False)

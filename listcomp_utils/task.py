@@ -29,9 +29,12 @@ MAX_ENUMERATED = 1_000_000
 HELD_OUT_SAMPLE = 10_000
 """Held-out lists drawn when the lists are too many to enumerate."""
 
-
 Stream = Literal["sample", "held out", "watched"]
 """What lists are drawn for: to look at, to be scored and never trained on, to watch a training."""
+
+
+Lists = Tensor | Sequence[Sequence[int]]
+"""Lists as a reader may write them, which `check_lists` reads."""
 
 
 class ListError(ValueError):
@@ -50,14 +53,9 @@ class ListSplit:
     held_out: Int[Tensor, "list position"]
 
 
-def can_enumerate(config: Config) -> bool:
-    """Whether all lists fit in memory at once (at most `MAX_ENUMERATED`)."""
-    return config.n_lists <= MAX_ENUMERATED
-
-
 def all_lists(config: Config) -> Int[Tensor, "list position"]:
     """Every list once, in lexicographic order; raises ListError when there are too many."""
-    if not can_enumerate(config):
+    if config.n_lists > MAX_ENUMERATED:
         raise ListError(
             f"{config.n_digits}^{config.list_len} = {config.n_lists} lists are too many to list "
             f"(at most {MAX_ENUMERATED}); use sample_lists"
@@ -69,11 +67,8 @@ def all_lists(config: Config) -> Int[Tensor, "list position"]:
 def sample_lists(
     config: Config, count: int, seed: int, stream: Stream = "sample"
 ) -> Int[Tensor, "list position"]:
-    """`count` lists drawn uniformly with replacement.
-
-    Each stream and seed has numbers of its own (NumPy's `SeedSequence`), none of them those that
-    PyTorch draws a training's batches from.
-    """
+    """`count` lists drawn uniformly with replacement; each stream and seed has its own numbers."""
+    # Not PyTorch's generator, which draws the batches of a training.
     drawn = np.random.default_rng([get_args(Stream).index(stream), seed])
     return torch.from_numpy(drawn.integers(config.n_digits, size=(count, config.list_len)))
 
@@ -88,30 +83,27 @@ def lists_to_score(config: Config, most: int, seed: int = 0) -> Int[Tensor, "lis
 def split_lists(config: Config) -> ListSplit:
     """Training and held-out lists: the first `train_fraction` of a permutation by `split_seed`.
 
-    For the study preset this is the published split: `torch.manual_seed(0)`,
-    `torch.randperm(10000)`, 8,000 to train on and 2,000 held out.
+    For the study preset this is the published split, 8,000 to train on and 2,000 held out.
     """
-    if not can_enumerate(config):
-        held_out = sample_lists(config, HELD_OUT_SAMPLE, config.split_seed, "held out")
-        return ListSplit(None, held_out)
+    if config.n_lists > MAX_ENUMERATED:
+        return ListSplit(None, sample_lists(config, HELD_OUT_SAMPLE, config.split_seed, "held out"))
     generator = torch.Generator().manual_seed(config.split_seed)
-    order = torch.randperm(config.n_lists, generator=generator)
-    lists = all_lists(config)[order]
+    lists = all_lists(config)[torch.randperm(config.n_lists, generator=generator)]
     n_train = int(config.train_fraction * config.n_lists)
     return ListSplit(lists[:n_train], lists[n_train:])
 
 
-def check_lists(
-    config: Config, lists: Tensor | Sequence[Sequence[int]]
-) -> Int[Tensor, "list position"]:
-    """`lists` as a tensor of whole numbers; raises ListError on a wrong length or digit."""
+def check_lists(config: Config, lists: Lists | None) -> Int[Tensor, "list position"]:
+    """`lists` as a tensor, or every list for None; raises ListError on a wrong length or digit."""
+    if lists is None:
+        return all_lists(config)
     try:
         tensor = torch.as_tensor(lists)
     except (TypeError, ValueError, RuntimeError) as error:
         raise ListError(
             f"lists must be digits in rows of list_len {config.list_len}: {error}"
         ) from None
-    if tensor.dtype in (torch.bool,) or tensor.is_floating_point() or tensor.is_complex():
+    if tensor.dtype == torch.bool or tensor.is_floating_point() or tensor.is_complex():
         raise ListError(f"lists must hold whole numbers, got {tensor.dtype}")
     if tensor.ndim != 2 or tensor.shape[1] != config.list_len:
         raise ListError(
@@ -157,23 +149,20 @@ def target_tokens(
 def loss_floor(config: Config, lists: Int[Tensor, "list position"] | None = None) -> float:
     """The lowest mean cross entropy (nats) that any model can reach on `lists`, or on all lists.
 
-    Under autoregressive decoding with the loss on every position, a digit is unpredictable from
-    those before it. Over all lists that costs ln(n_digits) at list_len - 1 of the 2 list_len scored
-    positions; over fewer it is the entropy of each digit given those before it. Otherwise the
-    floor is 0.
+    It is above 0 only where a digit must be predicted from those before it: autoregressive, with
+    the loss on every position. Over all lists that costs ln(n_digits) at list_len - 1 of the
+    2 list_len scored positions; over fewer, the entropy of each digit given those before it.
     """
     if config.decoding == "masked" or config.loss_on == "outputs":
         return 0.0
     if lists is None:
         total = math.log(config.n_digits) * (config.list_len - 1)
     else:
-        entropies = [_entropy(lists[:, :n]) for n in (1, config.list_len)]
-        total = entropies[1] - entropies[0]
+        total = _entropy(lists) - _entropy(lists[:, :1])
     return total / (2 * config.list_len)
 
 
 def _entropy(rows: Int[Tensor, "row column"]) -> float:
     """Entropy in nats of the distribution of the rows."""
-    counts = torch.unique(rows, dim=0, return_counts=True)[1].double()
-    probabilities = counts / counts.sum()
-    return float(-(probabilities * probabilities.log()).sum())
+    counts = rows.unique(dim=0, return_counts=True)[1].double()
+    return torch.distributions.Categorical(counts).entropy().item()

@@ -20,7 +20,6 @@ from listcomp_utils.checkpoints import (
     CheckpointError,
     classic_state_dict,
     find_trained,
-    load_history,
     load_model,
     load_or_train,
     save_model,
@@ -62,7 +61,7 @@ def test_round_trip(tmp_path, suffix, config):
 def test_safetensors_know_their_config_and_history(tmp_path, trained):
     path = save_model(trained.model, tmp_path / "m.safetensors", trained.history)
     assert config_of(load_model(path)) == trained.config
-    assert load_history(path) == trained.history
+    assert load_or_train(trained.config, checkpoint=path).history == trained.history
 
 
 def test_seed_format_checkpoint(reference):
@@ -216,7 +215,7 @@ def test_a_history_without_its_best_step_is_refused(tmp_path, trained):
     metadata["history"] = json.dumps(history)
     safetensors.torch.save_file(weights, path, metadata)
     with pytest.raises(CheckpointError, match="best_step 7 was never evaluated"):
-        load_history(path)
+        load_model(path)
 
 
 def test_a_checkpoint_is_taken_for_its_config_and_not_for_its_name(tmp_path):
@@ -270,7 +269,7 @@ def test_an_interrupted_training_is_kept_but_not_taken_for_finished(tmp_path, mo
     with pytest.warns(UserWarning, match="interrupted"):
         first = load_or_train(QUICK, tmp_path, progress="none")
     assert first.path.name.endswith(".interrupted.safetensors")
-    assert load_history(first.path).interrupted
+    assert load_or_train(QUICK, checkpoint=first.path).history.interrupted
     monkeypatch.setattr(checkpoints, "train", real)
     assert load_or_train(QUICK, tmp_path, progress="none").trained_now
 

@@ -87,11 +87,11 @@ def test_text_is_read_as_what_it_means():
 
 def test_round_trip_and_frozen():
     config = Config.preset("study", list_len=3)
-    assert Config.from_dict(config.to_dict()) == config
+    assert Config(**config.to_dict()) == config
     with pytest.raises(ValueError, match="frozen"):
         config.list_len = 4
     with pytest.raises(ConfigError, match="unknown field"):
-        Config.from_dict({"list_length": 2})
+        Config(list_length=2)
 
 
 def test_slugs_tell_every_difference_but_the_device():

@@ -71,7 +71,7 @@ def measure_seeds(
     if len(frame) < 2 or (frame["status"] != "done").any():
         return frame
     held_out = split_lists(config).held_out
-    trained = [find_trained(Config.from_dict(cell), models_folder).model for cell in cells]
+    trained = [find_trained(Config(**cell), models_folder).model for cell in cells]
     models = [(config, weights_of(model, torch.float64), held_out) for model in trained]
     rows = []
     for number, model in enumerate(models):

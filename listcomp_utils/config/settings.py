@@ -39,11 +39,7 @@ def check_names(given: Iterable[Any], known: Iterable[str], what: str) -> None:
 
 
 class Settings(BaseModel):
-    """Frozen settings: text is read as what it means, and what is wrong is refused by its name.
-
-    Raises:
-        ConfigError: naming the field, its value and what is allowed.
-    """
+    """Frozen settings: text is read as what it means; ConfigError names what is wrong."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -62,11 +58,6 @@ class Settings(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """All fields as plain JSON values."""
         return self.model_dump()
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Self:
-        """The settings that `to_dict` wrote."""
-        return cls(**values)
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced, checked like a new one."""

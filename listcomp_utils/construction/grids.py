@@ -139,7 +139,7 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
     frame = run_grid(cells, work, folder, jobs=jobs, retry_failed=True, progress=progress)
     if trained_here and (frame.status == "done").all():
         measured = pd.DataFrame(
-            [measure_pairs(Config.from_dict(cell), folder / "models") for cell in cells]
+            [measure_pairs(Config(**cell), folder / "models") for cell in cells]
         )
         frame[measured.columns] = measured
     if name == "ranked_tuning":  # what is held out of the preset's own split decides nothing

@@ -129,7 +129,7 @@ def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     settings = dict(settings)
     attempt = ATTEMPTS[settings.pop("attempt")]
-    config, at_start = Config.from_dict(settings), []
+    config, at_start = Config(**settings), []
     watched = split_lists(config).held_out[:10_000]
 
     def prepare(model: nn.Module) -> None:

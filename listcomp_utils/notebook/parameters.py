@@ -23,7 +23,6 @@ from listcomp_utils.config import (
     Settings,
     check_names,
     coerce,
-    field_types,
 )
 
 PARAMETERS_CELL = "# Parameters: "
@@ -99,7 +98,7 @@ def read_parameters(namespace: Mapping[str, Any]) -> tuple[Config, Options]:
 def make_config(values: Mapping[str, Any]) -> Config:
     """A config from `preset` and fields given as text or values; None keeps the preset's value."""
     fields = {
-        name: coerce(name, value, field_types()[name] | None)
+        name: coerce(name, value, Config.model_fields[name].annotation | None)
         for name, value in values.items()
         if name != "preset"
     }

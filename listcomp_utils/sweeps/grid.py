@@ -13,8 +13,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from listcomp_utils.config import Config, ConfigError, check_names, field_types
-from listcomp_utils.notebook.parameters import make_config
+from listcomp_utils.config import Config, ConfigError, check_names
+from listcomp_utils.notebook.parameters import CONFIG_NAMES, make_config
 
 Cell = dict[str, Any]
 """Everything that decides the result of one cell, as plain JSON values."""
@@ -53,7 +53,7 @@ def config_cells(
     Raises:
         ConfigError: naming the field and its value, or the cell whose combination is not allowed.
     """
-    known = ["preset", *field_types()]
+    known = list(CONFIG_NAMES)
     if isinstance(base, Config):
         known.remove("preset")
         base = {name: value for name, value in base.to_dict().items() if name not in grid}

@@ -63,7 +63,7 @@ class TrainCell:
         from listcomp_utils.checkpoints import save_model
         from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
 
-        config = Config.from_dict(dict(settings))
+        config = Config(**settings)
         observer = self.observe and self.observe(config)
         (trained,) = train_many(config, [config.seed], progress="none", callback=observer)
         if trained.history.interrupted:  # Ctrl-C, on which a training by itself keeps what it has

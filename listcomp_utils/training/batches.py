@@ -1,9 +1,4 @@
-"""The order in which lists are trained on: nothing repeats by accident, nothing is left out.
-
-split = split_lists(config)
-stream = list_batches(config, split, torch.Generator().manual_seed(config.seed))
-next(stream)                                   # (batch_size, list_len)
-"""
+"""The order in which lists are trained on: nothing repeats by accident, nothing is left out."""
 
 from __future__ import annotations
 
@@ -26,31 +21,22 @@ def list_batches(
     across that border, so that none is short and no list is dropped. When the lists are too many
     to enumerate they are drawn afresh, never one that is held out; memory does not grow.
     """
-    if split.train is None:
-        yield from _drawn(config, split.held_out, generator)
-    size = min(config.batch_size, len(split.train))
-    waiting = torch.empty(0, dtype=torch.long)
-    while True:
-        while len(waiting) < size:
-            order = torch.randperm(len(split.train), generator=generator)
-            waiting = torch.cat([waiting, order])
-        yield split.train[waiting[:size]]
-        waiting = waiting[size:]
-
-
-def _drawn(
-    config: Config, held_out: Int[Tensor, "list position"], generator: torch.Generator
-) -> Iterator[Int[Tensor, "list position"]]:
     # Doubles tell lists apart up to 2**53; beyond it (8 places of 100 digits are 2**53.2) a list
     # may be taken for a held-out one that it is not, and left out.
     place_values = config.n_digits ** torch.arange(config.list_len, dtype=torch.double)
-    excluded = held_out.double() @ place_values
-    lists = held_out[:0]
+    held_out = split.held_out.double() @ place_values
+
+    def fresh() -> Int[Tensor, "list position"]:
+        if split.train is not None:
+            return split.train[torch.randperm(len(split.train), generator=generator)]
+        shape = (config.batch_size, config.list_len)
+        drawn = torch.randint(config.n_digits, shape, generator=generator)
+        return drawn[~torch.isin(drawn.double() @ place_values, held_out)]
+
+    size = config.batch_size if split.train is None else min(config.batch_size, len(split.train))
+    waiting = split.held_out[:0]
     while True:
-        while len(lists) < config.batch_size:
-            shape = (config.batch_size, config.list_len)
-            drawn = torch.randint(config.n_digits, shape, generator=generator)
-            fresh = drawn[~torch.isin(drawn.double() @ place_values, excluded)]
-            lists = torch.cat([lists, fresh])
-        yield lists[: config.batch_size]
-        lists = lists[config.batch_size :]
+        while len(waiting) < size:
+            waiting = torch.cat([waiting, fresh()])
+        yield waiting[:size]
+        waiting = waiting[size:]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -53,8 +53,8 @@ class History:
         rows = {}
         for row in self.evaluations:
             rows[row.step] = columns = {"loss, training lists": row.train_loss}
-            shares = enumerate(row.train.per_position, start=1)
-            columns |= {f"o{place}, training lists": share for place, share in shares}
+            for place, share in enumerate(row.train.per_position, start=1):
+                columns[f"o{place}, training lists"] = share
             columns["whole list, training"] = row.train.per_list
             if row.held_out is not None:
                 columns["loss, held out"] = row.held_out_loss
@@ -62,13 +62,9 @@ class History:
             columns[f"floor {self.train_loss_floor:.3f}"] = self.train_loss_floor
         return pd.DataFrame.from_dict(rows, orient="index")
 
-    def to_dict(self) -> dict[str, Any]:
-        """The history as plain JSON values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> History:
-        """The history that `to_dict` wrote; raises ValueError when it is damaged."""
+        """What `dataclasses.asdict` made of a history; raises ValueError when it is damaged."""
         history = TypeAdapter(cls).validate_python(values)
         if history.best_step not in [row.step for row in history.evaluations]:
             raise ValueError(f"best_step {history.best_step} was never evaluated")
@@ -84,8 +80,5 @@ def breakthrough_step(history: History, config: Config) -> int | None:
     scored = config.list_len
     if config.loss_on == "all":
         scored = config.seq_len - (config.decoding == "autoregressive")
-    factor = scored / config.list_len
-    for row in history.evaluations:
-        if (row.train_loss - history.train_loss_floor) * factor < math.log(2) / 2:
-            return row.step
-    return None
+    enough = history.train_loss_floor + math.log(2) / 2 * config.list_len / scored
+    return next((row.step for row in history.evaluations if row.train_loss < enough), None)

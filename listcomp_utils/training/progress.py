@@ -31,14 +31,8 @@ def shown_progress(
         progress = "bar" if watched else "lines"
     where = sys.stdout if in_jupyter else sys.stderr  # which Jupyter shows in red
     started, said = time.monotonic(), start
-    with tqdm(
-        total=total,
-        initial=start,
-        unit=unit,
-        file=where,
-        mininterval=0.5,
-        disable=progress != "bar",
-    ) as bar:
+    hidden = progress != "bar"
+    with tqdm(total=total, initial=start, unit=unit, file=where, disable=hidden) as bar:
 
         def report(done: int, text: str) -> None:
             nonlocal said

@@ -16,9 +16,9 @@ def test_cells_are_settings_that_can_run_and_differ(name):
         if name != "construction_frontier":
             attempt = cell.pop("attempt", "all parts")
             assert attempt in ATTEMPTS
-            assert Config.from_dict(cell).start == (
-                "random" if "usual" in attempt else "ranks"
-            ) or (name == "construction_study")
+            assert Config(**cell).start == ("random" if "usual" in attempt else "ranks") or (
+                name == "construction_study"
+            )
 
 
 def test_a_table_is_made_from_trainings_to_the_bounds(monkeypatch, runs, tmp_path):

@@ -78,7 +78,7 @@ def test_shipped_courses_begin_at_the_models_that_training_starts_from():
     rows = course_rows(read_table("dynamics")).query("step == 0")
     for cell in cells:
         of_cell = (rows.seed == cell["seed"]) & (rows.steps == cell["steps"])
-        (row,), model = rows[of_cell].to_dict("records"), make_native_model(Config.from_dict(cell))
+        (row,), model = rows[of_cell].to_dict("records"), make_native_model(Config(**cell))
         for name, value in measure_mechanism(model).items():
             assert row[name] == pytest.approx(value, rel=1e-4), name
         # Shipped costs are of another sample of lists: untrained, few outputs are right in any.

@@ -60,16 +60,12 @@ def test_a_stream_of_long_lists_does_not_come_round_again(seed):
 def test_a_stream_takes_no_more_memory_the_longer_it_runs():
     batches = stream(Config(n_digits=100, list_len=6, batch_size=512))
 
-    def storage() -> int:
-        lists = batches.gi_yieldfrom.gi_frame.f_locals["lists"]
-        return lists.untyped_storage().nbytes()
-
     tracemalloc.start()
     sizes, python = [], []
     for step in range(1, 601):
         next(batches)
         if step % 200 == 0:
-            sizes.append(storage())
+            sizes.append(batches.gi_frame.f_locals["waiting"].untyped_storage().nbytes())
             python.append(tracemalloc.get_traced_memory()[0])
     tracemalloc.stop()
     assert max(sizes) <= 2 * 2 * 512 * 6 * 8, "at most two draws are waiting"
