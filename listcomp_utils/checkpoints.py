@@ -10,12 +10,11 @@ trained = load_or_train(Config.preset("study"))           # the shipped checkpoi
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import tempfile
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +51,10 @@ class TrainedModel:
 
 
 def save_model(model: TransformerBridge, path: str | Path, history: History | None = None) -> Path:
-    """Write the weights, whole or not at all.
+    """Write the weights, whole or not at all; raises ConfigError if the folder is not writable.
 
     `.safetensors` carries the config and the history; `.pt` is a plain state dict with the classic
     `HookedTransformer` key names, which TransformerLens before 4 and the published code load.
-    Raises ConfigError for a folder that cannot be written.
     """
     path = Path(path)
     config = config_of(model)
@@ -64,7 +62,7 @@ def save_model(model: TransformerBridge, path: str | Path, history: History | No
     if path.suffix == ".safetensors":
         metadata = {"format": FORMAT, "config": json.dumps(config.to_dict())}
         if history is not None:
-            metadata["history"] = json.dumps(dataclasses.asdict(history))
+            metadata["history"] = json.dumps(asdict(history))
         weights = {name: weight.cpu().contiguous() for name, weight in model.state_dict().items()}
         write_atomically(path, safetensors.torch.save(weights, metadata))
     elif path.suffix == ".pt":
@@ -148,9 +146,8 @@ def classic_state_dict(model: TransformerBridge) -> dict[str, Tensor]:
     Source: TransformerLens 3, `HookedTransformer.state_dict()`. The list mask goes into each
     layer's `mask` buffer (True = may attend), so that the old class computes the same.
     """
-    # TransformerLens adds weights of an MLP that is not there.
-    parameters = model.tl_parameters().items()
-    classic = {name: weight for name, weight in parameters if ".mlp." not in name}
+    weights = model.tl_parameters().items()  # with zeros for an MLP that is not there
+    classic = {name: weight for name, weight in weights if ".mlp." not in name}
     for layer, block in enumerate(model.blocks):
         attention = block.attn.original_component
         classic[f"blocks.{layer}.attn.mask"] = ~attention.causal_mask
@@ -202,7 +199,7 @@ def _read_classic(path: Path, config: Config) -> TransformerBridge:
     try:
         loaded: Any = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many kinds for a bad file, none of them documented
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise CheckpointError(f"{path.name} is damaged or not plain weights: {reason}") from None
     if not isinstance(loaded, dict) or not all(
         isinstance(name, str)

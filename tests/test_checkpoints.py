@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import pickle
@@ -9,6 +10,7 @@ import random
 import signal
 import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,6 +34,10 @@ from listcomp_utils.task import input_tokens, sample_lists, split_lists
 from listcomp_utils.training.history import History
 
 QUICK = Config(steps=4, eval_every=2)
+
+needs_fork = pytest.mark.skipif(
+    not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork"
+)
 
 
 def same_weights(one, other) -> bool:
@@ -113,16 +119,14 @@ def test_a_config_of_another_shape_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="made with list_len 2, but the config says 3"):
         load_model(path, Config(list_len=3))
     classic = save_model(make_model(Config()), tmp_path / "m.pt")
-    with pytest.raises(CheckpointError, match="blocks.0.attn.W_Q"):
-        load_model(classic, Config(d_model=8))
-    with pytest.raises(
-        CheckpointError, match=r"unembed.weight has shape \(11, 16\), not \(12, 16\)"
+    for config, said in (
+        (Config(d_model=8), "blocks.0.attn.W_Q"),
+        (Config(decoding="masked"), r"unembed.weight has shape \(11, 16\), not \(12, 16\)"),
+        (Config(layer_norm=False), "ln1.weight is unknown"),
+        (Config(n_layers=3), "blocks.2.attn.q.weight is missing"),
     ):
-        load_model(classic, Config(decoding="masked"))
-    with pytest.raises(CheckpointError, match="ln1.weight is unknown"):
-        load_model(classic, Config(layer_norm=False))
-    with pytest.raises(CheckpointError, match="blocks.2.attn.q.weight is missing"):
-        load_model(classic, Config(n_layers=3))
+        with pytest.raises(CheckpointError, match=said):
+            load_model(classic, config)
 
 
 @pytest.mark.parametrize(
@@ -185,16 +189,13 @@ def test_other_files_and_calls_are_refused(tmp_path):
     safetensors.torch.save_file({"x": torch.zeros(1)}, tmp_path / "other.safetensors")
     with pytest.raises(CheckpointError, match="not written by save_model"):
         load_model(tmp_path / "other.safetensors")
-    metadata = {"format": checkpoints.FORMAT, "config": '{"list_len": 0}'}
-    safetensors.torch.save_file({}, tmp_path / "bad.safetensors", metadata)
-    with pytest.raises(CheckpointError, match="list_len must be at least 1"):
-        load_model(tmp_path / "bad.safetensors")
     for config, said in (
+        ('{"list_len": 0}', "list_len must be at least 1"),
         ('{"n_digits": 1000000, "d_model": 64}', "weights, at most"),
         ('{"n_digits": 700000, "d_model": 64}', "numbers, .* are needed"),
         ("[" * 100_000, "damaged config"),
     ):
-        metadata["config"] = config
+        metadata = {"format": checkpoints.FORMAT, "config": config}
         safetensors.torch.save_file({}, tmp_path / "bad.safetensors", metadata)
         with pytest.raises(CheckpointError, match=said):
             load_model(tmp_path / "bad.safetensors")
@@ -207,13 +208,8 @@ def test_other_files_and_calls_are_refused(tmp_path):
 
 
 def test_a_history_without_its_best_step_is_refused(tmp_path, trained):
-    path = save_model(trained.model, tmp_path / "m.safetensors", trained.history)
-    with safetensors.safe_open(path, "pt") as file:
-        metadata = dict(file.metadata())
-    history = {**json.loads(metadata["history"]), "best_step": 7}
-    weights = safetensors.torch.load_file(path)
-    metadata["history"] = json.dumps(history)
-    safetensors.torch.save_file(weights, path, metadata)
+    history = replace(trained.history, best_step=7)
+    path = save_model(trained.model, tmp_path / "m.safetensors", history)
     with pytest.raises(CheckpointError, match="best_step 7 was never evaluated"):
         load_model(path)
 
@@ -262,8 +258,7 @@ def test_an_interrupted_training_is_kept_but_not_taken_for_finished(tmp_path, mo
 
     def interrupted(config, progress):
         result = real(config, progress)
-        history = type(result.history)(**{**vars(result.history), "interrupted": True})
-        return type(result)(config, result.model, result.last_model, history)
+        return replace(result, history=replace(result.history, interrupted=True))
 
     monkeypatch.setattr(checkpoints, "train", interrupted)
     with pytest.warns(UserWarning, match="interrupted"):
@@ -274,41 +269,38 @@ def test_an_interrupted_training_is_kept_but_not_taken_for_finished(tmp_path, mo
     assert load_or_train(QUICK, tmp_path, progress="none").trained_now
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@contextlib.contextmanager
+def endless_saves(models, path):
+    """Another process that saves one model after the other, and is killed at the end."""
+    child = os.fork()
+    while child == 0:
+        for model in models:
+            save_model(model, path)
+    try:
+        yield
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+@needs_fork
 @pytest.mark.parametrize("suffix", [".safetensors", ".pt"])
 def test_killed_saves_leave_the_old_or_the_new_file(tmp_path, suffix):
     models = [make_model(Config(seed=seed)) for seed in (0, 1)]
     path = save_model(models[0], tmp_path / f"m{suffix}")
     delays = random.Random(0)
     for _ in range(20):
-        child = os.fork()
-        if child == 0:
-            while True:
-                for model in models:
-                    save_model(model, path)
-        time.sleep(delays.uniform(0.001, 0.05))
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
+        with endless_saves(models, path):
+            time.sleep(delays.uniform(0.001, 0.05))
         loaded = load_model(path, Config())
         assert any(same_weights(loaded, model) for model in models)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork") or sys.platform == "darwin", reason="needs fork")
+@needs_fork
 def test_two_writers_at_once_never_mix(tmp_path):
     models = [make_model(Config(seed=seed)) for seed in (0, 1)]
     path = save_model(models[0], tmp_path / "m.safetensors")
-    children = []
-    for model in models:
-        child = os.fork()
-        if child == 0:
-            while True:
-                save_model(model, path)
-        children.append(child)
-    try:
+    with endless_saves(models[:1], path), endless_saves(models[1:], path):
         for _ in range(100):
             loaded = load_model(path)
             assert any(same_weights(loaded, model) for model in models)
-    finally:
-        for child in children:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
