@@ -23,15 +23,12 @@ def build_mask(config: Config) -> Bool[Tensor, "layer query key"]:
     causal with the diagonal. Masked (the published study): the diagonal is closed too, but for the
     first position, and in layer 0 the outputs attend to nothing.
     """
-    autoregressive = config.decoding == "autoregressive"
-    one_layer = torch.ones(config.seq_len, config.seq_len, dtype=torch.bool)
-    one_layer = one_layer.tril(0 if autoregressive else -1)
-    one_layer[0, 0] = True
-    first_output = config.output_positions.start
-    one_layer[first_output:, : config.list_len] = False
-    mask = one_layer.repeat(config.n_layers, 1, 1)
-    if not autoregressive:
-        mask[0, first_output:] = False
+    mask = torch.ones(config.n_layers, config.seq_len, config.seq_len, dtype=torch.bool)
+    mask = mask.tril(0 if config.decoding == "autoregressive" else -1)
+    mask[:, 0, 0] = True
+    mask[:, config.output_positions, : config.list_len] = False
+    if config.decoding == "masked":
+        mask[0, config.output_positions] = False
     return mask
 
 

@@ -118,7 +118,6 @@ class Config(Settings):
 
     @property
     def n_lists(self) -> int:
-        """How many different lists there are."""
         return self.n_digits**self.list_len
 
     @property
@@ -138,27 +137,23 @@ class Config(Settings):
 
     @property
     def d_head(self) -> int:
-        """Width of one head."""
         return self.d_model // self.n_heads
 
     @property
     def seq_len(self) -> int:
-        """Positions of one sequence: the digits, SEP, the outputs."""
+        """The digits, SEP, the outputs."""
         return 2 * self.list_len + 1
 
     @property
     def digit_positions(self) -> range:
-        """Positions that hold the list."""
         return range(self.list_len)
 
     @property
     def sep_position(self) -> int:
-        """Position of the separator."""
         return self.list_len
 
     @property
     def output_positions(self) -> range:
-        """Positions that hold the copy."""
         return range(self.list_len + 1, self.seq_len)
 
     @property

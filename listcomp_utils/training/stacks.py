@@ -29,7 +29,7 @@ from listcomp_utils.training.lean_forward import LeanForward, has_lean_forward
 class ModelStack:
     """Freshly made models, one a seed, and the weights that an optimiser steps.
 
-    `prepare` may change a model, and what of it is trained, before anything else.
+    `prepare` may change each model first, and which of its weights are trained.
     """
 
     def __init__(
@@ -46,14 +46,10 @@ class ModelStack:
         self.device = device_of(first)
         self._forward = LeanForward(first) if has_lean_forward(config) else None
         self._every = [dict(model.named_parameters()) for model in self.models]
-        trained = [name for name, weight in first.named_parameters() if weight.requires_grad]
-        if len(self.models) == 1:
-            self.weights = {name: self._every[0][name] for name in trained}
-        else:
-            self.weights = {
-                name: torch.stack([every[name].detach() for every in self._every]).requires_grad_()
-                for name in trained
-            }
+        weights = self._every[0]
+        if len(self.models) > 1:
+            weights, _ = torch.func.stack_module_state(self.models)
+        self.weights = {name: weight for name, weight in weights.items() if weight.requires_grad}
 
     def backward(self, lists: Int[Tensor, "model list position"]) -> None:
         """Put the gradients of each model's mean cross entropy on its own lists into `weights`."""
@@ -91,9 +87,8 @@ class ModelStack:
 
     def _loss(self, weights: Mapping[str, Tensor], lists: Int[Tensor, "list position"]) -> Tensor:
         if self._forward is not None:
-            if len(self.models) > 1:  # the frozen weights are alike in all models
-                weights = {**self._every[0], **weights}
-            logits = self._forward(weights, lists)
+            # The frozen weights are alike in all models.
+            logits = self._forward({**self._every[0], **weights}, lists)
             return F.cross_entropy(logits.flatten(0, 1), lists.T.flatten())
         tokens, targets = input_tokens(self.config, lists), target_tokens(self.config, lists)
         if len(self.models) == 1:
