@@ -47,7 +47,7 @@ class TrainedModel:
     model: TransformerBridge = field(repr=False)
     history: History | None = field(repr=False)
     path: Path
-    trained_now: bool
+    trained_now: bool = False
 
 
 def save_model(model: TransformerBridge, path: str | Path, history: History | None = None) -> Path:
@@ -135,8 +135,7 @@ def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> Tra
             weights, stored, history = _read_safetensors(path)
             # The name spells most settings out and hashes the rest: it is a hint, not a proof.
             if stored.replace(device=config.device) == config:
-                model = _filled(config, weights, path)
-                return TrainedModel(model, history, path, trained_now=False)
+                return TrainedModel(_filled(config, weights, path), history, path)
     return None
 
 
@@ -167,11 +166,11 @@ def _read(path: Path, config: Config | None) -> TrainedModel:
                     f"but the config says {getattr(config, name)!r}"
                 )
         stored = stored.replace(device="auto" if config is None else config.device)
-        return TrainedModel(_filled(stored, weights, path), history, path, trained_now=False)
+        return TrainedModel(_filled(stored, weights, path), history, path)
     if path.suffix == ".pt":
         if config is None:
             raise CheckpointError(f"{path.name} holds weights only: a config is needed to load it")
-        return TrainedModel(_read_classic(path, config), None, path, trained_now=False)
+        return TrainedModel(_read_classic(path, config), None, path)
     raise CheckpointError(f"a checkpoint must end in .safetensors or .pt, got {str(path)!r}")
 
 

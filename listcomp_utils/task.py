@@ -32,7 +32,6 @@ HELD_OUT_SAMPLE = 10_000
 Stream = Literal["sample", "held out", "watched"]
 """What lists are drawn for: to look at, to be scored and never trained on, to watch a training."""
 
-
 Lists = Tensor | Sequence[Sequence[int]]
 """Lists as a reader may write them, which `check_lists` reads."""
 

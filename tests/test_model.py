@@ -24,21 +24,23 @@ from listcomp_utils.task import input_tokens, sample_lists
 FLAGS = ["layer_norm", "bias", "learn_w_v", "learn_w_o"]
 
 
+def small(**changes):
+    return Config.preset("study", n_digits=4, list_len=3, d_model=16, **changes)
+
+
 @pytest.mark.parametrize("decoding", ["autoregressive", "masked"])
-def test_patterns_are_zero_exactly_where_the_mask_is_closed(decoding):
-    config = Config(decoding=decoding, list_len=3, n_heads=2, n_layers=3)
+@pytest.mark.parametrize("positions", ["learned", "rotary", "none"])
+def test_patterns_follow_the_mask_and_the_terms_of_their_scores(decoding, positions):
+    config = Config(decoding=decoding, positions=positions, list_len=3, n_heads=2, n_layers=3)
     model = make_model(config)
-    _, cache = model.run_with_cache(input_tokens(config, sample_lists(config, 50, 0)))
+    seen = run_all(model, sample_lists(config, 50, 0))
+    assert seen.patterns.shape == (50, 3, 2, 7, 7)
     allowed = build_mask(config)
-    for layer in range(config.n_layers):
-        pattern = cache[f"blocks.{layer}.attn.hook_pattern"]
-        assert pattern.shape == (50, 2, 7, 7)
-        assert (pattern[..., ~allowed[layer]] == 0).all()
-        assert (pattern[..., allowed[layer]] > 0).all()
-        open_rows = allowed[layer].any(1)
-        torch.testing.assert_close(
-            pattern.sum(-1)[..., open_rows], torch.ones(50, 2, open_rows.sum())
-        )
+    patterns = seen.patterns.transpose(1, 2)
+    assert (patterns[..., ~allowed] == 0).all() and (patterns[..., allowed] > 0).all()
+    torch.testing.assert_close(patterns.sum(-1), allowed.any(-1).float().expand(50, 2, 3, 7))
+    terms = score_terms(model, seen, layer=1)
+    torch.testing.assert_close(sum(terms.values()), scores(seen)[:, 1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("values", itertools.product([False, True], repeat=4))
@@ -106,7 +108,7 @@ def test_the_embeddings_initial_size_is_a_setting_and_nothing_else_moves():
 
 
 def test_rotary_positions_add_nothing_and_scores_depend_on_the_distance_alone():
-    config = Config.preset("study", n_digits=4, list_len=3, d_model=16, positions="rotary")
+    config = small(positions="rotary")
     model = make_model(config)
     assert "pos_embed.weight" not in model.state_dict()
     table = scores(run_all(model, torch.tensor([[2, 2, 2]])))[0, 0, 0]
@@ -118,22 +120,10 @@ def test_rotary_positions_add_nothing_and_scores_depend_on_the_distance_alone():
     assert far > 1e-3, "another distance, another score"
 
 
-@pytest.mark.parametrize("positions", ["rotary", "none"])
-def test_the_mask_is_the_same_with_other_positions(positions):
-    config = Config.preset("study", n_digits=4, list_len=3, d_model=16, positions=positions)
-    lists = sample_lists(config, 20, 0)
-    seen = run_all(make_model(config), lists)
-    assert torch.equal((seen.patterns[:, :, 0] > 0).all(0), build_mask(config))
-    terms = score_terms(make_model(config), seen, layer=1)
-    torch.testing.assert_close(sum(terms.values()), scores(seen)[:, 1], rtol=1e-4, atol=1e-5)
-
-
 def test_without_positions_two_layers_see_no_order_and_three_see_it_through_the_mask():
     lists = torch.tensor([[0, 1, 2], [2, 0, 1], [1, 0, 2]])
     for n_layers in (2, 3):
-        config = Config.preset(
-            "study", n_digits=4, list_len=3, d_model=16, positions="none", n_layers=n_layers
-        )
+        config = small(positions="none", n_layers=n_layers)
         model = make_model(config)
         logits = logits_with(model, lists)[:, config.prediction_positions]
         apart = (logits - logits[:1]).abs().max()

@@ -159,7 +159,7 @@ class Config(Settings):
     @property
     def prediction_positions(self) -> range:
         """Positions whose logits predict the outputs: one earlier than them when autoregressive."""
-        first = self.sep_position + (self.decoding == "masked")
+        first = self.list_len + 1 if self.decoding == "masked" else self.list_len
         return range(first, first + self.list_len)
 
     @property

@@ -102,7 +102,6 @@ _WORDS = {
     "less_than": "must be below {lt}",
     "finite_number": "must be a finite number",
     "literal_error": "must be one of {choices}",
-    "bool": "must be true or false",
     "int": "must be a whole number",
     "float": "must be a number",
     "string": "must be text",
