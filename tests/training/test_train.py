@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
-import json
 import math
 
 import pytest
@@ -15,7 +13,7 @@ from listcomp_utils.model import make_model, parameter_table
 from listcomp_utils.task import all_lists, loss_floor
 from listcomp_utils.training import loop as training
 from listcomp_utils.training import stacks
-from listcomp_utils.training.history import History, breakthrough_step
+from listcomp_utils.training.history import breakthrough_step
 from listcomp_utils.training.loop import train, train_many
 
 SHORT = dict(steps=12, eval_every=4)
@@ -174,11 +172,6 @@ def test_training_ends_early_when_nothing_is_left_to_train():
 def test_seeds_must_be_different_whole_numbers(seeds):
     with pytest.raises(ConfigError, match="seed"):
         train_many(Config(), seeds)
-
-
-def test_history_survives_json(trained):
-    written = json.dumps(dataclasses.asdict(trained.history))
-    assert History.from_dict(json.loads(written)) == trained.history
 
 
 def test_the_course_has_a_column_a_curve_and_held_out_ones_where_lists_are_held_out(trained):
