@@ -59,7 +59,6 @@ def make_native_model(config: Config) -> NativeModel:
         attn_only=True,
         normalization_type="LN" if config.layer_norm else None,
         positional_embedding_type="rotary" if config.positions == "rotary" else "standard",
-        act_fn="relu",
         seed=config.seed,
     )
     with torch.random.fork_rng(devices=[]):
