@@ -1,7 +1,6 @@
 """How far training alone can go: recipes compared on an inner split, the chosen one reported once.
 
-    figures = TrainCell(observe=AveragedWeights)(config.to_dict())
-    figures["judged_on"], figures["judged_per_token"], figures["averaged_per_token"]
+    TrainCell(observe=AveragedWeights)(config.to_dict())["averaged_per_token"]
 
 A config with the preset's split and `INNER_FRACTION` of all lists to train on leaves the last
 training lists of the whole split to choose by; the held-out lists are not looked at.
@@ -36,11 +35,9 @@ class AveragedWeights:
 
     def __call__(self, seed: int, step: int, model: nn.Module) -> None:
         """Take the weights in, once the last `AVERAGED` of the steps have come."""
-        if step < self.first_step:
-            return
-        if self.average is None:
-            self.average = AveragedModel(model)
-        self.average.update_parameters(model)
+        if step >= self.first_step:
+            self.average = self.average or AveragedModel(model)
+            self.average.update_parameters(model)
 
     def figures(self, trained: TrainResult) -> dict[str, Any]:
         """Accuracy of the kept (`judged_`) and of the averaged weights on `judging_lists`.
@@ -48,21 +45,17 @@ class AveragedWeights:
         `judged_on` says which those are: "held-out", or "inner" to choose a recipe by.
         """
         lists = judging_lists(trained.config)
-        kept, averaged = accuracy(trained.model, lists), accuracy(self.average.module, lists)
+        kept = accuracy(trained.model, lists)
         return {
             "judged_on": "inner" if trained.config.train_fraction < WHOLE_FRACTION else "held-out",
             "judged_per_token": kept.per_token,
             "judged_per_list": kept.per_list,
-            "averaged_per_token": averaged.per_token,
-            "averaged_per_list": averaged.per_list,
+            "averaged_per_token": accuracy(self.average.module, lists).per_token,
         }
 
 
 def judging_lists(config: Config) -> Int[Tensor, "list position"]:
-    """The lists that a recipe is judged by: the held-out ones, or those kept back to choose by.
-
-    With fewer training lists than the whole split's they are the rest of its training lists.
-    """
+    """The held-out lists, or with fewer training lists than the whole split's the rest of those."""
     own = split_lists(config)
     if config.train_fraction >= WHOLE_FRACTION:
         return own.held_out

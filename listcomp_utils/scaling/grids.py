@@ -10,17 +10,16 @@ Each grid is over the study preset, its training settings included, but for what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from listcomp_utils.config import Config, check_names
 from listcomp_utils.scaling.averaging import INNER_FRACTION, AveragedWeights
-from listcomp_utils.scaling.dynamics import Course
 from listcomp_utils.scaling.order_by_head import measure_order
+from listcomp_utils.scaling.plateau import Course
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
 from listcomp_utils.sweeps.table import write_table
@@ -29,11 +28,8 @@ from listcomp_utils.sweeps.training import TrainCell
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
 
-_TRAINING = TrainCell()
 
-
-@dataclass(frozen=True)
-class Grid:
+class Grid(NamedTuple):
     """One question, and the trainings that answer it."""
 
     question: str
@@ -41,13 +37,13 @@ class Grid:
     """Values to combine with each other and with the seeds, over what the part's cells share
     beside the study preset."""
     seeds: Sequence[int] = range(5)
-    work: TrainCell = _TRAINING
-    """What is measured of each training."""
+    work: TrainCell = TrainCell()
 
 
 # A sixth of the preset's steps: break-through comes by step 1,250 (table "plateau").
 _SHORT = dict(steps=2_500, eval_every=100)
 _DEPTH = dict(n_digits=30, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100)
+_INNER = dict(train_fraction=INNER_FRACTION)
 _FLAG_VALUES = dict(bias=[False, True], learn_w_v=[False, True], learn_w_o=[False, True])
 
 STUDY_RECIPE = dict(
@@ -101,7 +97,7 @@ GRIDS: dict[str, Grid] = {
         (
             (
                 dict(positions=["learned", "rotary", "none"], n_layers=[2, 3]),
-                {**_DEPTH, "n_digits": 50},
+                _DEPTH | {"n_digits": 50},
             ),
         ),
         work=TrainCell(measure=measure_order),
@@ -112,13 +108,10 @@ GRIDS: dict[str, Grid] = {
     ),
     "scaling_tuning": Grid(
         "Which recipe gets furthest under the study's constraints?",
-        tuple(
-            ({name: values}, dict(train_fraction=INNER_FRACTION))
-            for name, values in (
-                ("embed_scale", [10.0, 15.0, 20.0]),
-                ("batch_size", [256]),
-                ("weight_decay", [0.01]),
-            )
+        (
+            (dict(embed_scale=[10.0, 15.0, 20.0]), _INNER),
+            (dict(batch_size=[256]), _INNER),
+            (dict(weight_decay=[0.01]), _INNER),
         ),
         seeds=(100, 101),
         work=TrainCell(observe=AveragedWeights),
@@ -178,12 +171,11 @@ _JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_to
 
 def grid_cells(grid: Grid) -> list[dict[str, Any]]:
     """The trainings of a grid: all fields of a Config, and the seed."""
-    base = {"preset": "study", "device": "cpu"}
-    return [
-        cell
-        for values, shared in grid.parts
-        for cell in config_cells({**values, "seed": grid.seeds}, {**base, **shared})
-    ]
+    cells = []
+    for values, shared in grid.parts:
+        base = {"preset": "study", "device": "cpu", **shared}
+        cells += config_cells({**values, "seed": grid.seeds}, base)
+    return cells
 
 
 def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
@@ -194,31 +186,27 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
         RuntimeError: when a cell failed; it runs again the next time.
     """
     check_names([name], TABLES, "table")
-    grid = GRIDS[name]
-    how = dict(jobs=jobs, retry_failed=True, progress=progress)
-    frame = run_grid(grid_cells(grid), grid.work, sweep_folder(name), **how)
+    cells, work, how = grid_cells(GRIDS[name]), GRIDS[name].work, dict(jobs=jobs, progress=progress)
+    frame = run_grid(cells, work, sweep_folder(name), retry_failed=True, **how)
     if "judged_on" in frame:
         frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
     frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
-    return write_table(frame, Path(out) / f"{name}.json", grid.question)
+    return write_table(frame, Path(out) / f"{name}.json", GRIDS[name].question)
 
 
 def small_grid(
     config: Config, layers: int, seeds: int, steps: int, folder: Path | None, again: bool = False
 ) -> pd.DataFrame:
-    """Train a config with 1 to `layers` layers and some seeds from the usual start, here and now.
+    """Train a config with 1 to `layers` layers and some seeds from the usual start, a row each.
 
-    A row a training. It goes on where it was stopped, in `folder` or the sweeps' own, unless it is
-    to run `again`.
-
-    Raises:
-        RuntimeError: when a training failed.
+    It goes on where it was stopped, in `folder` or the sweeps' own, unless it is to run `again`.
+    Raises RuntimeError when a training failed.
     """
     short = config.replace(steps=min(config.steps, steps), start="random")
     short = short.replace(warmup_steps=min(short.warmup_steps, short.steps // 2))
     kept = folder / "scaling_live" if folder else sweep_folder("scaling_live")
     cells = config_cells({"n_layers": range(1, layers + 1), "seed": range(seeds)}, short)
-    rows = run_grid(cells, _TRAINING, Path(mkdtemp()) if again else kept, jobs=1)
+    rows = run_grid(cells, TrainCell(), Path(mkdtemp()) if again else kept, jobs=1)
     if rows.error.notna().any():
         raise RuntimeError(rows.error.dropna().iloc[0])
     return rows

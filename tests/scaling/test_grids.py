@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
 import pytest
 
@@ -38,7 +36,7 @@ def tiny(monkeypatch, runs):
             ({k: v for k, v in values.items() if k not in TINY}, {**shared, **TINY, **changes})
             for values, shared in grid.parts
         )
-        monkeypatch.setitem(GRIDS, name, dataclasses.replace(grid, parts=parts, seeds=[3]))
+        monkeypatch.setitem(GRIDS, name, grid._replace(parts=parts, seeds=[3]))
         return name
 
     return make

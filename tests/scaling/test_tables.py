@@ -48,6 +48,16 @@ def test_a_table_of_one_setting_is_one_row():
     assert row["seeds"] == 10 and row["left"] == 10 and 0.92 < row["per_token"] < 0.93
 
 
+def test_runs_that_left_and_those_that_stayed_are_kept_apart():
+    table = read_table("plateau")
+    rows, own = tables.leaving(table), table[table.embed_scale == 1]
+    theirs = rows.loc["the study's"]
+    assert (theirs.left, theirs.seeds) == (own.broke_through.sum(), 20)
+    assert theirs.stayed == pytest.approx(own[~own.broke_through].per_token.mean())
+    assert theirs.stayed < 0.55 < theirs.per_token
+    assert pd.isna(rows.stayed["this project's"]), "all of them left"
+
+
 def test_words_say_how_a_table_was_trained():
     words = recipe_words(read_table("scaling_heads"))
     assert words.startswith("2,500 steps, batch 512, lr 0.005, 5 seeds a cell, 15 runs in 2 min")
