@@ -41,12 +41,10 @@ WIDTHS = (64, 128, 256, 512)
 SEEDS = (0, 1, 2)
 FOLLOW_UP = ((1, 50), (2, 100), (3, 100), (4, 100))
 """More pairs of k and width, at which the study's follow-up gives figures."""
-
-LONG = ((1, 128), (2, 128))
-"""Pairs that are trained for LONG_STEPS too: with fewer active latents than the vectors have parts,
+LONG, LONG_STEPS = ((1, 128), (2, 128)), 12_000
+"""Pairs that are trained longer too: with fewer active latents than the vectors have parts,
 training settles late."""
 
-LONG_STEPS = 12_000
 SHIPPED = tuple(SAEConfig(d_sae=128, k=3, seed=seed) for seed in SEEDS)
 """The SAEs that ship."""
 
@@ -55,8 +53,7 @@ def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
     """Figures of an SAE on every list: those of `quality`, and what its latents are.
 
     `l0` is the mean number of active latents, `dead` and `order_latents` count latents,
-    `clean_digits` digits; `binary_per_token` is the share of outputs right with every active latent
-    at its mean when active.
+    `clean_digits` digits; `binary_per_token` is the share of outputs right with `binary` latents.
     """
     match = match_latents(separator, sae)
     return {
@@ -77,7 +74,7 @@ def study_separator(checkpoint: str | None = None) -> KnownSeparator:
 
 @dataclass(frozen=True)
 class SAECell:
-    """The work of the grid's cells: train an SAE on a model's separator, keep it and score it.
+    """A cell's work: train an SAE on a model's separator, keep it in a folder and score it.
 
     A cell's settings are those of SAEConfig, and `model`, the digest that tells models apart. With
     `n_seeds` too, the kept SAEs of as many seeds are compared instead (`stability`).
@@ -85,13 +82,11 @@ class SAECell:
 
     checkpoint: str | None
     folder: Path
-    """Where SAEs are kept, under `sae_name`."""
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, float]:
         """The figures of `score_sae` or `stability`."""
         separator = study_separator(self.checkpoint)
-        fields = {name: settings[name] for name in settings if name not in ("model", "n_seeds")}
-        config = SAEConfig(**fields)
+        config = SAEConfig(**{k: v for k, v in settings.items() if k not in ("model", "n_seeds")})
         if "n_seeds" in settings:
             configs = [config.replace(seed=config.seed + i) for i in range(settings["n_seeds"])]
             saes = [load_or_train_sae(separator, one, self.folder) for one in configs]
@@ -168,10 +163,7 @@ def with_size(
     like: SAEConfig,
     artifacts_dir: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The grid, and one SAE for each of KS `like` this where none has its width and steps.
-
-    Raises as `load_or_train_sae`, which makes and keeps them.
-    """
+    """The grid, and one SAE for each of KS `like` this where none has its width and steps."""
     if ((grid.d_sae == like.d_sae) & (grid.steps == like.steps)).any():
         return grid
     sizes = [like.replace(k=k) for k in KS if k <= like.d_sae]

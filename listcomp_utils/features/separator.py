@@ -1,10 +1,9 @@
 """What the separator holds in the study's architecture, and the outputs for vectors in its place.
 
-separator = separator_of(model)                     # the vector of every list
-quality(separator, vectors).held_out_per_token      # with other vectors in its place
-true_vectors(separator)                             # the known sum, equal to separator.vectors
-refitted(separator, separator.digits_at.flatten(1)) # the best sum from an on-off code of places
-codes_by_hand(separator, clusters=128, ranks=[1, 2])# what such codes, untrained, are worth
+separator = separator_of(model)                      # the vector of every list
+true_vectors(separator)                              # the known sum, equal to separator.vectors
+quality(separator, vectors).held_out_per_token       # with other vectors in its place
+codes_by_hand(separator, clusters=128, ranks=[1, 2]) # what codes, untrained, are worth
 
 The vector is E[SEP] + P3 + alpha1 (E[d1] + P1) + alpha2 (E[d2] + P2), alpha1 + alpha2 = 1: but for
 a constant, two graded digits and an order axis, (alpha1 - alpha2) / 2 (P1 - P2).
@@ -104,9 +103,8 @@ def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> I
 def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -> pd.Series:
     """How good vectors, one a list, are in the place of the separator's.
 
-    `mse` is the mean squared error of a component, `explained` the share of the variance explained,
-    `per_token` the share of the outputs that are right, `per_list` of the lists with both right;
-    `held_out_per_token` and `held_out_per_list` are these of the held-out lists.
+    Their mean squared error, the share of the variance `explained`, and accuracy: `per_token` and
+    `per_list` of all lists, and with `held_out_` before of those.
     """
     error = (vectors - separator.vectors).double().square()
     spread = (separator.vectors - separator.vectors.mean(0)).double().square()
@@ -134,7 +132,7 @@ def order_held(
 
 
 def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
-    """The vectors from their `rank` largest principal components, of all when there are fewer."""
+    """The vectors from their `rank` largest principal components, or all there are."""
     vectors = separator.vectors.double().numpy()
     parts = PCA(min(rank, *vectors.shape), svd_solver="full")
     return torch.from_numpy(parts.inverse_transform(parts.fit_transform(vectors))).float()
@@ -157,11 +155,7 @@ def refitted(
 
 
 def codes_by_hand(separator: KnownSeparator, clusters: int, ranks: Iterable[int]) -> pd.DataFrame:
-    """What codes that need no training are worth: `code`, `l0` active units, and `quality`.
-
-    On-off codes of the digits, of digits at places, and of clusters of lists; the two graded digits
-    without the order axis; principal components, a row a rank.
-    """
+    """What codes that need no training are worth: `code`, `l0` active units, and `quality`."""
     vectors = {
         ("digits in the list (on-off)", 2): refitted(separator, separator.digits_at.sum(1)),
         (PLACES, 2): refitted(separator, separator.digits_at.flatten(1)),
