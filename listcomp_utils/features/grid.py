@@ -30,7 +30,7 @@ from listcomp_utils.features.separator import (
     separator_of,
 )
 from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.engine import Progress, run_grid, sweep_folder
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.table import read_table, write_table
 
 TABLES = ("features", "features_released")
@@ -52,8 +52,7 @@ SHIPPED = tuple(SAEConfig(d_sae=128, k=3, seed=seed) for seed in SEEDS)
 def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
     """Figures of an SAE on every list: those of `quality`, and what its latents are.
 
-    `l0` is the mean number of active latents, `dead` and `order_latents` count latents,
-    `clean_digits` digits; `binary_per_token` is the share of outputs right with `binary` latents.
+    `l0` is the mean number of active latents, the counts are of latents and of digits.
     """
     match = match_latents(separator, sae)
     return {
@@ -76,15 +75,15 @@ def study_separator(checkpoint: str | None = None) -> KnownSeparator:
 class SAECell:
     """A cell's work: train an SAE on a model's separator, keep it in a folder and score it.
 
-    A cell's settings are those of SAEConfig, and `model`, the digest that tells models apart. With
-    `n_seeds` too, the kept SAEs of as many seeds are compared instead (`stability`).
+    Its settings are those of SAEConfig and `model`, a digest. With `n_seeds` too, the kept SAEs of
+    as many seeds are compared instead.
     """
 
     checkpoint: str | None
     folder: Path
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, float]:
-        """The figures of `score_sae` or `stability`."""
+        """The figures of `score_sae`, or of `stability`."""
         separator = study_separator(self.checkpoint)
         config = SAEConfig(**{k: v for k, v in settings.items() if k not in ("model", "n_seeds")})
         if "n_seeds" in settings:
@@ -108,16 +107,12 @@ def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def make_table(
-    name: str,
-    out: str | Path,
-    jobs: int | None,
-    progress: Progress = "auto",
-    checkpoint: str | None = None,
+    name: str, out: str | Path, jobs: int | None = None, checkpoint: str | None = None
 ) -> Path:
     """Train and score the SAEs of a table that are not yet recorded; write it to `out`/NAME.json.
 
-    Beside it go NAME_stability.json and, for "features", features_recovery.json (planted
-    dictionaries, which do not depend on the model) and the SAEs that ship. Nothing is deleted.
+    Beside it go NAME_stability.json and, for "features", features_recovery.json and the SAEs that
+    ship. Nothing is deleted.
 
     Raises:
         ConfigError: for an unknown table, a folder that cannot be written, or a `checkpoint` that
@@ -138,10 +133,9 @@ def make_table(
         f"{name}_stability": ("Does every seed find the same?", work),
         "features_recovery": ("When is the true dictionary found?", recover),
     }
-    options = dict(jobs=jobs, progress=progress, retry_failed=True)
     for table, cells in table_cells(name, model_digest(separator)).items():
         question, work = questions[table]
-        frame = run_grid(cells, work, folder / table, **options)
+        frame = run_grid(cells, work, folder / table, jobs=jobs, retry_failed=True)
         write_table(frame, out / f"{table}.json", question)
     for config in SHIPPED if name == TABLES[0] else ():
         save_sae(load_or_train_sae(separator, config, kept), out / sae_name(separator, config))

@@ -30,19 +30,24 @@ KINDS = ("digit", "digit and order", "order", "mixture", "dead")
 """What a latent can be; "digit and order" lies in the plane of the two."""
 
 
+Latents = Float[Tensor, "list latent"]
+Directions = Float[Tensor, "direction d_model"]
+Points = dict[str, tuple[list[float], list[float]]]
+"""Named points of a scatter, x and y."""
+
+
 @dataclass(frozen=True)
 class Match:
     """An SAE on a separator, its latents on every list, and what each is closest to."""
 
     separator: KnownSeparator
     sae: SAE
-    latents: Float[Tensor, "list latent"]
+    latents: Latents
     frame: pd.DataFrame
     """A row a latent: kind (one of KINDS); digit, the one whose embedding is closest; digit_cosine
-    with it, outside the order axis; order_cosine, with P1 - P2; precision, the share of the lists
-    on which it is active that hold its digit; recall, the share of the lists with its digit on
-    which it is active; correlation of its activation with its digit's attention, where both are
-    above 0; slope, the activation for a unit of attention, in lengths of the embedding."""
+    with it, outside the order axis; order_cosine, with P1 - P2; precision and recall of being
+    active for its digit being in the list; correlation of its activation with its digit's
+    attention, where both are above 0, and slope, in lengths of the embedding."""
 
     @property
     def order(self) -> list[int]:
@@ -67,9 +72,7 @@ class Match:
         return sorted(clean.drop_duplicates(keep=False))
 
 
-def binary(
-    latents: Float[Tensor, "list latent"], only: list[int] | None = None
-) -> Float[Tensor, "list latent"]:
+def binary(latents: Latents, only: list[int] | None = None) -> Latents:
     """Latents, or `only` some, with each active value replaced by its latent's mean when active."""
     on = latents > 0
     flat = on * (latents.sum(0) / on.sum(0).clamp_min(1))
@@ -101,14 +104,12 @@ def activity_maps(match: Match) -> tuple[Float[np.ndarray, "map d1 d2"], list[st
     live = live.sort_values(["kind", "digit"])
     maps = match.latents[:, live.index.tolist()].T.reshape(-1, n_digits, n_digits)
     maps = adaptive_max_pool2d(maps, min(10, n_digits)) if len(live) else maps
-    named = {"order": "order", "mixture": "mixed"}
-    stars = ["" if digit in match.clean_digits else "*" for digit in live.digit]
-    digits = zip(live.kind, live.digit, stars, strict=True)
-    names = [named.get(kind, f"{digit}{star}") for kind, digit, star in digits]
-    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2), names
+    names = live.digit.astype(str) + np.where(live.digit.isin(match.clean_digits), "", "*")
+    names = names.mask(live.kind == "order", "order").mask(live.kind == "mixture", "mixed")
+    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2), names.tolist()
 
 
-def graded_points(match: Match) -> dict[str, tuple[list[float], list[float]]]:
+def graded_points(match: Match) -> Points:
     """Attention to a digit and activation of its latent, a pair a list, for three clean digits."""
     own, points = match.frame.digit[match.digits], {}
     for latent, digit in own[own.isin(match.clean_digits)].head(3).items():
@@ -145,8 +146,7 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
         "recall": both.sum(0) / (held > 0).sum(0).clamp_min(1),
     }
     frame = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
-    kind = np.select([one.numpy() for one in kinds.values()], list(kinds), "digit and order")
-    frame.insert(0, "kind", kind)
+    frame["kind"] = np.select([one.numpy() for one in kinds.values()], [*kinds], "digit and order")
     x, y = (pd.DataFrame(t.double().where(both, torch.nan).numpy()) for t in (held, latents))
     frame["correlation"] = x.corrwith(y)
     frame["slope"] = frame.correlation * y.std() / x.std() / digits.norm(dim=1)[digit].numpy()
@@ -156,8 +156,7 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
 def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
     """What each SAE's latents are, a row an SAE: how many of each of KINDS, and clean digits.
 
-    `along P1 - P2` is the largest cosine of any live latent, absolute; the rest is over digit
-    latents, the mean cosine with their digits and medians of `Match.frame`.
+    `along P1 - P2` is the largest cosine of any live latent; the rest is of typical digit latents.
     """
     rows = []
     for match in matches:
@@ -175,38 +174,32 @@ def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def outside(rows: Float[Tensor, "n d_model"], axis: Float[Tensor, "d_model"]) -> Tensor:
+def outside(rows: Directions, axis: Float[Tensor, "d_model"]) -> Directions:
     """The rows without their part along an axis of length 1."""
     return rows - (rows @ axis)[:, None] * axis
 
 
-def cosines(
-    rows: Float[Tensor, "n d_model"], columns: Float[Tensor, "m d_model"]
-) -> Float[Tensor, "n m"]:
+def cosines(rows: Directions, columns: Directions) -> Float[Tensor, "row column"]:
     """Cosines of rows with rows, in float64."""
     return normalize(rows.double(), dim=1) @ normalize(columns.double(), dim=1).T
 
 
-def matched_cosines(
-    one: Float[Tensor, "latent d_model"], other: Float[Tensor, "latent_2 d_model"]
-) -> Float[np.ndarray, "pair"]:
+def matched_cosines(one: Directions, other: Directions) -> Float[np.ndarray, "pair"]:
     """Cosines of the directions paired one to one so that their sum is largest (Hungarian)."""
     table = cosines(one, other).numpy()
     return table[linear_sum_assignment(table, maximize=True)]
 
 
-def live_directions(
-    sae: SAE, vectors: Float[Tensor, "n d_model"]
-) -> Float[Tensor, "latent d_model"]:
+def live_directions(sae: SAE, vectors: Float[Tensor, "n d_model"]) -> Directions:
     """Decoder directions of the latents that are active on at least one of the vectors."""
     return sae.decoder[(sae.encode(vectors) > 0).any(0)]
 
 
 def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float]:
-    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
+    """Matched cosines of live directions of SAEs that differ in the seed, over every pair of them.
 
-    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` the share
-    that is CLEAN; `random` the mean for as many random directions. Raises ValueError for one SAE.
+    `same` is the share that is CLEAN, `lowest_pair` the least mean of a pair, `random` the mean for
+    as many random directions. Raises ValueError for one SAE.
     """
     if len(saes) < 2:
         raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from listcomp_utils.features.latents import Match, share
+from listcomp_utils.features.latents import Match, Points, share
 from listcomp_utils.features.separator import order_held
 
 MAPPED, DRAWN = 15, 250
@@ -39,11 +39,10 @@ def order_maps(match: Match) -> dict[str, Float[np.ndarray, "d1 d2"]]:
 
 
 def what_decides(match: Match) -> pd.DataFrame:
-    """What a latent along the order axis being on or off goes by: a row a latent.
+    """What a latent along the order axis being on or off goes by: a row a latent, shares of lists.
 
-    `on` is the share of lists on which it is; `by sign` the share on which it is on or off as its
-    end of the axis says, on where alpha1 - alpha2 has the sign of its cosine; `by first digit` and
-    `by second digit` the share on which it is as on most lists with that digit there.
+    `by sign`, it is on just where alpha1 - alpha2 has the sign of its cosine; `by first digit` and
+    `by second digit`, it is on or off as on most lists with that digit there.
     """
     rows, n = [], match.separator.config.n_digits
     for latent in match.order:
@@ -62,7 +61,7 @@ def without_order_latents(match: Match) -> Float[Tensor, "list"]:
     return order_held(match.separator, match.sae.decode(rest))
 
 
-def held_points(match: Match) -> dict[str, tuple[list[float], list[float]]]:
+def held_points(match: Match) -> Points:
     """The order of lists and that held without order latents, where one is on and where none is."""
     order, rest = match.separator.order, without_order_latents(match)
     few = torch.arange(len(rest))[:: max(1, len(rest) // DRAWN)]
@@ -74,8 +73,7 @@ def held_points(match: Match) -> dict[str, tuple[list[float], list[float]]]:
 def order_elsewhere(match: Match) -> dict[str, float]:
     """Where the order of a list is held when no order latent is on, in words and figures.
 
-    "the rest" are all other latents, "far from their reverse" lists with |alpha1 - alpha2| above
-    its median.
+    "the rest" are all other latents, "far" means |alpha1 - alpha2| above its median.
     """
     on, order, rest = match.order_on, match.separator.order, without_order_latents(match)
     cosines = torch.tensor(match.frame.order_cosine[match.order].values)

@@ -20,7 +20,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.order_axis import DOSES, read_out
-from listcomp_utils.features.latents import Match, share
+from listcomp_utils.features.latents import Directions, Match, share
 from listcomp_utils.features.separator import KnownSeparator, written
 from listcomp_utils.generation import score
 
@@ -30,11 +30,15 @@ FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
 """The same for the other latents when several are scaled at once: every combination."""
 
+AMOUNTS = tuple(torch.linspace(-1, 1, 21).tolist())
+"""Of a direction that is added to many lists, in lengths of P1 - P2."""
+
 KINDS = ["baseline", *["order latents"] * 4, *["order axis"] * 3, *["controls"] * 4]
 """What the first figures of `edits` are of."""
 
-AMOUNTS = tuple(torch.linspace(-1, 1, 21).tolist())
-"""Of a direction that is added to many lists, in lengths of P1 - P2."""
+Rows = Int[Tensor, "row"]
+Swapped = Bool[Tensor, "row"]
+"""Of the lists with these numbers, which are written reversed."""
 
 SLACK = 1e-3
 """Logits within which rounding could decide what is written."""
@@ -43,7 +47,7 @@ AT_ONCE = 4_096
 """Edited vectors read out at once: bounds the memory."""
 
 
-def swappable(separator: KnownSeparator, most: int | None = None) -> Int[Tensor, "row"]:
+def swappable(separator: KnownSeparator, most: int | None = None) -> Rows:
     """Rows of the lists of two different digits, or a random sample of `most` of them."""
     rows = (separator.lists[:, 0] != separator.lists[:, 1]).nonzero().flatten()
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
@@ -52,11 +56,11 @@ def swappable(separator: KnownSeparator, most: int | None = None) -> Int[Tensor,
 
 def swapped(
     separator: KnownSeparator,
-    rows: Int[Tensor, "row"],
+    rows: Rows,
     start: Float[Tensor, "row d_model"],
     direction: Float[Tensor, "#row d_model"],
     doses: Sequence[float],
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether `start` plus some dose of a direction makes the model write each list reversed."""
     goal, doses = separator.lists[rows].flip(1), torch.tensor(doses)
     # The first output's logits are linear in the dose, so it writes the digit wanted between two
@@ -77,10 +81,10 @@ def swapped(
 
 def swapped_by_scaling(
     match: Match,
-    rows: Int[Tensor, "row"],
+    rows: Rows,
     latents: int | Int[Tensor, "row choice"],
     factors: Sequence[float] = FACTORS,
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether scaling latents swaps each list, for some combination of factors.
 
     `latents` is one latent for all lists, or for each list the latents to scale together: the last
@@ -106,21 +110,20 @@ def swapped_by_scaling(
 
 def swapped_by_adding(
     match: Match,
-    rows: Int[Tensor, "row"],
+    rows: Rows,
     direction: Float[Tensor, "d_model"],
     amounts: Sequence[float] = DOSES,
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether adding some amount of a direction, taken as long as P1 - P2, swaps each list."""
     step = direction * (match.separator.order_axis.norm() / direction.norm())
     start = match.sae.decode(match.latents[rows])
     return swapped(match.separator, rows, start, step[None], amounts)
 
 
-def steering_table(match: Match, rows: Int[Tensor, "row"]) -> pd.DataFrame:
-    """Scale, add and remove in turn every latent that is active on some of the lists `rows`.
+def steering_table(match: Match, rows: Rows) -> pd.DataFrame:
+    """Scale, add and remove in turn every latent that is active on some of the lists, a row each.
 
-    A row a latent (the index): `scaled` and `added`, the shares of lists that some factor and some
-    amount of its direction swap; `without`, outputs right (share) with it at 0.
+    `scaled` and `added` are the shares of lists that are swapped, `without` of outputs right.
     """
     values, table = match.latents[rows], {}
     for latent in (values > 0).any(0).nonzero().flatten().tolist():
@@ -132,17 +135,13 @@ def steering_table(match: Match, rows: Int[Tensor, "row"]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(table, "index", columns=["scaled", "added", "without"])
 
 
-def outputs_right(
-    match: Match, rows: Int[Tensor, "row"], latents: Float[Tensor, "row latent"]
-) -> float:
+def outputs_right(match: Match, rows: Rows, latents: Float[Tensor, "row latent"]) -> float:
     """The share of some lists' outputs that are right with these latents."""
     answers = written(match.separator, match.sae.decode(latents))
     return score(answers, match.separator.lists[rows]).per_token
 
 
-def edits(
-    match: Match, rows: Int[Tensor, "row"], random: Float[Tensor, "direction d_model"]
-) -> dict[str, float]:
+def edits(match: Match, rows: Rows, random: Directions) -> dict[str, float]:
     """The share of lists that each kind of edit swaps, and last what latents cost in outputs right.
 
     Order latents and P1 - P2 are tried on all lists of two different digits, the other latents and
@@ -176,7 +175,7 @@ def edits(
     }
 
 
-def in_pairs(match: Match, rows: Int[Tensor, "row"]) -> pd.DataFrame:
+def in_pairs(match: Match, rows: Rows) -> pd.DataFrame:
     """Scale each list's most active order and digit latents alone and two at a time.
 
     A row an edit: `scaled`, in words; `lists swapped` and `where the order latent is off`, shares.

@@ -1,6 +1,5 @@
 """The grids of 07_scaling as data, what the study printed beside them, and making their tables.
 
-    cells = grid_cells(GRIDS["scaling_depth"])     # every training of a grid, seed by seed
     make_table("scaling_depth", "artifacts")       # minutes to hours; goes on where it was stopped
     table = read_table("scaling_depth")            # as it ships
 
@@ -15,18 +14,64 @@ from tempfile import mkdtemp
 from typing import Any, NamedTuple
 
 import pandas as pd
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from listcomp_utils.config import Config, check_names
-from listcomp_utils.scaling.averaging import INNER_FRACTION, AveragedWeights
+from listcomp_utils.generation import accuracy
 from listcomp_utils.scaling.order_by_head import measure_order
 from listcomp_utils.scaling.plateau import Course
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
 from listcomp_utils.sweeps.table import write_table
 from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.task import split_lists
+from listcomp_utils.training.loop import TrainResult
 
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
+
+
+WHOLE_FRACTION, INNER_FRACTION = 0.8, 0.7
+"""Shares of all lists that are trained on: by the preset, and to choose a recipe."""
+
+
+class AveragedWeights:
+    """Averages one training's weights over the last fifth of its steps; a cell's observer."""
+
+    def __init__(self, config: Config) -> None:
+        self.first_step = 0.8 * config.steps
+        self.average: AveragedModel | None = None
+
+    def __call__(self, seed: int, step: int, model: nn.Module) -> None:
+        """Take the weights of an evaluation in, once the last steps have come."""
+        if step >= self.first_step:
+            self.average = self.average or AveragedModel(model)
+            self.average.update_parameters(model)
+
+    def figures(self, trained: TrainResult) -> dict[str, Any]:
+        """Accuracy of the kept (`judged_`) and of the averaged weights on `judging_lists`."""
+        lists = judging_lists(trained.config)
+        kept = accuracy(trained.model, lists)
+        return {
+            "judged_on": "inner" if trained.config.train_fraction < WHOLE_FRACTION else "held-out",
+            "judged_per_token": kept.per_token,
+            "judged_per_list": kept.per_list,
+            "averaged_per_token": accuracy(self.average.module, lists).per_token,
+        }
+
+
+def judging_lists(config: Config) -> Int[Tensor, "list position"]:
+    """The lists to judge a recipe by: the held-out ones, or to choose it, some of the training's.
+
+    These are the last of the whole split that the config's smaller one is not trained on.
+    """
+    own = split_lists(config)
+    if config.train_fraction >= WHOLE_FRACTION:
+        return own.held_out
+    whole = split_lists(config.replace(train_fraction=WHOLE_FRACTION)).train
+    return whole[len(own.train) :]
 
 
 class Grid(NamedTuple):
@@ -178,7 +223,7 @@ def grid_cells(grid: Grid) -> list[dict[str, Any]]:
     return cells
 
 
-def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
+def make_table(name: str, out: str | Path, jobs: int | None = None) -> Path:
     """Train what is not recorded yet of a grid and write its table into the folder `out`.
 
     Raises:
@@ -186,12 +231,12 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
         RuntimeError: when a cell failed; it runs again the next time.
     """
     check_names([name], TABLES, "table")
-    cells, work, how = grid_cells(GRIDS[name]), GRIDS[name].work, dict(jobs=jobs, progress=progress)
-    frame = run_grid(cells, work, sweep_folder(name), retry_failed=True, **how)
+    grid, folder = GRIDS[name], sweep_folder(name)
+    frame = run_grid(grid_cells(grid), grid.work, folder, jobs=jobs, retry_failed=True)
     if "judged_on" in frame:
         frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
     frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
-    return write_table(frame, Path(out) / f"{name}.json", GRIDS[name].question)
+    return write_table(frame, Path(out) / f"{name}.json", grid.question)
 
 
 def small_grid(

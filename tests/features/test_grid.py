@@ -81,14 +81,14 @@ def test_making_tables_resumes_and_deletes_nothing(tiny, tmp_path, monkeypatch):
     calls = []
     train = grid.train_sae
     monkeypatch.setattr(grid, "train_sae", lambda *args: calls.append(args) or train(*args))
-    assert make_table("features", out, jobs=1, progress="none") == out / "features.json"
+    assert make_table("features", out, jobs=1) == out / "features.json"
     assert len(calls) == 12 and kept.read_text() == "mine"
     table, stable = read_table("features", out), read_table("features_stability", out)
     assert [len(table), len(stable), len(read_table("features_recovery", out))] == [12, 4, 1]
     assert sorted(table.steps.unique()) == [20, 40] and table.attrs["shared"]["lr"] == 5e-3
     saes = [load_sae(path) for path in out.glob("sae-*.safetensors") if path != kept]
     assert sorted((sae.d_sae, sae.k, sae.config.seed) for sae in saes) == [(12, 3, 0), (12, 3, 1)]
-    make_table("features", out, jobs=1, progress="none")
+    make_table("features", out, jobs=1)
     assert len(calls) == 12
 
 
@@ -101,7 +101,7 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
 
     monkeypatch.setattr(grid, "train_sae", fail)
     with pytest.raises(RuntimeError, match="no memory"):
-        make_table("features", tmp_path, jobs=1, progress="none")
+        make_table("features", tmp_path, jobs=1)
     assert [path.name for path in tmp_path.glob("*.*")] == [kept.name]
 
 
