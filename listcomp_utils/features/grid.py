@@ -50,10 +50,7 @@ SHIPPED = tuple(SAEConfig(d_sae=128, k=3, seed=seed) for seed in SEEDS)
 
 
 def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
-    """Figures of an SAE on every list: those of `quality`, and what its latents are.
-
-    `l0` is the mean number of active latents, the counts are of latents and of digits.
-    """
+    """`quality` of an SAE on every list, its mean number of active latents, and counts of kinds."""
     match = match_latents(separator, sae)
     return {
         **quality(separator, sae.decode(match.latents)).to_dict(),
@@ -73,10 +70,9 @@ def study_separator(checkpoint: str | None = None) -> KnownSeparator:
 
 @dataclass(frozen=True)
 class SAECell:
-    """A cell's work: train an SAE on a model's separator, keep it in a folder and score it.
+    """A cell's work: train an SAE, keep it in a folder and score it, or compare `n_seeds` of them.
 
-    Its settings are those of SAEConfig and `model`, a digest. With `n_seeds` too, the kept SAEs of
-    as many seeds are compared instead.
+    Its settings are those of SAEConfig and `model`, the digest that tells models apart.
     """
 
     checkpoint: str | None
@@ -87,7 +83,7 @@ class SAECell:
         separator = study_separator(self.checkpoint)
         config = SAEConfig(**{k: v for k, v in settings.items() if k not in ("model", "n_seeds")})
         if "n_seeds" in settings:
-            configs = [config.replace(seed=config.seed + i) for i in range(settings["n_seeds"])]
+            configs = [config.replace(seed=seed) for seed in range(settings["n_seeds"])]
             saes = [load_or_train_sae(separator, one, self.folder) for one in configs]
             return stability(separator, saes)
         sae, _ = train_sae(separator.vectors, config)
@@ -115,8 +111,7 @@ def make_table(
     ship. Nothing is deleted.
 
     Raises:
-        ConfigError: for an unknown table, a folder that cannot be written, or a `checkpoint` that
-            is missing or not needed.
+        ConfigError: for an unknown table, a folder that cannot be written, a wrong `checkpoint`.
         CheckpointError: when it cannot be read.
         RuntimeError: when an SAE failed.
     """
@@ -167,10 +162,7 @@ def with_size(
 
 
 def two_active(grid: pd.DataFrame, by_hand: pd.DataFrame) -> pd.DataFrame:
-    """Codes of two active units side by side: `variance explained` and `outputs right`.
-
-    The SAE of k = 2 with most outputs right of any width and steps, and two of `codes_by_hand`.
-    """
+    """The SAE of k = 2 with most outputs right beside two of `codes_by_hand` as wide."""
     rows = {"autoencoder, k = 2, best of all": grid.loc[grid[grid.k == 2].per_token.idxmax()]}
     rows |= {name: by_hand.set_index("code").loc[name] for name in (PLACES, NO_ORDER)}
     names = {"explained": "variance explained", "per_token": "outputs right"}

@@ -95,8 +95,8 @@ def when_binary(match: Match) -> dict[str, float]:
 def activity_maps(match: Match) -> tuple[Float[np.ndarray, "map d1 d2"], list[str]]:
     """Where each live latent is active, over d1 and d2, as a share of its largest; and its name.
 
-    A map has at most 10 rows and columns, the largest of several lists in each. Names are "order",
-    "mixed", or a digit, with a star where the digit is not clean.
+    A map has at most 10 rows and columns, the largest of several lists in each. The name of a digit
+    that is not clean has a star.
     """
     n_digits = match.separator.config.n_digits
     kinds = pd.CategoricalDtype(["order", "digit", "digit and order", "mixture"], ordered=True)

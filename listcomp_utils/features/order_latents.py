@@ -25,7 +25,7 @@ MAPPED, DRAWN = 15, 250
 def order_maps(match: Match) -> dict[str, Float[np.ndarray, "d1 d2"]]:
     """alpha1 - alpha2 and two order latents' activations along P1 - P2, each over its largest.
 
-    Digits are sorted by the attention that they draw, the least first; some of them are left out.
+    Some digits are shown, sorted by the attention that they draw, the least first.
     """
     separator, n = match.separator, match.separator.config.n_digits
     drawn = separator.attention[:, 0].reshape(n, n).mean(1)

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside
+from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside, share
 from listcomp_utils.features.sae import SAEConfig, train_sae
 
 SIZES = [{"n_digits": n_digits} for n_digits in (10, 25, 50, 100)]
@@ -60,6 +60,6 @@ def recover(settings: Mapping[str, Any]) -> dict[str, float | bool]:
     found = cosines(outside(digits - digits.mean(0), unit), outside(directions, unit)).amax(1)
     order = cosines(directions, unit[None]).abs().max()
     return {
-        "digits_found": (found >= CLEAN).double().mean().item(),
+        "digits_found": share(found >= CLEAN),
         "order_found": bool(order >= CLEAN),
     }

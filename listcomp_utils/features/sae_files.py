@@ -55,10 +55,8 @@ def read_released(path: str | Path) -> SAE:
     """An SAE in the format of the study's follow-up, a `.pt`; runs no code from the file.
 
     Its `state_dict` has encoder.weight, encoder.bias, decoder.weight (d_model, d_sae), b_dec,
-    threshold and k; `act_mean`, which may be missing, is subtracted before encoding.
-
-    Raises:
-        SAEError: when the file is missing, damaged, holds code, lacks a weight or has a wrong one.
+    threshold and k; `act_mean`, which may be missing, is subtracted before encoding. Raises
+    SAEError when the file is missing, damaged, holds code, lacks a weight or has a wrong one.
     """
     path = Path(path)
     try:
@@ -82,11 +80,7 @@ def read_released(path: str | Path) -> SAE:
 
 
 def open_sae(path: str | Path, d_model: int) -> SAE:
-    """The SAE in a file of either kind, told by its ending, for vectors of width `d_model`.
-
-    Raises:
-        ConfigError: naming `sae_file`, when it cannot be read or is for vectors of another width.
-    """
+    """The SAE in a file of either kind; raises ConfigError unless it is for vectors this wide."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise ConfigError(f"sae_file: there is no file at {str(path)!r}")
@@ -120,9 +114,7 @@ def load_or_train_sae(
 ) -> SAE:
     """The SAE with these settings on this model: kept, shipped, or trained now and kept.
 
-    Raises:
-        ConfigError: when `artifacts_dir` cannot be written.
-        SAEError: when the file that is there is damaged.
+    Raises ConfigError for a folder that cannot be written, SAEError for a damaged file.
     """
     name, folder = sae_name(separator, config), working_dir(artifacts_dir)
     for path in (folder / name, shipped_dir() / name):

@@ -5,8 +5,7 @@ scaled = swapped_by_scaling(match, rows, latent)              # every factor tri
 added = swapped_by_adding(match, rows, separator.order_axis)
 edits(match, rows, random), in_pairs(match, rows)             # in figures
 
-All edits start from the SAE's reconstruction. Scaling a latent changes only the lists on which it
-is active; adding moves every list.
+Edits start from the SAE's reconstruction. Scaling changes only lists on which a latent is active.
 """
 
 from __future__ import annotations
@@ -144,8 +143,7 @@ def outputs_right(match: Match, rows: Rows, latents: Float[Tensor, "row latent"]
 def edits(match: Match, rows: Rows, random: Directions) -> dict[str, float]:
     """The share of lists that each kind of edit swaps, and last what latents cost in outputs right.
 
-    Order latents and P1 - P2 are tried on all lists of two different digits, the other latents and
-    `random` directions on `rows`.
+    Order latents and P1 - P2 are tried on all lists of two digits, the rest on `rows`.
     """
     every, axis = swappable(match.separator), match.separator.order_axis
     here = match.order_on[every]
@@ -176,11 +174,10 @@ def edits(match: Match, rows: Rows, random: Directions) -> dict[str, float]:
 
 
 def in_pairs(match: Match, rows: Rows) -> pd.DataFrame:
-    """Scale each list's most active order and digit latents alone and two at a time.
+    """Shares of lists swapped by scaling each one's most active latents, alone and two at a time.
 
-    A row an edit: `scaled`, in words; `lists swapped` and `where the order latent is off`, shares.
     As a pair has more tries, the order latent is also given as many factors in the same range.
-    Without order latents or two digits' there are no rows.
+    There are no rows without an order latent and two digits'.
     """
     columns = ["scaled", "lists swapped", "where the order latent is off"]
     if not match.order or len(match.digits) < 2:

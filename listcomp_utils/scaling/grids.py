@@ -78,9 +78,8 @@ class Grid(NamedTuple):
     """One question, and the trainings that answer it."""
 
     question: str
-    parts: tuple[tuple[Mapping[str, Sequence[Any]], Mapping[str, Any]], ...]
-    """Values to combine with each other and with the seeds, over what the part's cells share
-    beside the study preset."""
+    parts: Sequence[Mapping[str, Any]]
+    """Changes of the study preset; lists are values to combine with each other and the seeds."""
     seeds: Sequence[int] = range(5)
     work: TrainCell = TrainCell()
 
@@ -105,77 +104,67 @@ STUDY_RECIPE = dict(
 """How the study's authors trained: AdamW with PyTorch's defaults but the learning rate, and the
 library's initialisation. Source: Farrell et al., "Order by Scale" (2025), and its released code."""
 
-GRIDS: dict[str, Grid] = {
+GRIDS = {
     "scaling_table4": Grid(
         "Which parts of the architecture decide whether training breaks through?",
-        (
-            (_FLAG_VALUES, dict(layer_norm=False, **_SHORT)),
+        [
+            dict(_SHORT, **_FLAG_VALUES),
             # LayerNorm takes the embeddings' size away again; with the library's own they learn
             # faster (seen on other seeds).
-            (_FLAG_VALUES, dict(layer_norm=True, embed_scale=1.0, **_SHORT)),
-            (dict(d_model=[8, 32, 128]), _SHORT),
-        ),
+            dict(_SHORT, layer_norm=True, embed_scale=1.0, **_FLAG_VALUES),
+            dict(_SHORT, d_model=[8, 32, 128]),
+        ],
     ),
     "scaling_depth": Grid(
         "How many layers does a list of a given length need?",
-        (
-            (dict(list_len=[2, 3], n_layers=[2, 3, 4]), _DEPTH),
-            (dict(list_len=[4], n_layers=[2, 3, 4, 5]), _DEPTH),
-        ),
+        [
+            dict(_DEPTH, list_len=[2, 3], n_layers=[2, 3, 4]),
+            dict(_DEPTH, list_len=4, n_layers=[2, 3, 4, 5]),
+        ],
     ),
     "scaling_digits": Grid(
         "How wide must the residual stream be for how many digits?",
-        (
-            (
-                dict(n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64]),
-                dict(steps=2_000, eval_every=100),
-            ),
-        ),
+        [dict(_SHORT, steps=2_000, n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64])],
     ),
     "scaling_heads": Grid(
         "One head against several: does the order mechanism survive?",
-        ((dict(n_heads=[1, 2, 4]), _SHORT),),
+        [dict(_SHORT, n_heads=[1, 2, 4])],
         work=TrainCell(measure=measure_order),
     ),
     "scaling_positions": Grid(
         "Learned, rotary or no positions: does the order mechanism survive?",
-        (
-            (
-                dict(positions=["learned", "rotary", "none"], n_layers=[2, 3]),
-                _DEPTH | {"n_digits": 50},
-            ),
-        ),
+        [dict(_DEPTH, n_digits=50, positions=["learned", "rotary", "none"], n_layers=[2, 3])],
         work=TrainCell(measure=measure_order),
     ),
     "scaling_fraction": Grid(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",
-        ((dict(train_fraction=[0.5, 0.8, 0.95, 1.0]), dict(eval_every=500)),),
+        [dict(train_fraction=[0.5, 0.8, 0.95, 1.0], eval_every=500)],
     ),
     "scaling_tuning": Grid(
         "Which recipe gets furthest under the study's constraints?",
-        (
-            (dict(embed_scale=[10.0, 15.0, 20.0]), _INNER),
-            (dict(batch_size=[256]), _INNER),
-            (dict(weight_decay=[0.01]), _INNER),
-        ),
+        [
+            dict(_INNER, embed_scale=[10.0, 15.0, 20.0]),
+            dict(_INNER, batch_size=256),
+            dict(_INNER, weight_decay=0.01),
+        ],
         seeds=(100, 101),
         work=TrainCell(observe=AveragedWeights),
     ),
     # Nothing in "tuning" is better than the preset by more than its seeds differ.
     "scaling_best": Grid(
         "How far does the chosen recipe get on the held-out lists?",
-        (({}, {}),),
+        [{}],
         seeds=range(10),
         work=TrainCell(observe=AveragedWeights),
     ),
     "plateau": Grid(
         "Which recipe leaves the plateau, for how many seeds, and where does it end?",
-        (({}, {}), ({}, STUDY_RECIPE)),
+        [{}, STUDY_RECIPE],
         seeds=range(20),
     ),
     "dynamics": Grid(
         "What happens to the order mechanism while the model trains?",
-        (({}, dict(schedule="constant", steps=4_000, eval_every=50)), ({}, STUDY_RECIPE)),
+        [dict(schedule="constant", steps=4_000, eval_every=50), STUDY_RECIPE],
         seeds=range(3),
         work=TrainCell(observe=Course),
     ),
@@ -207,8 +196,6 @@ PRINTED_FLAGS = {
 PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
 PRINTED_BEST = 0.922
 """Validation accuracy per token that the study prints for its model, a run at width 128."""
-PRINTED_RUNS = 3
-"""Runs behind each printed mean."""
 
 _NOT_SHIPPED = ("loss", "n_scored", "train_loss_floor", "best_step", "steps_done")
 _JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_token", "per_list")}
@@ -217,9 +204,11 @@ _JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_to
 def grid_cells(grid: Grid) -> list[dict[str, Any]]:
     """The trainings of a grid: all fields of a Config, and the seed."""
     cells = []
-    for values, shared in grid.parts:
+    for part in grid.parts:
+        varied = {name: values for name, values in part.items() if isinstance(values, list)}
+        shared = {name: value for name, value in part.items() if name not in varied}
         base = {"preset": "study", "device": "cpu", **shared}
-        cells += config_cells({**values, "seed": grid.seeds}, base)
+        cells += config_cells({**varied, "seed": grid.seeds}, base)
     return cells
 
 

@@ -25,7 +25,6 @@ from listcomp_utils.task import lists_to_score
 from listcomp_utils.training.loop import TrainResult
 
 MOST_LISTS = 10_000
-"""Lists of which those are measured that have two different digits."""
 
 
 def fair_share(n_digits: int) -> tuple[float, float]:
@@ -45,10 +44,7 @@ def measure_order(trained: TrainResult) -> dict[str, float | None]:
 
 
 def both_orders_untrained(config: Config) -> float:
-    """Largest share of pairs right in both orders, in random models without learned positions.
-
-    `config` with rotary and no positions, small and large embeddings, and three seeds.
-    """
+    """Largest share of pairs right in both orders, in random models without learned positions."""
     variants = product(("rotary", "none"), (1.0, 10.0), range(3))
     configs = (config.replace(positions=p, embed_scale=e, seed=s) for p, e, s in variants)
     return max(order_figures(make_model(one))["both_right"] for one in configs)
@@ -58,13 +54,9 @@ def both_orders_untrained(config: Config) -> float:
 def order_figures(model: TransformerBridge) -> dict[str, float | None]:
     """Figures of the order mechanism of a model, over all lists (a, b) with a not b, or a sample.
 
-    `alignment`: the largest absolute correlation over the digits of a head's score with what its
-    coordinates read of P_1 - P_2; None without learned positions. `both_right`: share of pairs
-    {a, b} whose two lists are right. `kept`: share of lists right. `..._reverse`: shares written as
-    (b, a) with the weights of the digits' positions or contents exchanged at SEP.
-
-    Raises:
-        ConfigError: for an architecture in which SEP's vector is another sum.
+    `both_right` is the share of pairs {a, b} whose two lists are right, `kept` of lists that are;
+    `..._reverse` are shares written as (b, a) with the weights of the digits' positions or contents
+    exchanged at SEP. Raises ConfigError where SEP's vector is another sum.
     """
     config = config_of(model)
     frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
@@ -106,7 +98,7 @@ def _mixed(
 
 
 def _alignment(model: TransformerBridge) -> float:
-    """Each digit's score at d1 against what the unembedding reads of P_1 - P_2, best head."""
+    """Correlation of digits' scores and of what the unembedding reads of P_1 - P_2, best head."""
     config = config_of(model)
     seen = run_all(model, torch.arange(config.n_digits)[:, None].expand(-1, 2))
     query = seen.queries[0, 0, config.sep_position]

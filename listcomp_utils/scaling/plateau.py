@@ -33,11 +33,7 @@ WAITS = 5
 
 
 class Course:
-    """Measures the alignment of scores and readout while one model trains; a cell's observer.
-
-    Raises:
-        ConfigError: for another architecture than the study's with lists of two.
-    """
+    """The alignment of scores and readout while one model trains; raises as `check_pairs`."""
 
     def __init__(self, config: Config) -> None:
         check_pairs(config)
@@ -72,9 +68,9 @@ def with_recipe(rows: pd.DataFrame) -> pd.DataFrame:
 def passages(courses: pd.DataFrame) -> pd.DataFrame:
     """By training, how long it was at the plateau and how aligned scores and readout were when.
 
-    `steps` are those at ln 2 (from 2 % below to 5 % above); `waited` says whether these are
-    `WAITS` evaluations or more. Alignments: `waiting`, the median there; `passing`, as the loss
-    first falls below ln 2; `halved`, when it is first below half of it; missing where it never is.
+    `steps` are those at ln 2 (2 % below to 5 % above), `waited` if they are `WAITS` evaluations or
+    more. Alignments: `waiting`, the median there; `passing`, as the loss first falls below ln 2;
+    `halved`, when it is first below half of it; missing where it never is.
     """
     courses = courses.set_index(["recipe", "seed"])
     loss, training = courses.train_loss, dict(level=["recipe", "seed"], sort=False)
@@ -98,8 +94,7 @@ def passages(courses: pd.DataFrame) -> pd.DataFrame:
 def difference_at_sep(config: Config, places: float = 1.0, scores: float = 1.0) -> float:
     """Largest difference between what SEP holds of a list and of its reverse, in random weights.
 
-    The positions' difference P_1 - P_2 and SEP's scores are first multiplied by `places` and
-    `scores`. Raises ConfigError as `check_pairs`.
+    First P_1 - P_2 and SEP's scores are multiplied by `places` and `scores`.
     """
     weights, lists = weights_of(make_model(config), torch.float64), all_lists(config)
     position, query_key = weights.position.clone(), weights.query_key.clone()

@@ -140,10 +140,9 @@ def least_depths(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_start(usual: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
-    """Lists right over seeds, by list length, digits and layers, from the usual and a ranked start.
+    """Lists right over seeds, by list length and digits, from the usual and a ranked start.
 
-    `trained` says what a row is: two layers or the best depth tried from the usual start, or two
-    layers from the ranked one, at the usual grid's width.
+    Of the ranked start's only those are taken that are as wide. `trained` says what a row is.
     """
     names = ["list_len", "n_digits", "n_layers", "steps", "batch_size"]
     usual, ranked = (table.assign(**table.attrs["shared"]) for table in (usual, ranked))
@@ -233,8 +232,8 @@ class Nearness(NamedTuple):
     p_value: float
 
 
-def nearness_to_counts(means: Sequence[float], low: float, high: float, runs: int) -> Nearness:
-    """Hold printed means of a few runs against the only values they could have, and chance."""
+def nearness_to_counts(means: Sequence[float], low: float, high: float, runs: int = 3) -> Nearness:
+    """Hold means of a few runs against the only values they could have, and against chance."""
     levels = np.linspace(low, high, runs + 1)
     drawn = np.random.default_rng(0).uniform(low, high, (10_000, len(means)))
     own, by_chance = (
@@ -242,9 +241,3 @@ def nearness_to_counts(means: Sequence[float], low: float, high: float, runs: in
     )
     as_near = (by_chance <= own).mean()
     return Nearness(levels.tolist(), float(own), float(by_chance.mean()), float(as_near))
-
-
-def printed_as_counts() -> Nearness:
-    """How near the study's Table 4 is to counts of runs that copy as its best cell, or guess."""
-    means = list(grids.PRINTED_FLAGS.values())
-    return nearness_to_counts(means, 0.5 + 0.5 / 100, max(means), grids.PRINTED_RUNS)

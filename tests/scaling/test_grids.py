@@ -36,10 +36,7 @@ def tiny(monkeypatch, runs):
 
     def make(name, **changes):
         grid = GRIDS[name]
-        parts = tuple(
-            ({k: v for k, v in values.items() if k not in TINY}, {**shared, **TINY, **changes})
-            for values, shared in grid.parts
-        )
+        parts = [part | TINY | changes for part in grid.parts]
         monkeypatch.setitem(GRIDS, name, grid._replace(parts=parts, seeds=[3]))
         return name
 
