@@ -25,10 +25,8 @@ from listcomp_utils.generation import score
 
 FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""
-
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
 """The same for the other latents when several are scaled at once: every combination."""
-
 AMOUNTS = tuple(torch.linspace(-1, 1, 21).tolist())
 """Of a direction that is added to many lists, in lengths of P1 - P2."""
 
@@ -41,7 +39,6 @@ Swapped = Bool[Tensor, "row"]
 
 SLACK = 1e-3
 """Logits within which rounding could decide what is written."""
-
 AT_ONCE = 4_096
 """Edited vectors read out at once: bounds the memory."""
 
@@ -91,10 +88,8 @@ def swapped_by_scaling(
     """
     if not isinstance(latents, Tensor):
         latents = torch.full((len(rows), 1), int(latents))
-    start, activations = (
-        match.sae.decode(match.latents[rows]),
-        match.latents[rows].gather(1, latents),
-    )
+    values = match.latents[rows]
+    start, activations = match.sae.decode(values), values.gather(1, latents)
     moves = activations[:, :, None] * match.sae.decoder[latents]
     result = swapped(match.separator, rows, start, torch.zeros_like(start[:1]), [0.0])
     inner = [factor - 1 for factor in factors]
