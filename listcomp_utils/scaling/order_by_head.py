@@ -13,7 +13,6 @@ from __future__ import annotations
 from itertools import product
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
@@ -67,14 +66,16 @@ def order_figures(model: TransformerBridge) -> dict[str, float | None]:
     pairs = pairs[pairs[:, 0] != pairs[:, 1]]
     lists, reverse = torch.cat([pairs, pairs.flip(1)]), torch.cat([pairs.flip(1), pairs])
     seen, sep = run_all(model, lists), config.sep_position
-    tokens, places = seen.contributions[:, 0], seen.contributions[:, 1]
+    inputs = seen.contributions[:, :2]
+    digits = inputs[:, :, :2].unflatten(-1, (config.n_heads, -1))
     weights = seen.patterns[:, 0, :, sep, :2]
     swapped = weights.flip(-1)
 
     def writes(wanted: Tensor, content: Tensor, position: Tensor) -> Tensor:
         """Which lists are written as wanted with these weights at SEP."""
-        mixed = _mixed(content, tokens[:, :2]) + _mixed(position, places[:, :2])
-        hook = replace_at([sep], (tokens[:, sep] + places[:, sep] + mixed)[:, None])
+        both = torch.stack([content, position], 1)
+        mixed = torch.einsum("lchp,lcphd->lhd", both, digits).flatten(1)
+        hook = replace_at([sep], (inputs[:, :, sep].sum(1) + mixed)[:, None])
         logits = logits_with(model, lists, [(get_act_name("resid_pre", 1), hook)])
         return (logits[:, config.prediction_positions].argmax(-1).cpu() == wanted).all(1).double()
 
@@ -86,15 +87,6 @@ def order_figures(model: TransformerBridge) -> dict[str, float | None]:
         "position_weights_reverse": writes(reverse, weights, swapped).mean().item(),
         "content_weights_reverse": writes(reverse, swapped, weights).mean().item(),
     }
-
-
-def _mixed(
-    weights: Float[Tensor, "list head digit_position"],
-    vectors: Float[Tensor, "list digit_position d_model"],
-) -> Float[Tensor, "list d_model"]:
-    """A weighted sum of two vectors, each head's weights on its own coordinates."""
-    by_head = vectors.unflatten(-1, (weights.shape[1], -1))
-    return torch.einsum("lhp,lphd->lhd", weights, by_head).flatten(1)
 
 
 def _alignment(model: TransformerBridge) -> float:
