@@ -273,7 +273,7 @@ print(f"digits and order, {named:.0%} of the live latents or more:", VERDICT[boo
 # marks a latent whose direction is a digit's but which is not clean.
 
 # %%
-maps, names = latents.activity_maps(first, config.n_digits)
+maps, names = latents.activity_maps(first)
 has_none = sorted(set(range(config.n_digits)) - set(first.frame.digit[first.digits]))
 title = f"{len(first.clean_digits)} of {config.n_digits} digits have a latent of their own; "
 title += f"order has {len(first.order)}"
@@ -292,10 +292,10 @@ print("digits without a latent along them:", has_none)
 # the diagonal. If the hypothesis is right, the other two panels are its red and its blue half: triangles.
 
 # %%
-decides = [order_latents.what_decides(held, m) for m in matches]
+decides = [order_latents.what_decides(m) for m in matches]
 decides = pd.concat(decides, keys=range(len(matches)), names=["random seed"])
 sign, digit = decides[["by sign", "by first digit"]].min()
-maps = order_latents.order_maps(held, first, first.order[:2])
+maps = order_latents.order_maps(first)
 down = ["little", *[""] * (len(maps["α1 - α2"]) - 2), "much"]
 title = f"On or off goes by the order's sign in {sign:.0%} of lists, by first digit in {digit:.0%}"
 across = ["little →", *down[1:-1], ""]
@@ -314,7 +314,7 @@ print("on by the sign of the order:", VERDICT[bool(sign > 0.9)])
 # lists, the same rule by *second* digit is its control.
 #
 # <details><summary><b>Question.</b> Are the bands a whim of this one autoencoder, or does another random seed have them too, and on the same
-# digits? Guess, and replace <code>first, first.order[:2]</code> by <code>matches[1], matches[1].order[:2]</code>.</summary>
+# digits? Guess, and replace <code>order_maps(first)</code> by <code>order_maps(matches[1])</code>.</summary>
 # It has them, on nearly the same rows (the two latents may have changed places). So the split is not a chance of one training:
 # something in the vectors asks for it.
 # </details>
@@ -327,7 +327,7 @@ print("on by the sign of the order:", VERDICT[bool(sign > 0.9)])
 # *Refuted* by a correlation below 0.9 with the true order.
 
 # %%
-elsewhere = pd.DataFrame([order_latents.order_elsewhere(held, m) for m in matches])
+elsewhere = pd.DataFrame([order_latents.order_elsewhere(m) for m in matches])
 mean, varies = elsewhere.mean(), held.order.std().item()
 there = mean["order held by the rest there, correlation"]
 near = mean["standard deviation of the order there"] < varies / 2
@@ -341,7 +341,7 @@ print("the rest holds the order there:", VERDICT[bool(there > 0.9)])
 # without help.
 
 # %%
-dots = order_latents.held_points(held, first)
+dots = order_latents.held_points(first)
 title = f"Without order latents the order is held with r = {there:.2f} where none is on, and "
 title += f"with r = {mean['the same where an order latent is on']:.2f} where one is"
 axes = ("order of the list, α1 - α2", "order held without order latents")
@@ -378,7 +378,7 @@ print(f"correlation {spread(r)}, slope {spread(slope)}")
 print("a copy of the attention:", VERDICT[graded])
 
 # %%
-dots = latents.graded_points(held, first)
+dots = latents.graded_points(first)
 title = f"A digit latent follows its digit's attention: r = {r.mean():.2f} (the median latent)"
 axes = ("SEP's attention to the digit", "activation of its latent")
 show(curves.lines(dots, title, *axes, points=list(dots)), alt=f"A dot a list. {title}.")
@@ -389,7 +389,7 @@ show(curves.lines(dots, title, *axes, points=list(dots)), alt=f"A dot a list. {t
 # code of digits at their places, made by hand, shows what on-off codes can do at all. The dashed line is the model itself.
 
 # %%
-binary = pd.DataFrame([latents.when_binary(held, match) for match in matches])
+binary = pd.DataFrame([latents.when_binary(match) for match in matches])
 scores["lost when binary"] = binary["as they are"] - binary["all binary"]
 binary["digits at places, by hand"] = two["outputs right"][separator.PLACES]
 title = f"Made binary, the latents lose {scores['lost when binary'].mean():.0%} of the outputs"
@@ -415,7 +415,7 @@ show(figure, alt=f"Bars: outputs right with latents as they are and made binary.
 sample = steering.swappable(held, options.steer_lists)
 generator = torch.Generator().manual_seed(2**30 + 2)
 random = torch.randn(5, config.d_model, generator=generator)
-shares = pd.DataFrame([steering.edits(held, match, sample, random) for match in matches])
+shares = pd.DataFrame([steering.edits(match, sample, random) for match in matches])
 mean, groups = shares.mean(), steering.KINDS
 title = f"Adding the order axis turns {mean['add P1 - P2']:.0%} of lists round, scaling an order "
 title += f"latent {mean['scale any order latent']:.0%}"
@@ -463,7 +463,7 @@ if "seconds" in full:
 # that one latent is also given as many factors. *Hypothesis:* a digit latent beside it helps. *Refuted* by less than 0.1.
 
 # %%
-pairs = pd.concat([steering.in_pairs(held, match, sample[::2]) for match in matches])
+pairs = pd.concat([steering.in_pairs(match, sample[::2]) for match in matches])
 pairs = pairs.groupby("scaled", sort=False)
 show_frame(pairs.agg(spread).reset_index(), folded="Lists turned round by one latent and by two")
 if len(pairs):

@@ -64,7 +64,7 @@ from listcomp_utils.generation import accuracy
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves, heatmaps
-from listcomp_utils.scaling import dynamics, grids, order_by_head, plateau, tables
+from listcomp_utils.scaling import grids, order_by_head, plateau, tables
 from listcomp_utils.sweeps.table import read_table, summarise
 from listcomp_utils.task import split_lists
 
@@ -129,7 +129,7 @@ claims += [at_most(name("one layer"), float(best[1]), 0.3, established)]
 # that are right.
 
 # %%
-recipes = plateau.leaving(read_table("plateau"))
+recipes = tables.leaving(read_table("plateau"))
 names = ["steps", "left", "seeds", "median_step", "per_token", "stayed", "all_per_token"]
 show_frame(tables.in_words(recipes, "recipe", *names, "all_seconds"))
 
@@ -192,7 +192,7 @@ claims += [at_least(name("neither"), control, 0.01)]
 # above the frame.)
 
 # %%
-courses = plateau.with_recipe(dynamics.course_rows(read_table("dynamics")))
+courses = plateau.course_rows(read_table("dynamics"))
 passages = plateau.passages(courses)
 left = passages.dropna(subset="halved")
 waiting, passing = left.waiting[left.waited].mean(), left.passing[~left.waited].mean()
@@ -479,7 +479,8 @@ claims += [shown("held-out accuracy with more training lists, change", rise)]
 # %%
 table4 = read_table("scaling_table4")
 variants = tables.beside_printed(table4)
-counts = tables.printed_as_counts()
+guessed, copied = 0.5 + 0.5 / 100, variants.printed.max()
+counts = tables.nearness_to_counts(variants.printed, guessed, copied)
 runs = table4[table4.d_model == 64].assign(parts=tables.flag_words).set_index("parts").per_token
 dots = {"study, mean of 3": variants.set_index("parts").printed, "here, each seed": runs}
 title = f"{variants.left.sum()} of {len(runs)} runs left; the study's means lie near counts of runs"

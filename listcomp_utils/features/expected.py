@@ -61,11 +61,12 @@ def beside_follow_up(sources: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     """
     rows = []
     for k, width, lists, printed in REPORTED:
-        name = {"all": "per_token", "held out": "held_out_per_token"}[lists]
+        name = "per_token" if lists == "all" else "held_out_per_token"
         row = {"k": k, "latents": width or "not given", "lists": lists, "follow-up": printed}
         for source, frame in sources.items():
-            reached = frame[(frame.k == k) & ((frame.d_sae == width) | (width is None))][name]
-            figures = {"best": reached.max(), "mean": reached.mean(), "number": len(reached)}
-            row |= {f"ours, {source}: {what}": figure for what, figure in figures.items()}
+            reached = frame[name][(frame.k == k) & ((frame.d_sae == width) | (width is None))]
+            row[f"ours, {source}: best"] = reached.max()
+            row[f"ours, {source}: mean"] = reached.mean()
+            row[f"ours, {source}: number"] = len(reached)
         rows.append(row)
     return pd.DataFrame(rows)

@@ -30,7 +30,7 @@ from listcomp_utils.features.separator import (
     separator_of,
 )
 from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.engine import Progress, run_grid, sweep_folder
+from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.table import read_table, write_table
 
 TABLES = ("features", "features_released")
@@ -41,23 +41,16 @@ WIDTHS = (64, 128, 256, 512)
 SEEDS = (0, 1, 2)
 FOLLOW_UP = ((1, 50), (2, 100), (3, 100), (4, 100))
 """More pairs of k and width, at which the study's follow-up gives figures."""
-
-LONG = ((1, 128), (2, 128))
-"""Pairs that are trained for LONG_STEPS too: with fewer active latents than the vectors have parts,
+LONG, LONG_STEPS = ((1, 128), (2, 128)), 12_000
+"""Pairs that are trained longer too: with fewer active latents than the vectors have parts,
 training settles late."""
 
-LONG_STEPS = 12_000
 SHIPPED = tuple(SAEConfig(d_sae=128, k=3, seed=seed) for seed in SEEDS)
 """The SAEs that ship."""
 
 
 def score_sae(separator: KnownSeparator, sae: SAE) -> dict[str, float]:
-    """Figures of an SAE on every list: those of `quality`, and what its latents are.
-
-    `l0` is the mean number of active latents, `dead` and `order_latents` count latents,
-    `clean_digits` digits; `binary_per_token` is the share of outputs right with every active latent
-    at its mean when active.
-    """
+    """`quality` of an SAE on every list, its mean number of active latents, and counts of kinds."""
     match = match_latents(separator, sae)
     return {
         **quality(separator, sae.decode(match.latents)).to_dict(),
@@ -77,23 +70,20 @@ def study_separator(checkpoint: str | None = None) -> KnownSeparator:
 
 @dataclass(frozen=True)
 class SAECell:
-    """The work of the grid's cells: train an SAE on a model's separator, keep it and score it.
+    """A cell's work: train an SAE, keep it in a folder and score it, or compare `n_seeds` of them.
 
-    A cell's settings are those of SAEConfig, and `model`, the digest that tells models apart. With
-    `n_seeds` too, the kept SAEs of as many seeds are compared instead (`stability`).
+    Its settings are those of SAEConfig and `model`, the digest that tells models apart.
     """
 
     checkpoint: str | None
     folder: Path
-    """Where SAEs are kept, under `sae_name`."""
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, float]:
-        """The figures of `score_sae` or `stability`."""
+        """The figures of `score_sae`, or of `stability`."""
         separator = study_separator(self.checkpoint)
-        fields = {name: settings[name] for name in settings if name not in ("model", "n_seeds")}
-        config = SAEConfig(**fields)
+        config = SAEConfig(**{k: v for k, v in settings.items() if k not in ("model", "n_seeds")})
         if "n_seeds" in settings:
-            configs = [config.replace(seed=config.seed + i) for i in range(settings["n_seeds"])]
+            configs = [config.replace(seed=seed) for seed in range(settings["n_seeds"])]
             saes = [load_or_train_sae(separator, one, self.folder) for one in configs]
             return stability(separator, saes)
         sae, _ = train_sae(separator.vectors, config)
@@ -113,20 +103,15 @@ def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def make_table(
-    name: str,
-    out: str | Path,
-    jobs: int | None,
-    progress: Progress = "auto",
-    checkpoint: str | None = None,
+    name: str, out: str | Path, jobs: int | None = None, checkpoint: str | None = None
 ) -> Path:
     """Train and score the SAEs of a table that are not yet recorded; write it to `out`/NAME.json.
 
-    Beside it go NAME_stability.json and, for "features", features_recovery.json (planted
-    dictionaries, which do not depend on the model) and the SAEs that ship. Nothing is deleted.
+    Beside it go NAME_stability.json and, for "features", features_recovery.json and the SAEs that
+    ship. Nothing is deleted.
 
     Raises:
-        ConfigError: for an unknown table, a folder that cannot be written, or a `checkpoint` that
-            is missing or not needed.
+        ConfigError: for an unknown table, a folder that cannot be written, a wrong `checkpoint`.
         CheckpointError: when it cannot be read.
         RuntimeError: when an SAE failed.
     """
@@ -143,10 +128,9 @@ def make_table(
         f"{name}_stability": ("Does every seed find the same?", work),
         "features_recovery": ("When is the true dictionary found?", recover),
     }
-    options = dict(jobs=jobs, progress=progress, retry_failed=True)
     for table, cells in table_cells(name, model_digest(separator)).items():
         question, work = questions[table]
-        frame = run_grid(cells, work, folder / table, **options)
+        frame = run_grid(cells, work, folder / table, jobs=jobs, retry_failed=True)
         write_table(frame, out / f"{table}.json", question)
     for config in SHIPPED if name == TABLES[0] else ():
         save_sae(load_or_train_sae(separator, config, kept), out / sae_name(separator, config))
@@ -168,10 +152,7 @@ def with_size(
     like: SAEConfig,
     artifacts_dir: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The grid, and one SAE for each of KS `like` this where none has its width and steps.
-
-    Raises as `load_or_train_sae`, which makes and keeps them.
-    """
+    """The grid, and one SAE for each of KS `like` this where none has its width and steps."""
     if ((grid.d_sae == like.d_sae) & (grid.steps == like.steps)).any():
         return grid
     sizes = [like.replace(k=k) for k in KS if k <= like.d_sae]
@@ -181,10 +162,7 @@ def with_size(
 
 
 def two_active(grid: pd.DataFrame, by_hand: pd.DataFrame) -> pd.DataFrame:
-    """Codes of two active units side by side: `variance explained` and `outputs right`.
-
-    The SAE of k = 2 with most outputs right of any width and steps, and two of `codes_by_hand`.
-    """
+    """The SAE of k = 2 with most outputs right beside two of `codes_by_hand` as wide."""
     rows = {"autoencoder, k = 2, best of all": grid.loc[grid[grid.k == 2].per_token.idxmax()]}
     rows |= {name: by_hand.set_index("code").loc[name] for name in (PLACES, NO_ORDER)}
     names = {"explained": "variance explained", "per_token": "outputs right"}

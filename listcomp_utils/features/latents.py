@@ -1,10 +1,8 @@
 """What the latents of an SAE at the separator are: digits, the order axis, or mixtures.
 
 match = match_latents(separator, sae)
-match.frame                                     # a row a latent: its kind, digit, cosines, ...
-match.order, match.digits, match.clean_digits
-flat = binary(match.latents)                    # the null of "graded": each latent on or off
-when_binary(separator, match)                   # outputs right when some or all latents are so
+match.frame, match.order, match.clean_digits
+when_binary(match)                              # outputs right with latents only on or off
 stability(separator, saes)["cosine"]            # do seeds agree?
 """
 
@@ -32,19 +30,24 @@ KINDS = ("digit", "digit and order", "order", "mixture", "dead")
 """What a latent can be; "digit and order" lies in the plane of the two."""
 
 
+Latents = Float[Tensor, "list latent"]
+Directions = Float[Tensor, "direction d_model"]
+Points = dict[str, tuple[list[float], list[float]]]
+"""Named points of a scatter, x and y."""
+
+
 @dataclass(frozen=True)
 class Match:
-    """An SAE, its latents on every list, and what each is closest to."""
+    """An SAE on a separator, its latents on every list, and what each is closest to."""
 
+    separator: KnownSeparator
     sae: SAE
-    latents: Float[Tensor, "list latent"]
+    latents: Latents
     frame: pd.DataFrame
     """A row a latent: kind (one of KINDS); digit, the one whose embedding is closest; digit_cosine
-    with it, outside the order axis; order_cosine, with P1 - P2; density, the share of the lists on
-    which the latent is active; precision, the share of these that hold its digit; recall, the share
-    of the lists with its digit on which it is active; correlation of its activation with its
-    digit's attention, where both are above 0 (nan when constant); slope, the activation for a unit
-    of attention over the length of the embedding: 1 for a copy."""
+    with it, outside the order axis; order_cosine, with P1 - P2; precision and recall of being
+    active for its digit being in the list; correlation of its activation with its digit's
+    attention, where both are above 0, and slope, in lengths of the embedding."""
 
     @property
     def order(self) -> list[int]:
@@ -69,17 +72,14 @@ class Match:
         return sorted(clean.drop_duplicates(keep=False))
 
 
-def binary(
-    latents: Float[Tensor, "list latent"], only: list[int] | None = None
-) -> Float[Tensor, "list latent"]:
-    """Latents with each active value replaced by that latent's mean when active (`only` some)."""
-    on, edited = latents > 0, latents.clone()
-    chosen = slice(None) if only is None else only
-    edited[:, chosen] = (on * (latents.sum(0) / on.sum(0).clamp_min(1)))[:, chosen]
-    return edited
+def binary(latents: Latents, only: list[int] | None = None) -> Latents:
+    """Latents, or `only` some, with each active value replaced by its latent's mean when active."""
+    on = latents > 0
+    flat = on * (latents.sum(0) / on.sum(0).clamp_min(1))
+    return flat if only is None else latents.index_copy(1, torch.tensor(only).long(), flat[:, only])
 
 
-def when_binary(separator: KnownSeparator, match: Match) -> dict[str, float]:
+def when_binary(match: Match) -> dict[str, float]:
     """Outputs right (share) with latents as they are and binary, and by the best on-off readout."""
     decode, latents = match.sae.decode, match.latents
     vectors = {
@@ -87,39 +87,33 @@ def when_binary(separator: KnownSeparator, match: Match) -> dict[str, float]:
         "order latents binary": decode(binary(latents, match.order)),
         "digit latents binary": decode(binary(latents, match.digits)),
         "all binary": decode(binary(latents)),
-        "which are on, best readout": refitted(separator, (latents > 0).float()),
+        "which are on, best readout": refitted(match.separator, (latents > 0).float()),
     }
-    return {name: quality(separator, one).per_token for name, one in vectors.items()}
+    return {name: quality(match.separator, one).per_token for name, one in vectors.items()}
 
 
-def activity_maps(
-    match: Match, n_digits: int, size: int = 10
-) -> tuple[Float[np.ndarray, "map d1 d2"], list[str]]:
+def activity_maps(match: Match) -> tuple[Float[np.ndarray, "map d1 d2"], list[str]]:
     """Where each live latent is active, over d1 and d2, as a share of its largest; and its name.
 
-    A map has at most `size` rows and columns, the largest of several lists in each. Names are
-    "order", "mixed", or a digit, with a star where the digit is not clean.
+    A map has at most 10 rows and columns, the largest of several lists in each. The name of a digit
+    that is not clean has a star.
     """
+    n_digits = match.separator.config.n_digits
     kinds = pd.CategoricalDtype(["order", "digit", "digit and order", "mixture"], ordered=True)
     live = match.frame[match.frame.kind != "dead"].astype({"kind": kinds})
     live = live.sort_values(["kind", "digit"])
     maps = match.latents[:, live.index.tolist()].T.reshape(-1, n_digits, n_digits)
-    maps = adaptive_max_pool2d(maps, min(size, n_digits)) if len(live) else maps
-    named = {"order": "order", "mixture": "mixed"}
-    stars = ["" if digit in match.clean_digits else "*" for digit in live.digit]
-    digits = zip(live.kind, live.digit, stars, strict=True)
-    names = [named.get(kind, f"{digit}{star}") for kind, digit, star in digits]
-    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2), names
+    maps = adaptive_max_pool2d(maps, min(10, n_digits)) if len(live) else maps
+    names = live.digit.astype(str) + np.where(live.digit.isin(match.clean_digits), "", "*")
+    names = names.mask(live.kind == "order", "order").mask(live.kind == "mixture", "mixed")
+    return (maps / maps.amax((1, 2), keepdim=True).clamp_min(1e-9)).numpy().round(2), names.tolist()
 
 
-def graded_points(
-    separator: KnownSeparator, match: Match, count: int = 3
-) -> dict[str, tuple[list[float], list[float]]]:
-    """Attention to a digit and activation of its latent, a pair a list, for a few clean digits."""
-    clean, points = match.frame.digit.isin(match.clean_digits), {}
-    for latent in [latent for latent in match.digits if clean[latent]][:count]:
-        digit = match.frame.digit[latent]
-        held, active = separator.digit_weights[:, digit], match.latents[:, latent]
+def graded_points(match: Match) -> Points:
+    """Attention to a digit and activation of its latent, a pair a list, for three clean digits."""
+    own, points = match.frame.digit[match.digits], {}
+    for latent, digit in own[own.isin(match.clean_digits)].head(3).items():
+        held, active = match.separator.digit_weights[:, digit], match.latents[:, latent]
         rows = (held * active > 0).nonzero().flatten()[::3]
         points[f"digit {digit}"] = (held[rows].tolist(), active[rows].tolist())
     return points
@@ -148,25 +142,21 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
         "digit": digit,
         "digit_cosine": digit_cosine,
         "order_cosine": order_cosine,
-        "density": on.float().mean(0),
         "precision": both.sum(0) / on.sum(0).clamp_min(1),
         "recall": both.sum(0) / (held > 0).sum(0).clamp_min(1),
     }
     frame = pd.DataFrame({name: column.numpy() for name, column in columns.items()})
-    kind = np.select([one.numpy() for one in kinds.values()], list(kinds), "digit and order")
-    frame.insert(0, "kind", kind)
+    frame["kind"] = np.select([one.numpy() for one in kinds.values()], [*kinds], "digit and order")
     x, y = (pd.DataFrame(t.double().where(both, torch.nan).numpy()) for t in (held, latents))
     frame["correlation"] = x.corrwith(y)
     frame["slope"] = frame.correlation * y.std() / x.std() / digits.norm(dim=1)[digit].numpy()
-    return Match(sae, latents, frame)
+    return Match(separator, sae, latents, frame)
 
 
 def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
     """What each SAE's latents are, a row an SAE: how many of each of KINDS, and clean digits.
 
-    `digits' cosine` is the mean of the digit latents' with their digits, `along P1 - P2` the
-    largest of any live one, absolute; `correlation` and `slope` are those of `Match.frame`, the
-    medians over digit latents.
+    `along P1 - P2` is the largest cosine of any live latent; the rest is of typical digit latents.
     """
     rows = []
     for match in matches:
@@ -184,39 +174,32 @@ def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def outside(rows: Float[Tensor, "n d_model"], axis: Float[Tensor, "d_model"]) -> Tensor:
+def outside(rows: Directions, axis: Float[Tensor, "d_model"]) -> Directions:
     """The rows without their part along an axis of length 1."""
     return rows - (rows @ axis)[:, None] * axis
 
 
-def cosines(
-    rows: Float[Tensor, "n d_model"], columns: Float[Tensor, "m d_model"]
-) -> Float[Tensor, "n m"]:
+def cosines(rows: Directions, columns: Directions) -> Float[Tensor, "row column"]:
     """Cosines of rows with rows, in float64."""
     return normalize(rows.double(), dim=1) @ normalize(columns.double(), dim=1).T
 
 
-def matched_cosines(
-    one: Float[Tensor, "latent d_model"], other: Float[Tensor, "latent_2 d_model"]
-) -> Float[np.ndarray, "pair"]:
+def matched_cosines(one: Directions, other: Directions) -> Float[np.ndarray, "pair"]:
     """Cosines of the directions paired one to one so that their sum is largest (Hungarian)."""
     table = cosines(one, other).numpy()
     return table[linear_sum_assignment(table, maximize=True)]
 
 
-def live_directions(
-    sae: SAE, vectors: Float[Tensor, "n d_model"]
-) -> Float[Tensor, "latent d_model"]:
+def live_directions(sae: SAE, vectors: Float[Tensor, "n d_model"]) -> Directions:
     """Decoder directions of the latents that are active on at least one of the vectors."""
     return sae.decoder[(sae.encode(vectors) > 0).any(0)]
 
 
 def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float]:
-    """Matched cosines of the live decoder directions of SAEs that differ in the seed, in pairs.
+    """Matched cosines of live directions of SAEs that differ in the seed, over every pair of them.
 
-    `cosine` is the mean over the pairs and `lowest_pair` the least of their means; `same` is the
-    share of matched latents with a cosine of 0.9 or more; `random` the mean for random directions,
-    as many and as wide. Raises ValueError for fewer than two.
+    `same` is the share that is CLEAN, `lowest_pair` the least mean of a pair, `random` the mean for
+    as many random directions. Raises ValueError for one SAE.
     """
     if len(saes) < 2:
         raise ValueError(f"stability needs at least two SAEs, got {len(saes)}")
@@ -229,3 +212,8 @@ def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float
         rows.append((found.mean(), (found >= CLEAN).mean(), random.mean()))
     pairs = pd.DataFrame(rows, columns=["cosine", "same", "random"])
     return {**pairs.mean().to_dict(), "lowest_pair": float(pairs.cosine.min())}
+
+
+def share(lists: Bool[Tensor, "list"]) -> float:
+    """The share of some lists for which something is true; nan of none."""
+    return lists.double().mean().item()

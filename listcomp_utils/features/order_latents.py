@@ -1,8 +1,8 @@
 """What the latents along the order axis stand for, and what holds the order where they are off.
 
-order_maps(separator, match, match.order[:2])   # alpha1 - alpha2 beside latents, digits sorted
-what_decides(separator, match)                  # a row an order latent: is it the order, a digit?
-order_elsewhere(separator, match)               # the order that the other latents hold, in figures
+order_maps(match)                # alpha1 - alpha2 beside latents, digits sorted
+what_decides(match)              # a row an order latent: is it the order, a digit?
+order_elsewhere(match)           # the order that the other latents hold, in figures
 """
 
 from __future__ import annotations
@@ -15,83 +15,73 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from listcomp_utils.features.latents import Match
-from listcomp_utils.features.separator import KnownSeparator, order_held
-from listcomp_utils.features.steering import share
+from listcomp_utils.features.latents import Match, Points, share
+from listcomp_utils.features.separator import order_held
+
+MAPPED, DRAWN = 15, 250
+"""Digits in a map, and lists in a scatter, at most."""
 
 
-def order_maps(
-    separator: KnownSeparator, match: Match, latents: Sequence[int], most: int = 15
-) -> dict[str, Float[np.ndarray, "d1 d2"]]:
-    """alpha1 - alpha2 and latents' activations, each over its largest, of at most `most` digits.
+def order_maps(match: Match) -> dict[str, Float[np.ndarray, "d1 d2"]]:
+    """alpha1 - alpha2 and two order latents' activations along P1 - P2, each over its largest.
 
-    Digits are sorted by the attention that they draw, the least first; activations are taken along
-    P1 - P2, so that those of a latent against it are negative.
+    Some digits are shown, sorted by the attention that they draw, the least first.
     """
-    n = separator.config.n_digits
+    separator, n = match.separator, match.separator.config.n_digits
     drawn = separator.attention[:, 0].reshape(n, n).mean(1)
-    kept = drawn.argsort()[np.linspace(0, n - 1, min(most, n)).round()]
+    kept = drawn.argsort()[np.linspace(0, n - 1, min(MAPPED, n)).round()]
     maps = {"α1 - α2": separator.order}
-    for latent in latents:
+    for latent in match.order[:2]:
         cosine = match.frame.order_cosine[latent]
         maps[f"latent {latent}, cosine {cosine:+.2f}"] = match.latents[:, latent] * np.sign(cosine)
-    largest = {name: one.abs().max().clamp_min(1e-9) for name, one in maps.items()}
-    return {
-        name: (one / largest[name]).reshape(n, n)[kept][:, kept].numpy().round(2)
-        for name, one in maps.items()
-    }
+    scaled = {name: one / one.abs().max().clamp_min(1e-9) for name, one in maps.items()}
+    return {name: m.reshape(n, n)[kept][:, kept].numpy().round(2) for name, m in scaled.items()}
 
 
-def what_decides(separator: KnownSeparator, match: Match) -> pd.DataFrame:
-    """What a latent along the order axis being on or off goes by: a row a latent.
+def what_decides(match: Match) -> pd.DataFrame:
+    """What a latent along the order axis being on or off goes by: a row a latent, shares of lists.
 
-    `on` is the share of lists on which it is; `by sign` the share on which it is on or off as its
-    end of the axis says, on where alpha1 - alpha2 has the sign of its cosine; `by first digit` and
-    `by second digit` the share on which it is as on most lists with that digit there.
+    `by sign`, it is on just where alpha1 - alpha2 has the sign of its cosine; `by first digit` and
+    `by second digit`, it is on or off as on most lists with that digit there.
     """
-    rows, n = [], separator.config.n_digits
+    rows, n = [], match.separator.config.n_digits
     for latent in match.order:
         on, cosine = match.latents[:, latent] > 0, match.frame.order_cosine[latent]
         by_place = [on.reshape(n, n).double().mean(across) for across in (1, 0)]
         digits = [torch.maximum(one, 1 - one).mean().item() for one in by_place]
-        rows.append(
-            (latent, cosine, share(on), share(on == (separator.order * cosine > 0)), *digits)
-        )
+        by_sign = share(on == (match.separator.order * cosine > 0))
+        rows.append((latent, cosine, share(on), by_sign, *digits))
     columns = ["latent", "cosine", "on", "by sign", "by first digit", "by second digit"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def without_order_latents(separator: KnownSeparator, match: Match) -> Float[Tensor, "list"]:
+def without_order_latents(match: Match) -> Float[Tensor, "list"]:
     """The alpha1 - alpha2 that a reconstruction stands for without its order latents."""
     rest = match.latents.index_fill(1, torch.tensor(match.order).long(), 0.0)
-    return order_held(separator, match.sae.decode(rest))
+    return order_held(match.separator, match.sae.decode(rest))
 
 
-def held_points(
-    separator: KnownSeparator, match: Match, most: int = 250
-) -> dict[str, tuple[list[float], list[float]]]:
+def held_points(match: Match) -> Points:
     """The order of lists and that held without order latents, where one is on and where none is."""
-    rest = without_order_latents(separator, match)
-    few = torch.arange(len(rest))[:: max(1, len(rest) // most)]
+    order, rest = match.separator.order, without_order_latents(match)
+    few = torch.arange(len(rest))[:: max(1, len(rest) // DRAWN)]
     on = match.order_on[few]
     groups = {"no order latent on": few[~on], "one on": few[on]}
-    points = {name: (separator.order[rows], rest[rows]) for name, rows in groups.items()}
-    return {name: (x.tolist(), y.tolist()) for name, (x, y) in points.items()}
+    return {name: (order[rows].tolist(), rest[rows].tolist()) for name, rows in groups.items()}
 
 
-def order_elsewhere(separator: KnownSeparator, match: Match) -> dict[str, float]:
+def order_elsewhere(match: Match) -> dict[str, float]:
     """Where the order of a list is held when no order latent is on, in words and figures.
 
-    "the rest" are all other latents, "far from their reverse" lists with |alpha1 - alpha2| above
-    its median. Correlations are nan of fewer than two lists.
+    "the rest" are all other latents, "far" means |alpha1 - alpha2| above its median.
     """
-    on, order, n = match.order_on, separator.order, separator.config.n_digits
-    rest = without_order_latents(separator, match)
+    on, order, rest = match.order_on, match.separator.order, without_order_latents(match)
     cosines = torch.tensor(match.frame.order_cosine[match.order].values)
-    turned = torch.arange(n * n).reshape(n, n).T.flatten()
-    unequal = turned != torch.arange(n * n)
+    number = torch.arange(len(order)).unflatten(0, 2 * [match.separator.config.n_digits])
+    turned, unequal = number.T.flatten(), (number != number.T).flatten()
     far = unequal & (order.abs() > order.abs().median())
     signed = match.latents[:, match.order] @ cosines
+    of_reverse = rest[turned]
     return {
         "order latents, signed and added, with the order": correlation(signed, order),
         "lists with no order latent on": 1 - share(on),
@@ -99,7 +89,7 @@ def order_elsewhere(separator: KnownSeparator, match: Match) -> dict[str, float]
         "order held by the rest there, correlation": correlation(rest[~on], order[~on]),
         "the same where an order latent is on": correlation(rest[on], order[on]),
         "the rest's order, correlation of a list with its reverse": correlation(
-            rest[unequal], rest[turned][unequal]
+            rest[unequal], of_reverse[unequal]
         ),
         "far from their reverse: one on": share(on[far]),
         "far from their reverse, none on: the reverse has one on": share(on[turned][~on & far]),
@@ -108,5 +98,4 @@ def order_elsewhere(separator: KnownSeparator, match: Match) -> dict[str, float]
 
 def correlation(some: Sequence[float], others: Sequence[float]) -> float:
     """Pearson's correlation; nan for fewer than two pairs, or where one does not vary."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.corrcoef(some, others)[0, 1].item() if len(some) > 1 else float("nan")
+    return pd.Series(np.array(some)).corr(pd.Series(np.array(others)))

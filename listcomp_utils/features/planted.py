@@ -1,6 +1,5 @@
 """When is the true dictionary found? SAEs on vectors whose dictionary is planted.
 
-vectors, digits, axis = planted_vectors(n_digits=50, d_model=32, share=0.5, seed=0)
 recover({"n_digits": 50, "d_model": 32, "share": 0.5, "steps": 2000, "seed": 0})["digits_found"]
 """
 
@@ -14,15 +13,15 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside
+from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside, share
 from listcomp_utils.features.sae import SAEConfig, train_sae
 
-SIZES = [(n_digits, 64, 1.0) for n_digits in (10, 25, 50, 100)]
-SIZES += [(100, d_model, 1.0) for d_model in (8, 16, 32)]
-SIZES += [(100, 64, share) for share in (0.01, 0.03, 0.1)]
+SIZES = [{"n_digits": n_digits} for n_digits in (10, 25, 50, 100)]
+SIZES += [{"d_model": d_model} for d_model in (8, 16, 32)]
+SIZES += [{"share": share} for share in (0.01, 0.03, 0.1)]
 PLANTED = tuple(
-    {"n_digits": n_digits, "d_model": d_model, "share": share, "steps": 2_000, "seed": seed}
-    for n_digits, d_model, share in SIZES
+    {"n_digits": 100, "d_model": 64, "share": 1.0, **size, "steps": 2_000, "seed": seed}
+    for size in SIZES
     for seed in range(3)
 )
 """Planted dictionaries: the digits, the width and the share of lists vary one at a time."""
@@ -33,8 +32,8 @@ def planted_vectors(
 ) -> tuple[Float[Tensor, "list d_model"], Float[Tensor, "digit d_model"], Float[Tensor, "d_model"]]:
     """Vectors of a share of all lists like the study's separator, with their digits and order axis.
 
-    Digits are random directions, the order axis is half as long again; alpha1 is a logistic
-    function of the difference of two random numbers, one for each digit, as in the trained model.
+    Digits are random directions, the order axis half as long again; alpha1 is the sigmoid of the
+    difference of two random numbers, one a digit, as in the trained model.
     """
     generator = torch.Generator().manual_seed(seed)
     digits = torch.randn(n_digits, d_model, generator=generator) / d_model**0.5
@@ -51,8 +50,7 @@ def recover(settings: Mapping[str, Any]) -> dict[str, float | bool]:
     """Train an SAE (k = 3, twice as many latents as digits) on planted vectors and look.
 
     `settings` are those of `planted_vectors` and `steps`. `digits_found` is the share of digits
-    with a latent within a cosine of 0.9, outside the order axis; `order_found` says whether one is
-    within it of the axis.
+    with a latent along them, the order axis taken out; `order_found`, whether that has one.
     """
     given = dict(settings)
     steps, seed = given.pop("steps"), given["seed"]
@@ -62,6 +60,6 @@ def recover(settings: Mapping[str, Any]) -> dict[str, float | bool]:
     found = cosines(outside(digits - digits.mean(0), unit), outside(directions, unit)).amax(1)
     order = cosines(directions, unit[None]).abs().max()
     return {
-        "digits_found": (found >= CLEAN).double().mean().item(),
+        "digits_found": share(found >= CLEAN),
         "order_found": bool(order >= CLEAN),
     }

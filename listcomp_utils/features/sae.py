@@ -27,7 +27,7 @@ from listcomp_utils.config import ConfigError, Settings
 
 SEED_STREAM = 2**31
 """Added to seeds, which are below it: an SAE must not start from the numbers that a model's weights
-or planted directions were drawn from. PyTorch reads 32 bits of a seed."""
+or planted directions were drawn from."""
 
 WEIGHTS = ("encoder", "encoder_bias", "decoder", "bias")
 
@@ -60,8 +60,8 @@ class SAEConfig(Settings):
 
 @dataclass(frozen=True)
 class SAE:
-    """latents = relu(encoder (x - bias) + encoder_bias), kept where above the threshold;
-    reconstruction = latents decoder + bias.
+    """latents = relu(encoder (x - bias) + encoder_bias), kept where above the threshold, about k a
+    vector; reconstruction = latents decoder + bias.
     """
 
     encoder: Float[Tensor, "latent d_model"]
@@ -70,16 +70,13 @@ class SAE:
     """Directions of length 1."""
     bias: Float[Tensor, "d_model"]
     threshold: float
-    """Activations at or below it are set to 0 (units of the vectors)."""
     k: int
-    """Mean number of active latents a vector that it was trained for."""
     config: SAEConfig | None = None
     """Settings it was trained with; None when it was made elsewhere."""
 
     def __post_init__(self) -> None:
         shape = tuple(self.encoder.shape)
-        wanted = (shape, shape[:1], shape, shape[1:])
-        for name, expected in zip(WEIGHTS, wanted, strict=True):
+        for name, expected in zip(WEIGHTS, (shape, shape[:1], shape, shape[1:]), strict=True):
             weight = getattr(self, name)
             if len(shape) != 2 or weight.shape != expected:
                 raise SAEError(f"{name} has shape {tuple(weight.shape)}, encoder {shape}")
@@ -97,11 +94,7 @@ class SAE:
         return len(self.encoder)
 
     def encode(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n latent"]:
-        """The latents of each vector by itself: those above the threshold.
-
-        In training the n k largest of a whole batch are kept instead; the threshold is the running
-        mean of the smallest of them.
-        """
+        """The latents of each vector by itself: those above the threshold."""
         latents = torch.relu((vectors - self.bias) @ self.encoder.T + self.encoder_bias)
         return latents * (latents > self.threshold)
 
@@ -113,10 +106,10 @@ class SAE:
 def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[SAE, pd.DataFrame]:
     """Train an SAE on all the vectors, in a new random order each epoch.
 
-    Deterministic given `config.seed`; the global random state is left alone. Vectors are centred
-    and scaled for training, and the scale is folded back into the weights. The frame is the course
-    of the training at some hundred steps: `step`; `unexplained`, mean squared error of the batch
-    over the variance of the vectors; `dead`, latents that were not active for `dead_after` steps.
+    Of each batch the k largest latents a vector are kept; the SAE's threshold is the running mean
+    of the smallest. Vectors are centred and scaled, and the scale is folded back into the weights.
+    The frame is the course of the training at some hundred steps: `unexplained`, mean squared error
+    of the batch over the variance; `dead`, latents that were not active for `dead_after` steps.
 
     Raises:
         ConfigError: when `vectors` is not a table of finite numbers with some variance.
@@ -145,7 +138,6 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
             order = torch.randperm(count, generator=generator)
         batch, order = data[order[:batch_size]], order[batch_size:]
         before = torch.relu((batch - bias) @ encoder.T + encoder_bias)
-        # The n k largest of the whole batch are kept.
         smallest = before.detach().flatten().topk(config.k * len(batch)).values[-1].item()
         latents = before * (before >= smallest)
         left_over = batch - bias - latents @ decoder
@@ -159,8 +151,7 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
         optimiser.zero_grad()
         total.backward()
         with torch.no_grad():
-            along = (decoder.grad * decoder).sum(1, keepdim=True)
-            decoder.grad -= along * decoder
+            decoder.grad -= (decoder.grad * decoder).sum(1, keepdim=True) * decoder
             optimiser.step()
             decoder /= decoder.norm(dim=1, keepdim=True)
         schedule.step()

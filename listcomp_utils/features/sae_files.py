@@ -1,9 +1,7 @@
 """Files of sparse autoencoders: this project's, and those that the study's follow-up released.
 
 save_sae(sae, "sae.safetensors")
-sae = load_sae("sae.safetensors")
-sae = read_released("released_sae.pt")
-sae = open_sae(either, d_model=64)
+sae = open_sae("sae.safetensors", d_model=64)                     # or a released .pt
 sae = load_or_train_sae(separator, SAEConfig(d_sae=128, k=3))     # kept, shipped, or trained now
 """
 
@@ -26,7 +24,7 @@ FORMAT = "listcomp_utils sae 1"
 
 
 def save_sae(sae: SAE, path: str | Path) -> Path:
-    """Write an SAE and its settings, whole; raises ConfigError for a folder not to be written."""
+    """Write an SAE and its settings; raises ConfigError for a folder that cannot be written."""
     path = Path(path)
     check_writable(path.parent)
     config = sae.config and sae.config.to_dict()
@@ -56,11 +54,9 @@ def load_sae(path: str | Path) -> SAE:
 def read_released(path: str | Path) -> SAE:
     """An SAE in the format of the study's follow-up, a `.pt`; runs no code from the file.
 
-    The file is a dict: `state_dict` with encoder.weight, encoder.bias, decoder.weight (d_model,
-    d_sae), b_dec, threshold and k; `cfg`; and optionally `act_mean`, subtracted before encoding.
-
-    Raises:
-        SAEError: when the file is missing, damaged, holds code, lacks a weight or has a wrong one.
+    Its `state_dict` has encoder.weight, encoder.bias, decoder.weight (d_model, d_sae), b_dec,
+    threshold and k; `act_mean`, which may be missing, is subtracted before encoding. Raises
+    SAEError when the file is missing, damaged, holds code, lacks a weight or has a wrong one.
     """
     path = Path(path)
     try:
@@ -84,11 +80,7 @@ def read_released(path: str | Path) -> SAE:
 
 
 def open_sae(path: str | Path, d_model: int) -> SAE:
-    """The SAE in a file of either kind, told by its ending, for vectors of width `d_model`.
-
-    Raises:
-        ConfigError: naming `sae_file`, when it cannot be read or is for vectors of another width.
-    """
+    """The SAE in a file of either kind; raises ConfigError unless it is for vectors this wide."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise ConfigError(f"sae_file: there is no file at {str(path)!r}")
@@ -97,8 +89,8 @@ def open_sae(path: str | Path, d_model: int) -> SAE:
     except SAEError as error:
         raise ConfigError(f"sae_file: {error}") from None
     if sae.encoder.shape[1] != d_model:
-        found = sae.encoder.shape[1]
-        raise ConfigError(f"sae_file {path.name} is for vectors of width {found}, not {d_model}")
+        width = sae.encoder.shape[1]
+        raise ConfigError(f"sae_file {path.name} is for vectors of width {width}, not {d_model}")
     return sae
 
 
@@ -122,9 +114,7 @@ def load_or_train_sae(
 ) -> SAE:
     """The SAE with these settings on this model: kept, shipped, or trained now and kept.
 
-    Raises:
-        ConfigError: when `artifacts_dir` cannot be written.
-        SAEError: when the file that is there is damaged.
+    Raises ConfigError for a folder that cannot be written, SAEError for a damaged file.
     """
     name, folder = sae_name(separator, config), working_dir(artifacts_dir)
     for path in (folder / name, shipped_dir() / name):

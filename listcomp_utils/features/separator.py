@@ -1,10 +1,7 @@
 """What the separator holds in the study's architecture, and the outputs for vectors in its place.
 
-separator = separator_of(model)                     # the vector of every list
-quality(separator, vectors).held_out_per_token      # with other vectors in its place
-true_vectors(separator)                             # the known sum, equal to separator.vectors
-refitted(separator, separator.digits_at.flatten(1)) # the best sum from an on-off code of places
-codes_by_hand(separator, clusters=128, ranks=[1, 2])# what such codes, untrained, are worth
+separator = separator_of(model)                      # the vector of every list
+quality(separator, true_vectors(separator))          # the known sum in its place
 
 The vector is E[SEP] + P3 + alpha1 (E[d1] + P1) + alpha2 (E[d2] + P2), alpha1 + alpha2 = 1: but for
 a constant, two graded digits and an order axis, (alpha1 - alpha2) / 2 (P1 - P2).
@@ -20,6 +17,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Num
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
+from sklearn.linear_model import LinearRegression
 from torch import Tensor
 from torch.nn.functional import one_hot
 from transformer_lens.model_bridge import TransformerBridge
@@ -35,14 +33,15 @@ from listcomp_utils.task import all_lists, split_lists
 PLACES, NO_ORDER = "digits at places (on-off)", "two graded digits, no order"
 """Two of `codes_by_hand`."""
 
+Vectors = Float[Tensor, "list d_model"]
+
 
 @dataclass(frozen=True)
 class KnownSeparator:
     """The separator's vectors and attention on every list, with all that they are made of."""
 
-    vectors: Float[Tensor, "list d_model"]
+    vectors: Vectors
     attention: Float[Tensor, "list digit_position"]
-    """alpha1 and alpha2."""
     config: Config
     weights: Weights
     lists: Int[Tensor, "list 2"]
@@ -80,11 +79,10 @@ def separator_of(model: TransformerBridge) -> KnownSeparator:
     """The separator on every list, read from the running model; raises as `check_pairs`."""
     config = config_of(model)
     check_pairs(config)
-    lists = all_lists(config)
+    lists, place = all_lists(config), config.sep_position
     held_out = torch.zeros(config.n_lists, dtype=torch.bool)
     held_out[split_lists(config).held_out @ torch.tensor([config.n_digits, 1])] = True
     seen = run_all(model, lists)
-    place = config.sep_position
     return KnownSeparator(
         vectors=seen.residuals[:, 1, place],
         attention=seen.patterns[:, 0, 0, place, : config.list_len],
@@ -101,13 +99,8 @@ def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> I
     return read_out(separator.config, separator.weights, vectors).written
 
 
-def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -> pd.Series:
-    """How good vectors, one a list, are in the place of the separator's.
-
-    `mse` is the mean squared error of a component, `explained` the share of the variance explained,
-    `per_token` the share of the outputs that are right, `per_list` of the lists with both right;
-    `held_out_per_token` and `held_out_per_list` are these of the held-out lists.
-    """
+def quality(separator: KnownSeparator, vectors: Vectors) -> pd.Series:
+    """Errors of vectors in the separator's place, and accuracy on all lists and those held out."""
     error = (vectors - separator.vectors).double().square()
     spread = (separator.vectors - separator.vectors.mean(0)).double().square()
     figures = {"mse": error.mean().item(), "explained": 1 - (error.sum() / spread.sum()).item()}
@@ -118,50 +111,41 @@ def quality(separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]) -
     return pd.Series(figures)
 
 
-def true_vectors(separator: KnownSeparator, order: bool = True) -> Float[Tensor, "list d_model"]:
+def true_vectors(separator: KnownSeparator, order: bool = True) -> Vectors:
     """The known sum; without `order`, the two graded digits alone, the order axis at its mean."""
     content = separator.attention
     places = content if order else content.mean(0).expand_as(content)
     return compose(separator.config, separator.weights, separator.lists, content, places)
 
 
-def order_held(
-    separator: KnownSeparator, vectors: Float[Tensor, "list d_model"]
-) -> Float[Tensor, "list"]:
+def order_held(separator: KnownSeparator, vectors: Vectors) -> Float[Tensor, "list"]:
     """The alpha1 - alpha2 that vectors stand for along P1 - P2, given the lists' own digits."""
     axis = separator.order_axis
     return separator.order + 2 * (vectors - separator.vectors) @ axis / axis.square().sum()
 
 
-def principal_part(separator: KnownSeparator, rank: int) -> Float[Tensor, "list d_model"]:
+def principal_part(separator: KnownSeparator, rank: int) -> Vectors:
     """The vectors from their `rank` largest principal components, of all when there are fewer."""
     vectors = separator.vectors.double().numpy()
     parts = PCA(min(rank, *vectors.shape), svd_solver="full")
     return torch.from_numpy(parts.inverse_transform(parts.fit_transform(vectors))).float()
 
 
-def cluster_means(separator: KnownSeparator, count: int) -> Float[Tensor, "list d_model"]:
+def cluster_means(separator: KnownSeparator, count: int) -> Vectors:
     """Each list's vector replaced by the mean of its cluster, of `count` found by k-means."""
     clusters = KMeans(min(count, len(separator.lists)), random_state=0, n_init=1)
     labels = clusters.fit_predict(separator.vectors.numpy())
     return torch.from_numpy(clusters.cluster_centers_[labels]).float()
 
 
-def refitted(
-    separator: KnownSeparator, units: Num[Tensor, "list unit"]
-) -> Float[Tensor, "list d_model"]:
+def refitted(separator: KnownSeparator, units: Num[Tensor, "list unit"]) -> Vectors:
     """The vectors' least-squares reconstruction from any code of the lists and a constant."""
-    design = torch.cat([units.double(), torch.ones(len(units), 1, dtype=torch.double)], 1)
-    found = torch.linalg.lstsq(design, separator.vectors.double(), driver="gelsd").solution
-    return (design @ found).float()
+    code, vectors = units.double().numpy(), separator.vectors.double().numpy()
+    return torch.from_numpy(LinearRegression().fit(code, vectors).predict(code)).float()
 
 
 def codes_by_hand(separator: KnownSeparator, clusters: int, ranks: Iterable[int]) -> pd.DataFrame:
-    """What codes that need no training are worth: `code`, `l0` active units, and `quality`.
-
-    On-off codes of the digits, of digits at places, and of clusters of lists; the two graded digits
-    without the order axis; principal components, a row a rank.
-    """
+    """What codes that need no training are worth: `code`, `l0` active units, and `quality`."""
     vectors = {
         ("digits in the list (on-off)", 2): refitted(separator, separator.digits_at.sum(1)),
         (PLACES, 2): refitted(separator, separator.digits_at.flatten(1)),

@@ -1,14 +1,11 @@
 """Steering through an SAE: which edits of the separator make the model write (b, a) for (a, b)?
 
 rows = swappable(separator)                                   # lists with two different digits
-scaled = swapped_by_scaling(separator, sae, rows, latent)     # every factor tried, per list
-added = swapped_by_adding(separator, start, rows, separator.order_axis)
-table = steering_table(separator, match, rows)                # a row a live latent
-edits(separator, match, rows, random)                         # all of these in one row of figures
-in_pairs(separator, match, rows)                              # two latents scaled at once
+scaled = swapped_by_scaling(match, rows, latent)              # every factor tried, per list
+added = swapped_by_adding(match, rows, separator.order_axis)
+edits(match, rows, random), in_pairs(match, rows)             # in figures
 
-All edits start from the SAE's reconstruction: the baseline is the model with that put in. Scaling a
-latent changes only the lists on which it is active; adding moves every list.
+Edits start from the SAE's reconstruction. Scaling changes only lists on which a latent is active.
 """
 
 from __future__ import annotations
@@ -22,31 +19,31 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.order_axis import DOSES, read_out
-from listcomp_utils.features.latents import Match
-from listcomp_utils.features.sae import SAE
+from listcomp_utils.features.latents import Directions, Match, share
 from listcomp_utils.features.separator import KnownSeparator, written
 from listcomp_utils.generation import score
 
 FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""
-
 PAIR_FACTORS = tuple(torch.linspace(-10, 10, 21).tolist())
 """The same for the other latents when several are scaled at once: every combination."""
+AMOUNTS = tuple(torch.linspace(-1, 1, 21).tolist())
+"""Of a direction that is added to many lists, in lengths of P1 - P2."""
 
 KINDS = ["baseline", *["order latents"] * 4, *["order axis"] * 3, *["controls"] * 4]
 """What the first figures of `edits` are of."""
 
-AMOUNTS = tuple(torch.linspace(-1, 1, 21).tolist())
-"""Of a direction that is added to many lists, in lengths of P1 - P2."""
+Rows = Int[Tensor, "row"]
+Swapped = Bool[Tensor, "row"]
+"""Of the lists with these numbers, which are written reversed."""
 
 SLACK = 1e-3
 """Logits within which rounding could decide what is written."""
-
 AT_ONCE = 4_096
 """Edited vectors read out at once: bounds the memory."""
 
 
-def swappable(separator: KnownSeparator, most: int | None = None) -> Int[Tensor, "row"]:
+def swappable(separator: KnownSeparator, most: int | None = None) -> Rows:
     """Rows of the lists of two different digits, or a random sample of `most` of them."""
     rows = (separator.lists[:, 0] != separator.lists[:, 1]).nonzero().flatten()
     order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))
@@ -55,11 +52,11 @@ def swappable(separator: KnownSeparator, most: int | None = None) -> Int[Tensor,
 
 def swapped(
     separator: KnownSeparator,
-    rows: Int[Tensor, "row"],
+    rows: Rows,
     start: Float[Tensor, "row d_model"],
     direction: Float[Tensor, "#row d_model"],
     doses: Sequence[float],
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether `start` plus some dose of a direction makes the model write each list reversed."""
     goal, doses = separator.lists[rows].flip(1), torch.tensor(doses)
     # The first output's logits are linear in the dose, so it writes the digit wanted between two
@@ -79,12 +76,11 @@ def swapped(
 
 
 def swapped_by_scaling(
-    separator: KnownSeparator,
-    sae: SAE,
-    rows: Int[Tensor, "row"],
+    match: Match,
+    rows: Rows,
     latents: int | Int[Tensor, "row choice"],
     factors: Sequence[float] = FACTORS,
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether scaling latents swaps each list, for some combination of factors.
 
     `latents` is one latent for all lists, or for each list the latents to scale together: the last
@@ -92,90 +88,70 @@ def swapped_by_scaling(
     """
     if not isinstance(latents, Tensor):
         latents = torch.full((len(rows), 1), int(latents))
-    values = sae.encode(separator.vectors[rows])
-    start, activations = sae.decode(values), values.gather(1, latents)
-    moves = activations[:, :, None] * sae.decoder[latents]
-    result = swapped(separator, rows, start, torch.zeros_like(start[:1]), [0.0])
+    values = match.latents[rows]
+    start, activations = match.sae.decode(values), values.gather(1, latents)
+    moves = activations[:, :, None] * match.sae.decoder[latents]
+    result = swapped(match.separator, rows, start, torch.zeros_like(start[:1]), [0.0])
     inner = [factor - 1 for factor in factors]
     for outer in itertools.product(PAIR_FACTORS, repeat=latents.shape[1] - 1):
         # Nothing changes where all of them are off.
         left = ~result & (activations > 0).any(1)
         change = torch.einsum("c,ncd->nd", torch.tensor(outer) - 1, moves[left, :-1])
         edited = start[left] + change
-        result[left] = swapped(separator, rows[left], edited, moves[left, -1], inner)
+        result[left] = swapped(match.separator, rows[left], edited, moves[left, -1], inner)
     return result
 
 
 def swapped_by_adding(
-    separator: KnownSeparator,
-    start: Float[Tensor, "row d_model"],
-    rows: Int[Tensor, "row"],
+    match: Match,
+    rows: Rows,
     direction: Float[Tensor, "d_model"],
     amounts: Sequence[float] = DOSES,
-) -> Bool[Tensor, "row"]:
+) -> Swapped:
     """Whether adding some amount of a direction, taken as long as P1 - P2, swaps each list."""
-    step = direction * (separator.order_axis.norm() / direction.norm())
-    return swapped(separator, rows, start, step[None], amounts)
+    step = direction * (match.separator.order_axis.norm() / direction.norm())
+    start = match.sae.decode(match.latents[rows])
+    return swapped(match.separator, rows, start, step[None], amounts)
 
 
-def steering_table(
-    separator: KnownSeparator,
-    match: Match,
-    rows: Int[Tensor, "row"],
-    amounts: Sequence[float] = AMOUNTS,
-) -> pd.DataFrame:
-    """Scale, add and remove in turn every latent that is active on some of the lists `rows`.
+def steering_table(match: Match, rows: Rows) -> pd.DataFrame:
+    """Scale, add and remove in turn every latent that is active on some of the lists, a row each.
 
-    A row a latent: `latent`; `is_order`, along the order axis; `cosine` with it, absolute;
-    `active`, the share of the lists on which it is; `scaled`, the share that some factor swaps;
-    `scaled_of_active`, the same of the lists with it active; `added`, the share that some amount of
-    its direction swaps; `without`, outputs right (share) with it at 0.
+    `scaled` and `added` are the shares of lists that are swapped, `without` of outputs right.
     """
-    sae = match.sae
-    values = sae.encode(separator.vectors[rows])
-    start, table = sae.decode(values), []
-    unedited = (written(separator, start) == separator.lists[rows].flip(1)).all(1)
+    values, table = match.latents[rows], {}
     for latent in (values > 0).any(0).nonzero().flatten().tolist():
-        on, direction = values[:, latent] > 0, sae.decoder[latent]
-        scaled = unedited.clone()
-        scaled[on] = swapped_by_scaling(separator, sae, rows[on], latent)
-        added = swapped_by_adding(separator, start, rows, direction, amounts)
-        answers = written(separator, start - values[:, latent, None] * direction)
-        without = score(answers, separator.lists[rows]).per_token
-        table.append((latent, *map(share, (on, scaled, scaled[on], added)), without))
-    columns = ["latent", "active", "scaled", "scaled_of_active", "added", "without"]
-    table = pd.DataFrame(table, columns=columns)
-    table.insert(1, "is_order", table.latent.isin(match.order))
-    table.insert(2, "cosine", match.frame.order_cosine[table.latent].abs().values)
-    return table
+        direction = match.sae.decoder[latent]
+        scaled = swapped_by_scaling(match, rows, latent)
+        added = swapped_by_adding(match, rows, direction, AMOUNTS)
+        without = values.index_fill(1, torch.tensor(latent), 0.0)
+        table[latent] = share(scaled), share(added), outputs_right(match, rows, without)
+    return pd.DataFrame.from_dict(table, "index", columns=["scaled", "added", "without"])
 
 
-def edits(
-    separator: KnownSeparator,
-    match: Match,
-    rows: Int[Tensor, "row"],
-    random: Float[Tensor, "direction d_model"],
-) -> dict[str, float]:
-    """The share of lists that each kind of edit swaps, and what the latents cost, in words.
+def outputs_right(match: Match, rows: Rows, latents: Float[Tensor, "row latent"]) -> float:
+    """The share of some lists' outputs that are right with these latents."""
+    answers = written(match.separator, match.sae.decode(latents))
+    return score(answers, match.separator.lists[rows]).per_token
 
-    Order latents and P1 - P2 are tried on all lists of two different digits, the other latents and
-    `random` directions on `rows`. The figures from "others: active" on are no shares of swapped
-    lists: the mean share of lists with one of the other latents on, accuracies (outputs), and how
-    what adding one swaps goes with its cosine with P1 - P2 (Pearson).
+
+def edits(match: Match, rows: Rows, random: Directions) -> dict[str, float]:
+    """The share of lists that each kind of edit swaps, and last what latents cost in outputs right.
+
+    Order latents and P1 - P2 are tried on all lists of two digits, the rest on `rows`.
     """
-    every, axis = swappable(separator), separator.order_axis
-    start, here = match.sae.decode(match.latents), match.order_on[every]
-    scaled = [swapped_by_scaling(separator, match.sae, every, latent) for latent in match.order]
+    every, axis = swappable(match.separator), match.separator.order_axis
+    here = match.order_on[every]
+    scaled = [swapped_by_scaling(match, every, latent) for latent in match.order]
     either = torch.stack([torch.zeros_like(here), *scaled]).any(0)
-    added = swapped_by_adding(separator, start[every], every, axis)
-    at_random = [
-        share(swapped_by_adding(separator, start[rows], rows, one, AMOUNTS)) for one in random
-    ]
-    table = steering_table(separator, match, rows)
-    order, others = table[table.is_order], table[~table.is_order]
-    right = score(written(separator, start[rows]), separator.lists[rows]).per_token
+    added = swapped_by_adding(match, every, axis)
+    at_random = [share(swapped_by_adding(match, rows, one, AMOUNTS)) for one in random]
+    table = steering_table(match, rows)
+    is_order = table.index.isin(match.order)
+    order, others = table[is_order], table[~is_order]
+    right = outputs_right(match, rows, match.latents[rows])
     return {
-        "no edit": share(swapped_by_adding(separator, start[rows], rows, axis, [0.0])),
+        "no edit": share(swapped_by_adding(match, rows, axis, [0.0])),
         "scale the best order latent": max(map(share, scaled), default=0.0),
         "scale any order latent": share(either),
         "  where one is on": share(either[here]),
@@ -187,45 +163,35 @@ def edits(
         "scale another, best": others.scaled.max(),
         "add another's direction, mean": others.added.mean(),
         "add a random direction": sum(at_random) / len(random),
-        "others: active": others.active.mean(),
-        "outputs right, unedited": right,
         "one of the others at 0 moves it by at most": (right - others.without).abs().max(),
         "the busier order latent at 0 costs": (right - order.without).max(),
-        "others: added with cosine": others.added.corr(others.cosine),
     }
 
 
-def in_pairs(separator: KnownSeparator, match: Match, rows: Int[Tensor, "row"]) -> pd.DataFrame:
-    """Scale each list's most active order and digit latents alone and two at a time.
+def in_pairs(match: Match, rows: Rows) -> pd.DataFrame:
+    """Shares of lists swapped by scaling each one's most active latents, alone and two at a time.
 
-    A row an edit: `scaled`, in words; `lists swapped` and `where the order latent is off`, shares.
-    Adding P1 - P2 stands beside them. As a pair has more tries, the order latent is also given as
-    many factors in the same range. Without order latents or two digits' there are no rows.
+    As a pair has more tries, the order latent is also given as many factors in the same range.
+    There are no rows without an order latent and two digits'.
     """
     columns = ["scaled", "lists swapped", "where the order latent is off"]
     if not match.order or len(match.digits) < 2:
         return pd.DataFrame(columns=columns)
-    values, many = match.latents[rows], len(FACTORS) * len(PAIR_FACTORS)
+    values = match.latents[rows]
     order = torch.tensor(match.order)[values[:, match.order].topk(1).indices]
     digits = torch.tensor(match.digits)[values[:, match.digits].topk(2).indices]
+    as_many = torch.linspace(min(FACTORS), max(FACTORS), len(FACTORS) * len(PAIR_FACTORS))
     choices = {
         "order latent": (order, FACTORS),
-        "order latent, as many factors as a pair": (
-            order,
-            torch.linspace(min(FACTORS), max(FACTORS), many).tolist(),
-        ),
+        "order latent, as many factors as a pair": (order, as_many.tolist()),
         "stronger digit": (digits[:, :1], FACTORS),
         "order latent and stronger digit": (torch.cat([digits[:, :1], order], 1), FACTORS),
         "order latent and weaker digit": (torch.cat([digits[:, 1:], order], 1), FACTORS),
         "both digits": (digits, FACTORS),
     }
-    done = {
-        name: swapped_by_scaling(separator, match.sae, rows, *choice)
-        for name, choice in choices.items()
-    }
+    done = {name: swapped_by_scaling(match, rows, *choice) for name, choice in choices.items()}
     done["either the order latent or both digits"] = done["order latent"] | done["both digits"]
-    start = match.sae.decode(values)
-    done["(adding P1 - P2)"] = swapped_by_adding(separator, start, rows, separator.order_axis)
+    done["(adding P1 - P2)"] = swapped_by_adding(match, rows, match.separator.order_axis)
     off = values.gather(1, order)[:, 0] == 0
     shares = [(name, share(one), share(one[off])) for name, one in done.items()]
     return pd.DataFrame(shares, columns=columns)
@@ -235,8 +201,3 @@ def gain_of_pairs(swapped: pd.Series) -> float:
     """What the better digit latent adds to the order latent, of shares named as by `in_pairs`."""
     pairs = swapped[["order latent and stronger digit", "order latent and weaker digit"]]
     return float(pairs.max() - swapped["order latent, as many factors as a pair"])
-
-
-def share(lists: Bool[Tensor, "list"]) -> float:
-    """The share of some lists for which something is true; nan of none."""
-    return lists.double().mean().item()

@@ -1,6 +1,5 @@
 """The grids of 07_scaling as data, what the study printed beside them, and making their tables.
 
-    cells = grid_cells(GRIDS["scaling_depth"])     # every training of a grid, seed by seed
     make_table("scaling_depth", "artifacts")       # minutes to hours; goes on where it was stopped
     table = read_table("scaling_depth")            # as it ships
 
@@ -10,44 +9,85 @@ Each grid is over the study preset, its training settings included, but for what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
+from jaxtyping import Int
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from listcomp_utils.config import Config, check_names
-from listcomp_utils.scaling.averaging import INNER_FRACTION, AveragedWeights
-from listcomp_utils.scaling.dynamics import Course
+from listcomp_utils.generation import accuracy
 from listcomp_utils.scaling.order_by_head import measure_order
+from listcomp_utils.scaling.plateau import Course
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import config_cells
 from listcomp_utils.sweeps.table import write_table
 from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.task import split_lists
+from listcomp_utils.training.loop import TrainResult
 
 FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
 """The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
 
-_TRAINING = TrainCell()
+
+WHOLE_FRACTION, INNER_FRACTION = 0.8, 0.7
+"""Shares of all lists that are trained on: by the preset, and to choose a recipe."""
 
 
-@dataclass(frozen=True)
-class Grid:
+class AveragedWeights:
+    """Averages one training's weights over the last fifth of its steps; a cell's observer."""
+
+    def __init__(self, config: Config) -> None:
+        self.first_step = 0.8 * config.steps
+        self.average: AveragedModel | None = None
+
+    def __call__(self, seed: int, step: int, model: nn.Module) -> None:
+        """Take the weights of an evaluation in, once the last steps have come."""
+        if step >= self.first_step:
+            self.average = self.average or AveragedModel(model)
+            self.average.update_parameters(model)
+
+    def figures(self, trained: TrainResult) -> dict[str, Any]:
+        """Accuracy of the kept (`judged_`) and of the averaged weights on `judging_lists`."""
+        lists = judging_lists(trained.config)
+        kept = accuracy(trained.model, lists)
+        return {
+            "judged_on": "inner" if trained.config.train_fraction < WHOLE_FRACTION else "held-out",
+            "judged_per_token": kept.per_token,
+            "judged_per_list": kept.per_list,
+            "averaged_per_token": accuracy(self.average.module, lists).per_token,
+        }
+
+
+def judging_lists(config: Config) -> Int[Tensor, "list position"]:
+    """The lists to judge a recipe by: the held-out ones, or to choose it, some of the training's.
+
+    These are the last of the whole split that the config's smaller one is not trained on.
+    """
+    own = split_lists(config)
+    if config.train_fraction >= WHOLE_FRACTION:
+        return own.held_out
+    whole = split_lists(config.replace(train_fraction=WHOLE_FRACTION)).train
+    return whole[len(own.train) :]
+
+
+class Grid(NamedTuple):
     """One question, and the trainings that answer it."""
 
     question: str
-    parts: tuple[tuple[Mapping[str, Sequence[Any]], Mapping[str, Any]], ...]
-    """Values to combine with each other and with the seeds, over what the part's cells share
-    beside the study preset."""
+    parts: Sequence[Mapping[str, Any]]
+    """Changes of the study preset; lists are values to combine with each other and the seeds."""
     seeds: Sequence[int] = range(5)
-    work: TrainCell = _TRAINING
-    """What is measured of each training."""
+    work: TrainCell = TrainCell()
 
 
 # A sixth of the preset's steps: break-through comes by step 1,250 (table "plateau").
 _SHORT = dict(steps=2_500, eval_every=100)
 _DEPTH = dict(n_digits=30, batch_size=256, steps=1_500, warmup_steps=500, eval_every=100)
+_INNER = dict(train_fraction=INNER_FRACTION)
 _FLAG_VALUES = dict(bias=[False, True], learn_w_v=[False, True], learn_w_o=[False, True])
 
 STUDY_RECIPE = dict(
@@ -64,80 +104,67 @@ STUDY_RECIPE = dict(
 """How the study's authors trained: AdamW with PyTorch's defaults but the learning rate, and the
 library's initialisation. Source: Farrell et al., "Order by Scale" (2025), and its released code."""
 
-GRIDS: dict[str, Grid] = {
+GRIDS = {
     "scaling_table4": Grid(
         "Which parts of the architecture decide whether training breaks through?",
-        (
-            (_FLAG_VALUES, dict(layer_norm=False, **_SHORT)),
+        [
+            dict(_SHORT, **_FLAG_VALUES),
             # LayerNorm takes the embeddings' size away again; with the library's own they learn
             # faster (seen on other seeds).
-            (_FLAG_VALUES, dict(layer_norm=True, embed_scale=1.0, **_SHORT)),
-            (dict(d_model=[8, 32, 128]), _SHORT),
-        ),
+            dict(_SHORT, layer_norm=True, embed_scale=1.0, **_FLAG_VALUES),
+            dict(_SHORT, d_model=[8, 32, 128]),
+        ],
     ),
     "scaling_depth": Grid(
         "How many layers does a list of a given length need?",
-        (
-            (dict(list_len=[2, 3], n_layers=[2, 3, 4]), _DEPTH),
-            (dict(list_len=[4], n_layers=[2, 3, 4, 5]), _DEPTH),
-        ),
+        [
+            dict(_DEPTH, list_len=[2, 3], n_layers=[2, 3, 4]),
+            dict(_DEPTH, list_len=4, n_layers=[2, 3, 4, 5]),
+        ],
     ),
     "scaling_digits": Grid(
         "How wide must the residual stream be for how many digits?",
-        (
-            (
-                dict(n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64]),
-                dict(steps=2_000, eval_every=100),
-            ),
-        ),
+        [dict(_SHORT, steps=2_000, n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64])],
     ),
     "scaling_heads": Grid(
         "One head against several: does the order mechanism survive?",
-        ((dict(n_heads=[1, 2, 4]), _SHORT),),
+        [dict(_SHORT, n_heads=[1, 2, 4])],
         work=TrainCell(measure=measure_order),
     ),
     "scaling_positions": Grid(
         "Learned, rotary or no positions: does the order mechanism survive?",
-        (
-            (
-                dict(positions=["learned", "rotary", "none"], n_layers=[2, 3]),
-                {**_DEPTH, "n_digits": 50},
-            ),
-        ),
+        [dict(_DEPTH, n_digits=50, positions=["learned", "rotary", "none"], n_layers=[2, 3])],
         work=TrainCell(measure=measure_order),
     ),
     "scaling_fraction": Grid(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",
-        ((dict(train_fraction=[0.5, 0.8, 0.95, 1.0]), dict(eval_every=500)),),
+        [dict(train_fraction=[0.5, 0.8, 0.95, 1.0], eval_every=500)],
     ),
     "scaling_tuning": Grid(
         "Which recipe gets furthest under the study's constraints?",
-        tuple(
-            ({name: values}, dict(train_fraction=INNER_FRACTION))
-            for name, values in (
-                ("embed_scale", [10.0, 15.0, 20.0]),
-                ("batch_size", [256]),
-                ("weight_decay", [0.01]),
-            )
-        ),
+        [
+            dict(_INNER, embed_scale=[10.0, 15.0, 20.0]),
+            dict(_INNER, batch_size=256),
+            dict(_INNER, weight_decay=0.01),
+        ],
         seeds=(100, 101),
         work=TrainCell(observe=AveragedWeights),
     ),
     # Nothing in "tuning" is better than the preset by more than its seeds differ.
     "scaling_best": Grid(
         "How far does the chosen recipe get on the held-out lists?",
-        (({}, {}),),
+        [{}],
         seeds=range(10),
         work=TrainCell(observe=AveragedWeights),
     ),
     "plateau": Grid(
         "Which recipe leaves the plateau, for how many seeds, and where does it end?",
-        (({}, {}), ({}, STUDY_RECIPE)),
+        [{}, STUDY_RECIPE],
         seeds=range(20),
     ),
     "dynamics": Grid(
         "What happens to the order mechanism while the model trains?",
-        (({}, dict(schedule="constant", steps=4_000, eval_every=50)), ({}, STUDY_RECIPE)),
+        [dict(schedule="constant", steps=4_000, eval_every=50), STUDY_RECIPE],
         seeds=range(3),
         work=TrainCell(observe=Course),
     ),
@@ -169,8 +196,6 @@ PRINTED_FLAGS = {
 PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
 PRINTED_BEST = 0.922
 """Validation accuracy per token that the study prints for its model, a run at width 128."""
-PRINTED_RUNS = 3
-"""Runs behind each printed mean."""
 
 _NOT_SHIPPED = ("loss", "n_scored", "train_loss_floor", "best_step", "steps_done")
 _JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_token", "per_list")}
@@ -178,15 +203,16 @@ _JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_to
 
 def grid_cells(grid: Grid) -> list[dict[str, Any]]:
     """The trainings of a grid: all fields of a Config, and the seed."""
-    base = {"preset": "study", "device": "cpu"}
-    return [
-        cell
-        for values, shared in grid.parts
-        for cell in config_cells({**values, "seed": grid.seeds}, {**base, **shared})
-    ]
+    cells = []
+    for part in grid.parts:
+        varied = {name: values for name, values in part.items() if isinstance(values, list)}
+        shared = {name: value for name, value in part.items() if name not in varied}
+        base = {"preset": "study", "device": "cpu", **shared}
+        cells += config_cells({**varied, "seed": grid.seeds}, base)
+    return cells
 
 
-def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
+def make_table(name: str, out: str | Path, jobs: int | None = None) -> Path:
     """Train what is not recorded yet of a grid and write its table into the folder `out`.
 
     Raises:
@@ -194,9 +220,8 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
         RuntimeError: when a cell failed; it runs again the next time.
     """
     check_names([name], TABLES, "table")
-    grid = GRIDS[name]
-    how = dict(jobs=jobs, retry_failed=True, progress=progress)
-    frame = run_grid(grid_cells(grid), grid.work, sweep_folder(name), **how)
+    grid, folder = GRIDS[name], sweep_folder(name)
+    frame = run_grid(grid_cells(grid), grid.work, folder, jobs=jobs, retry_failed=True)
     if "judged_on" in frame:
         frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
     frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
@@ -206,19 +231,16 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
 def small_grid(
     config: Config, layers: int, seeds: int, steps: int, folder: Path | None, again: bool = False
 ) -> pd.DataFrame:
-    """Train a config with 1 to `layers` layers and some seeds from the usual start, here and now.
+    """Train a config with 1 to `layers` layers and some seeds from the usual start, a row each.
 
-    A row a training. It goes on where it was stopped, in `folder` or the sweeps' own, unless it is
-    to run `again`.
-
-    Raises:
-        RuntimeError: when a training failed.
+    It goes on where it was stopped, in `folder` or the sweeps' own, unless it is to run `again`.
+    Raises RuntimeError when a training failed.
     """
     short = config.replace(steps=min(config.steps, steps), start="random")
     short = short.replace(warmup_steps=min(short.warmup_steps, short.steps // 2))
     kept = folder / "scaling_live" if folder else sweep_folder("scaling_live")
     cells = config_cells({"n_layers": range(1, layers + 1), "seed": range(seeds)}, short)
-    rows = run_grid(cells, _TRAINING, Path(mkdtemp()) if again else kept, jobs=1)
+    rows = run_grid(cells, TrainCell(), Path(mkdtemp()) if again else kept, jobs=1)
     if rows.error.notna().any():
         raise RuntimeError(rows.error.dropna().iloc[0])
     return rows

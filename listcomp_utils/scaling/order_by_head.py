@@ -1,8 +1,7 @@
 """Does the order mechanism survive? Its figures for several heads and for other positions.
 
-    figures = order_figures(model)                 # two layers or more, lists of two
-    figures["position_weights_reverse"]            # share of lists written the other way round
-    fair_share(100)                                # most lists that can be right without places
+    order_figures(model)["position_weights_reverse"]     # share of lists written the other way
+    fair_share(100)                                      # what can be right without places
 
 With W_V = W_O = I, no LayerNorm and no bias, SEP holds after layer 0, head by head (each its own
 coordinates), a sum of the digits' embeddings and of their positions', with the same weights. Here
@@ -14,7 +13,6 @@ from __future__ import annotations
 from itertools import product
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
@@ -26,7 +24,6 @@ from listcomp_utils.task import lists_to_score
 from listcomp_utils.training.loop import TrainResult
 
 MOST_LISTS = 10_000
-"""Lists that are measured at most."""
 
 
 def fair_share(n_digits: int) -> tuple[float, float]:
@@ -46,10 +43,7 @@ def measure_order(trained: TrainResult) -> dict[str, float | None]:
 
 
 def both_orders_untrained(config: Config) -> float:
-    """Largest share of pairs right in both orders, in random models without learned positions.
-
-    `config` with rotary and no positions, small and large embeddings, and three seeds.
-    """
+    """Largest share of pairs right in both orders, in random models without learned positions."""
     variants = product(("rotary", "none"), (1.0, 10.0), range(3))
     configs = (config.replace(positions=p, embed_scale=e, seed=s) for p, e, s in variants)
     return max(order_figures(make_model(one))["both_right"] for one in configs)
@@ -59,79 +53,44 @@ def both_orders_untrained(config: Config) -> float:
 def order_figures(model: TransformerBridge) -> dict[str, float | None]:
     """Figures of the order mechanism of a model, over all lists (a, b) with a not b, or a sample.
 
-    `attention_spread`: largest standard deviation over lists of SEP's attention to d1, of all
-    heads. `alignment`: the largest absolute correlation over the digits of a head's score with
-    what its coordinates read of P_1 - P_2; None without learned positions. `order_distance`: see
-    there. `both_right`: share of pairs {a, b} whose two lists are right. The rest are shares of
-    lists written exactly as (a, b) (`kept`) or (b, a): as the model is (`turned_over`), and with
-    the weights of the digits' positions, contents or both exchanged at SEP (`..._reverse`).
-
-    Raises:
-        ConfigError: for an architecture in which SEP's vector is another sum.
+    `both_right` is the share of pairs {a, b} whose two lists are right, `kept` of lists that are;
+    `..._reverse` are shares written as (b, a) with the weights of the digits' positions or contents
+    exchanged at SEP. Raises ConfigError where SEP's vector is another sum.
     """
     config = config_of(model)
     frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
     require(config, "the order mechanism", list_len=2, decoding="masked", **frozen)
     if config.n_layers < 2:
         raise ConfigError("the order mechanism needs n_layers 2 or more, got 1")
-    lists = lists_to_score(config, MOST_LISTS)
-    lists = lists[lists[:, 0] != lists[:, 1]]
-    lists = torch.cat([lists, lists.flip(1)]).unique(dim=0)
+    pairs = lists_to_score(config, MOST_LISTS).sort(1).values.unique(dim=0)
+    pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+    lists, reverse = torch.cat([pairs, pairs.flip(1)]), torch.cat([pairs.flip(1), pairs])
     seen, sep = run_all(model, lists), config.sep_position
+    inputs = seen.contributions[:, :2]
+    digits = inputs[:, :, :2].unflatten(-1, (config.n_heads, -1))
     weights = seen.patterns[:, 0, :, sep, :2]
-    tokens, places = seen.contributions[:, 0], seen.contributions[:, 1]
+    swapped = weights.flip(-1)
 
-    def vectors(content: Tensor, position: Tensor) -> Float[Tensor, "list d_model"]:
-        base = tokens[:, sep] + places[:, sep]
-        return base + _mixed(content, tokens[:, :2]) + _mixed(position, places[:, :2])
-
-    def written(content: Tensor, position: Tensor) -> Int[Tensor, "list output"]:
-        hook = replace_at([sep], vectors(content, position)[:, None])
+    def writes(wanted: Tensor, content: Tensor, position: Tensor) -> Tensor:
+        """Which lists are written as wanted with these weights at SEP."""
+        both = torch.stack([content, position], 1)
+        mixed = torch.einsum("lchp,lcphd->lhd", both, digits).flatten(1)
+        hook = replace_at([sep], (inputs[:, :, sep].sum(1) + mixed)[:, None])
         logits = logits_with(model, lists, [(get_act_name("resid_pre", 1), hook)])
-        return logits[:, config.prediction_positions].argmax(-1).cpu()
+        return (logits[:, config.prediction_positions].argmax(-1).cpu() == wanted).all(1).double()
 
-    def share(outputs: Tensor, wanted: Tensor) -> float:
-        return (outputs == wanted).all(1).double().mean().item()
-
-    swapped, reverse = weights.flip(-1), lists.flip(1)
-    # `unique` has sorted the lists, so that the reverse of each is found by its number.
-    number = torch.tensor([config.n_digits, 1])
-    partner = torch.searchsorted(lists @ number, reverse @ number)
-    held, plain = vectors(weights, weights), written(weights, weights)
-    right = (plain == lists).all(1)
+    right = writes(lists, weights, weights)
     return {
-        "attention_spread": weights[..., 0].std(0, correction=0).max().item(),
         "alignment": _alignment(model) if config.positions == "learned" else None,
-        "order_distance": order_distance(held, held[partner]),
-        "both_right": (right & right[partner]).double().mean().item(),
-        "kept": share(plain, lists),
-        "position_weights_reverse": share(written(weights, swapped), reverse),
-        "content_weights_reverse": share(written(swapped, weights), reverse),
-        "both_weights_reverse": share(written(swapped, swapped), reverse),
-        "turned_over": share(plain, reverse),
+        "both_right": right.reshape(2, -1).amin(0).mean().item(),
+        "kept": right.mean().item(),
+        "position_weights_reverse": writes(reverse, weights, swapped).mean().item(),
+        "content_weights_reverse": writes(reverse, swapped, weights).mean().item(),
     }
 
 
-def order_distance(
-    vectors: Float[Tensor, "list d_model"], of_reverse: Float[Tensor, "list d_model"]
-) -> float:
-    """Root mean square distance of lists' vectors from those of their reverses, in units of the
-    spread (root mean square distance from their mean) of the vectors."""
-    apart, spread = vectors - of_reverse, vectors - vectors.mean(0)
-    return (apart.square().sum() / spread.square().sum()).sqrt().item()
-
-
-def _mixed(
-    weights: Float[Tensor, "list head digit_position"],
-    vectors: Float[Tensor, "list digit_position d_model"],
-) -> Float[Tensor, "list d_model"]:
-    """A weighted sum of two vectors, each head's weights on its own coordinates."""
-    by_head = vectors.unflatten(-1, (weights.shape[1], -1))
-    return torch.einsum("lhp,lphd->lhd", weights, by_head).flatten(1)
-
-
 def _alignment(model: TransformerBridge) -> float:
-    """Each digit's score at d1 against what the unembedding reads of P_1 - P_2, best head."""
+    """Correlation of digits' scores and of what the unembedding reads of P_1 - P_2, best head."""
     config = config_of(model)
     seen = run_all(model, torch.arange(config.n_digits)[:, None].expand(-1, 2))
     query = seen.queries[0, 0, config.sep_position]

@@ -1,24 +1,30 @@
-"""Which trainings leave the plateau at ln 2 nats an output, when, and what changes as they do.
+"""The plateau at ln 2 nats an output: what leaving it takes, and how trainings do.
 
-leaving(read_table("plateau"))                    # a row a recipe: left of seeds, where they ended
-passages(with_recipe(course_rows(read_table("dynamics"))))       # a row a training
-difference_at_sep(config, places=0)               # 0: (a, b) and (b, a) are one to SEP
+    passages(course_rows(read_table("dynamics")))     # a row a training
+    difference_at_sep(config, places=0)               # 0: (a, b) and (b, a) are one to SEP
+
+On the plateau SEP holds the sum of both digits with equal weights, the same for (a, b) and (b, a).
+Order becomes readable as the digits' attention scores s_t spread along the axis on which the
+positions' difference reads out, U_t . (P_1 - P_2): each of the two is worth learning only in
+proportion to the other, so that both wait.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
+from torch import nn
 
 from listcomp_utils.circuit.formula import weights_of
-from listcomp_utils.circuit.order_axis import separator
+from listcomp_utils.circuit.order_axis import check_pairs, order_axis, separator
 from listcomp_utils.config import Config
-from listcomp_utils.model import make_model
-from listcomp_utils.scaling.tables import over_seeds
+from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import all_lists
+from listcomp_utils.training.loop import TrainResult
 
 LN_2 = np.log(2)
 """Loss of an output that knows which two digits a list has, and not their order."""
@@ -26,53 +32,69 @@ WAITS = 5
 """Evaluations at the plateau from which on a training is said to wait there."""
 
 
+class Course:
+    """The alignment of scores and readout while one model trains; raises as `check_pairs`."""
+
+    def __init__(self, config: Config) -> None:
+        check_pairs(config)
+        self.alignments: list[float] = []
+
+    def __call__(self, seed: int, step: int, model: nn.Module) -> None:
+        """Measure the model at an evaluation."""
+        axis = order_axis(config_of(model), weights_of(model, torch.float64))
+        self.alignments.append(abs(axis.correlation))
+
+    def figures(self, trained: TrainResult) -> dict[str, Any]:
+        """`course`: step, training loss (nats) and alignment, each at every evaluation."""
+        measured = zip(trained.history.evaluations, self.alignments, strict=True)
+        rows = [(row.step, row.train_loss, alignment) for row, alignment in measured]
+        course = pd.DataFrame(rows, columns=["step", "train_loss", "order_alignment"])
+        return {"course": course.to_dict("list")}
+
+
+def course_rows(table: pd.DataFrame) -> pd.DataFrame:
+    """A row for each evaluation of each training of a table with courses: settings and figures."""
+    courses = pd.concat({number: pd.DataFrame(course) for number, course in table.course.items()})
+    settings = with_recipe(table.assign(**table.attrs["shared"]))
+    settings = settings[[*table.attrs["varied"], "recipe", "seed"]]
+    return settings.join(courses.droplevel(1)).reset_index(drop=True)
+
+
 def with_recipe(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with whose recipe they were trained by, the study's or this project's."""
+    """The rows with whose `recipe` they were trained by, the study's or this project's."""
     return rows.assign(recipe=np.where(rows.embed_scale == 1, "the study's", "this project's"))
-
-
-def leaving(table: pd.DataFrame) -> pd.DataFrame:
-    """By recipe, how many seeds left the plateau, when, and where they and the others ended.
-
-    The columns of `over_seeds` and `median_step` of those that left, `stayed`, the mean accuracy
-    per token of the others (missing where there are none).
-    """
-    named = with_recipe(table)
-    rows = with_recipe(over_seeds(table)).set_index("recipe", drop=False)
-    steps = named.groupby("recipe").breakthrough_step.median().round().astype(int)
-    stayed = named[~named.broke_through].groupby("recipe").per_token.mean()
-    return rows.assign(median_step=steps, stayed=stayed)
 
 
 def passages(courses: pd.DataFrame) -> pd.DataFrame:
     """By training, how long it was at the plateau and how aligned scores and readout were when.
 
-    `steps` are those at ln 2 (from 2 % below to 5 % above); `waited` says whether these are
-    `WAITS` evaluations or more. Alignments: `waiting`, the median there; `passing`, as the loss
-    first falls below ln 2; `halved`, when it is first below half of it; missing where it never is.
+    `steps` are those at ln 2 (2 % below to 5 % above), `waited` if they are `WAITS` evaluations or
+    more. Alignments: `waiting`, the median there; `passing`, as the loss first falls below ln 2;
+    `halved`, when it is first below half of it; missing where it never is.
     """
-    by = [courses.recipe, courses.seed]
-    at_plateau = courses.train_loss.between(0.98 * LN_2, 1.05 * LN_2)
-    waits = at_plateau.groupby(by, sort=False).sum()
+    courses = courses.set_index(["recipe", "seed"])
+    loss, training = courses.train_loss, dict(level=["recipe", "seed"], sort=False)
+    at_plateau = loss.between(0.98 * LN_2, 1.05 * LN_2)
+    waits = at_plateau.groupby(**training).sum()
 
     def alignment(chosen: pd.Series, how: str) -> pd.Series:
-        return courses.order_alignment[chosen].groupby(by, sort=False).agg(how)
+        return courses.order_alignment.where(chosen).groupby(**training).agg(how)
 
-    parts = {
-        "steps": waits * courses.eval_every.groupby(by, sort=False).first(),
-        "waited": waits >= WAITS,
-        "waiting": alignment(at_plateau, "median"),
-        "passing": alignment(courses.train_loss < LN_2, "first"),
-        "halved": alignment(courses.train_loss < LN_2 / 2, "first"),
-    }
-    return pd.DataFrame(parts).reindex(waits.index)
+    return pd.DataFrame(
+        {
+            "steps": waits * courses.eval_every.groupby(**training).first(),
+            "waited": waits >= WAITS,
+            "waiting": alignment(at_plateau, "median"),
+            "passing": alignment(loss < LN_2, "first"),
+            "halved": alignment(loss < LN_2 / 2, "first"),
+        }
+    )
 
 
 def difference_at_sep(config: Config, places: float = 1.0, scores: float = 1.0) -> float:
     """Largest difference between what SEP holds of a list and of its reverse, in random weights.
 
-    The positions' difference P_1 - P_2 and SEP's scores are first multiplied by `places` and
-    `scores`. Raises ConfigError for another architecture than the study's with lists of two.
+    First P_1 - P_2 and SEP's scores are multiplied by `places` and `scores`.
     """
     weights, lists = weights_of(make_model(config), torch.float64), all_lists(config)
     position, query_key = weights.position.clone(), weights.query_key.clone()

@@ -1,22 +1,20 @@
 """Reading the tables of grids: over seeds, in words, and against what was printed.
 
-table = read_table("scaling_depth")            # as it ships, see `grids`
-rows = over_seeds(table)                       # a row a setting: left, seeds, per_token, ...
-least_depths(table)                            # by list length
+rows = over_seeds(read_table("scaling_heads")) # a row a setting: left, seeds, per_token, ...
 in_words(rows, "n_heads", "left", "seeds")     # some columns, under names for readers
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from listcomp_utils.config import Config
 from listcomp_utils.scaling import grids
+from listcomp_utils.scaling.plateau import with_recipe
 from listcomp_utils.sweeps.table import read_table, summarise
 
 ENOUGH = 0.95
@@ -74,11 +72,25 @@ def over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     figures = [name for name in table.select_dtypes("number") if name not in {*by, "seed"}]
     seen = table.assign(left=table.broke_through, copying=table.per_list >= ENOUGH)
     through = seen[figures].where(seen.broke_through).join(seen[by])
-    counts = summarise(seen, by, ["left", "copying"])[[*by, "seeds", "left", "copying"]]
-    counts[["left", "copying"]] = counts[["left", "copying"]].mul(counts.seeds, axis=0).round()
-    named = {"": summarise(through, by, figures), "all_": summarise(table, by, figures)}
-    parts = [rows.drop(columns=[*by, "seeds"]).add_prefix(prefix) for prefix, rows in named.items()]
-    return pd.concat([counts.astype({"left": int, "copying": int}), *parts], axis=1)
+    rows = summarise(seen, by, ["left", "copying"])[[*by, "seeds", "left", "copying"]]
+    for count in ("left", "copying"):
+        rows[count] = (rows[count] * rows.seeds).round().astype(int)
+    ended, every = (
+        summarise(runs, by, figures).drop(columns=[*by, "seeds"]) for runs in (through, table)
+    )
+    return pd.concat([rows, ended, every.add_prefix("all_")], axis=1)
+
+
+def leaving(table: pd.DataFrame) -> pd.DataFrame:
+    """`over_seeds` by recipe, with the `median_step` of those that left the plateau.
+
+    `stayed` is the mean accuracy per token of the others, missing where there are none.
+    """
+    named = with_recipe(table)
+    rows = with_recipe(over_seeds(table)).set_index("recipe", drop=False)
+    steps = named.groupby("recipe").breakthrough_step.median().round().astype(int)
+    stayed = named[~named.broke_through].groupby("recipe").per_token.mean()
+    return rows.assign(median_step=steps, stayed=stayed)
 
 
 def flag_letters(rows: pd.DataFrame) -> pd.Series:
@@ -95,9 +107,9 @@ def flag_words(rows: pd.DataFrame) -> pd.Series:
 
 
 def beside_printed(table: pd.DataFrame) -> pd.DataFrame:
-    """A row a combination of flags at width 64, over seeds, beside what the study prints for it.
+    """`over_seeds` of each combination of flags at width 64, and what the study has `printed`.
 
-    `letters` as the study has them, `parts` in words, `printed`, and which `kind` it is.
+    `letters` are the flags as the study writes them, `parts` in words, `kind` in three kinds.
     """
     rows = over_seeds(table[table.d_model == 64]).assign(letters=flag_letters)
     kinds = np.select(
@@ -119,38 +131,27 @@ def by_share(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def least_depths(table: pd.DataFrame) -> pd.DataFrame:
-    """By list length, the fewest layers with which `most` of the seeds copy, or at least `one`.
-
-    "none" where no number of layers in the table does.
-    """
+    """By list length, the fewest layers with which `most` seeds or `one` copy, or "none"."""
     rows = over_seeds(table)
-    enough = {"most": rows.copying > 0.5 * rows.seeds, "one": rows.copying > 0}
-    least = {
-        name: rows[copied].groupby("list_len").n_layers.min() for name, copied in enough.items()
-    }
-    lengths = pd.Index(sorted(rows.list_len.unique()), name="list_len")
-    return pd.DataFrame(least, lengths).astype("Int64").astype(object).fillna("none")
+    copied = {"most": rows.copying > 0.5 * rows.seeds, "one": rows.copying > 0}
+    layers = pd.DataFrame({name: rows.n_layers.where(enough) for name, enough in copied.items()})
+    least = layers.groupby(rows.list_len).min()
+    return least.astype("Int64").astype(object).fillna("none")
 
 
 def by_start(usual: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
-    """Lists right over seeds, by list length, digits and layers, from the usual and a ranked start.
+    """Lists right over seeds, by list length and digits, from the usual and a ranked start.
 
-    `trained` says what a row is: two layers or the best depth tried from the usual start, or two
-    layers from the ranked one, at the usual grid's width.
+    Of the ranked start's only those are taken that are as wide. `trained` says what a row is.
     """
     names = ["list_len", "n_digits", "n_layers", "steps", "batch_size"]
-
-    def runs(table: pd.DataFrame) -> pd.DataFrame:
-        shared = {name: table.attrs["shared"].get(name) for name in names if name not in table}
-        return summarise(table.assign(**shared), names, ["per_list"])
-
-    deep = runs(usual)
+    usual, ranked = (table.assign(**table.attrs["shared"]) for table in (usual, ranked))
+    deep = summarise(usual, names, ["per_list"])
+    as_wide = ranked[ranked.d_model == usual.d_model[0]]
     kinds = {
         "usual start, two layers": deep[deep.n_layers == 2],
         "usual start, best depth tried": deep.loc[deep.groupby("list_len").per_list.idxmax()],
-        "ranked start, two layers": runs(
-            ranked[ranked.d_model == usual.attrs["shared"]["d_model"]]
-        ),
+        "ranked start, two layers": summarise(as_wide, names, ["per_list"]),
     }
     return pd.concat(kinds, names=["trained"]).reset_index("trained").reset_index(drop=True)
 
@@ -218,39 +219,25 @@ def record() -> dict[str, pd.DataFrame]:
     return frames | {"How each grid was trained": pd.DataFrame(made, columns=["table", "trained"])}
 
 
-@dataclass(frozen=True)
-class Nearness:
-    """How near some means are to means of runs that each ended at one of two accuracies."""
+class Nearness(NamedTuple):
+    """How near some means are to the `levels` that 0, 1, ... runs at the high accuracy would give.
 
-    levels: tuple[float, ...]
-    """The means that 0, 1, ... runs at the high one would give."""
-    distance: float
-    """Mean distance of the given means from the nearest level."""
-    by_chance: float
-    """The same for numbers drawn evenly between the two, mean over draws."""
-    p_value: float
-    """Share of draws that are at least as near."""
-
-
-def nearness_to_counts(
-    means: Sequence[float], low: float, high: float, runs: int, draws: int = 10_000
-) -> Nearness:
-    """Hold printed means of a few runs against the only values they could have, and against chance.
-
-    Each draw has as many numbers as there are means, evenly from `low` to `high` (seed 0).
+    `distance` is their mean distance from the nearest level, `by_chance` that of as many numbers
+    drawn evenly between low and high, `p_value` the share of draws that are at least as near.
     """
+
+    levels: list[float]
+    distance: float
+    by_chance: float
+    p_value: float
+
+
+def nearness_to_counts(means: Sequence[float], low: float, high: float, runs: int = 3) -> Nearness:
+    """Hold means of a few runs against the only values they could have, and against chance."""
     levels = np.linspace(low, high, runs + 1)
-
-    def distance(values: np.ndarray) -> np.ndarray:
-        return np.abs(values[..., None] - levels).min(-1).mean(-1)
-
-    own = float(distance(np.asarray(means)))
-    drawn = distance(np.random.default_rng(0).uniform(low, high, (draws, len(means))))
-    as_near = float((drawn <= own).mean())
-    return Nearness(tuple(levels.tolist()), own, float(drawn.mean()), as_near)
-
-
-def printed_as_counts() -> Nearness:
-    """How near the study's Table 4 is to counts of runs that copy as its best cell, or guess."""
-    means = list(grids.PRINTED_FLAGS.values())
-    return nearness_to_counts(means, 0.5 + 0.5 / 100, max(means), grids.PRINTED_RUNS)
+    drawn = np.random.default_rng(0).uniform(low, high, (10_000, len(means)))
+    own, by_chance = (
+        np.abs(values[..., None] - levels).min(-1).mean(-1) for values in (np.array(means), drawn)
+    )
+    as_near = (by_chance <= own).mean()
+    return Nearness(levels.tolist(), float(own), float(by_chance.mean()), float(as_near))

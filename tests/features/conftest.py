@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.nn.functional import normalize
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config
+from listcomp_utils.features.grid import SHIPPED
+from listcomp_utils.features.latents import match_latents
 from listcomp_utils.features.sae import SAE, SAEConfig, train_sae
+from listcomp_utils.features.sae_files import load_or_train_sae
 from listcomp_utils.features.separator import separator_of, true_vectors
 from listcomp_utils.model import make_model
 
@@ -24,6 +29,12 @@ def study_model():
 @pytest.fixture(scope="session")
 def separator(study_model):
     return separator_of(study_model)
+
+
+@pytest.fixture(scope="session")
+def study_match(separator):
+    """A shipped SAE on it."""
+    return match_latents(separator, load_or_train_sae(separator, SHIPPED[0]))
 
 
 @pytest.fixture(scope="session")
@@ -47,6 +58,17 @@ def true_sae(small):
     encoder = torch.cat([reader, -reader[-1:]]) * lengths[[*range(11), 10], None]
     decoder = normalize(torch.cat([directions, -directions[-1:]]), dim=1)
     return SAE(encoder, torch.zeros(12), decoder, bias, threshold=1e-4, k=3)
+
+
+@pytest.fixture(scope="session")
+def true_match(small, true_sae):
+    return match_latents(small, true_sae)
+
+
+@pytest.fixture(scope="session")
+def dead_match(small, true_sae):
+    """An SAE whose latents are all dead."""
+    return match_latents(small, replace(true_sae, threshold=1e6))
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,7 @@
-"""The tables of SAEs: their rows, that they are those of the grid, and that making them is safe."""
+"""The tables of SAEs: their rows, that they are those of the grid, and that making them is safe.
+
+The follow-up's figures stand beside ours.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import pytest
 from listcomp_utils.checkpoints import CheckpointError
 from listcomp_utils.config import ConfigError
 from listcomp_utils.features import grid
+from listcomp_utils.features.expected import HIGHEST, LOWEST, REPORTED, beside_follow_up
 from listcomp_utils.features.grid import (
     TABLES,
     make_table,
@@ -81,14 +85,14 @@ def test_making_tables_resumes_and_deletes_nothing(tiny, tmp_path, monkeypatch):
     calls = []
     train = grid.train_sae
     monkeypatch.setattr(grid, "train_sae", lambda *args: calls.append(args) or train(*args))
-    assert make_table("features", out, jobs=1, progress="none") == out / "features.json"
+    assert make_table("features", out, jobs=1) == out / "features.json"
     assert len(calls) == 12 and kept.read_text() == "mine"
     table, stable = read_table("features", out), read_table("features_stability", out)
     assert [len(table), len(stable), len(read_table("features_recovery", out))] == [12, 4, 1]
     assert sorted(table.steps.unique()) == [20, 40] and table.attrs["shared"]["lr"] == 5e-3
     saes = [load_sae(path) for path in out.glob("sae-*.safetensors") if path != kept]
     assert sorted((sae.d_sae, sae.k, sae.config.seed) for sae in saes) == [(12, 3, 0), (12, 3, 1)]
-    make_table("features", out, jobs=1, progress="none")
+    make_table("features", out, jobs=1)
     assert len(calls) == 12
 
 
@@ -101,7 +105,7 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
 
     monkeypatch.setattr(grid, "train_sae", fail)
     with pytest.raises(RuntimeError, match="no memory"):
-        make_table("features", tmp_path, jobs=1, progress="none")
+        make_table("features", tmp_path, jobs=1)
     assert [path.name for path in tmp_path.glob("*.*")] == [kept.name]
 
 
@@ -117,3 +121,18 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
 def test_wrong_tables_are_refused(tmp_path, name, checkpoint, message):
     with pytest.raises((ConfigError, CheckpointError), match=message):
         make_table(name, tmp_path, jobs=1, checkpoint=checkpoint)
+
+
+def test_ours_are_those_of_the_same_k_and_width():
+    ours = read_table("features_released")
+    table = beside_follow_up({"ours": ours, "none": ours[:0]})
+    assert len(table) == len(REPORTED) and table["ours, none: number"].eq(0).all()
+    row = table.iloc[-1]
+    same = ours[(ours.k == 5) & (ours.d_sae == 512)].per_token
+    assert row["ours, ours: best"] == same.max() and row["ours, ours: number"] == len(same) == 3
+    assert table["ours, ours: number"][1] > 3  # any width where none is printed
+
+
+def test_a_claim_is_named_once():
+    names = [name for name, *_ in (*LOWEST, *HIGHEST)]
+    assert len(set(names)) == len(names)

@@ -7,7 +7,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from listcomp_utils.features.latents import match_latents
 from listcomp_utils.features.order_latents import (
     correlation,
     held_points,
@@ -18,20 +17,15 @@ from listcomp_utils.features.order_latents import (
 )
 
 
-@pytest.fixture
-def true_match(small, true_sae):
-    return match_latents(small, true_sae)
-
-
-def test_latents_that_are_the_order_go_by_its_sign(small, true_match):
-    found = what_decides(small, true_match)
+def test_latents_that_are_the_order_go_by_its_sign(true_match, study_match):
+    found = what_decides(true_match)
     assert found.latent.tolist() == [10, 11] and (found["by sign"] > 0.99).all()
     assert (found[["by first digit", "by second digit"]] >= 0.5).all(axis=None)
-    maps = order_maps(small, true_match, true_match.order, most=4)
-    order, *latents = maps.values()
-    assert order.shape == (4, 4) and abs(order).max() <= 1
+    order, *latents = order_maps(true_match).values()
+    assert order.shape == (10, 10) and abs(order).max() <= 1
     assert (latents[0] >= 0).all() and (latents[1] <= 0).all()
     assert (order[-1] >= order[0]).all()  # the last row draws most attention
+    assert all(one.shape == (15, 15) for one in order_maps(study_match).values())
 
 
 def test_a_latent_that_is_a_first_digit_goes_by_it(small, true_match):
@@ -39,24 +33,24 @@ def test_a_latent_that_is_a_first_digit_goes_by_it(small, true_match):
     first = torch.isin(small.lists[:, 0], torch.tensor([2, 5]))
     banded = true_match.latents.clone()
     banded[:, 10] = first.float()
-    found = what_decides(small, replace(true_match, latents=banded)).iloc[0]
+    found = what_decides(replace(true_match, latents=banded)).iloc[0]
     assert found["by first digit"] == 1 and found["on"] == pytest.approx(0.2)
     assert found["by second digit"] == pytest.approx(0.8) and found["by sign"] < 0.8
 
 
-def test_the_others_hold_what_the_order_latents_leave(small, true_match):
+def test_the_others_hold_what_the_order_latents_leave(small, true_match, dead_match, study_match):
     """With the true dictionary, the digits hold the same order in every list: none."""
-    rest = without_order_latents(small, true_match)
+    rest = without_order_latents(true_match)
     assert rest.std() < 1e-3 * small.order.std()
-    figures = order_elsewhere(small, true_match)
+    figures = order_elsewhere(true_match)
     assert figures["order latents, signed and added, with the order"] > 0.999
-    dead = match_latents(small, replace(true_match.sae, threshold=1e6))
-    nothing = order_elsewhere(small, dead)
+    nothing = order_elsewhere(dead_match)
     assert nothing["lists with no order latent on"] == 1
     assert nothing["far from their reverse, none on: the reverse has one on"] == 0
-    points = held_points(small, true_match, most=20)
-    assert set(points) == {"no order latent on", "one on"}
-    assert sum(len(x) for x, _ in points.values()) == 20
+    points = held_points(true_match)
+    assert list(points) == ["no order latent on", "one on"]
+    assert sum(len(x) for x, _ in points.values()) == 100
+    assert sum(len(x) for x, _ in held_points(study_match).values()) == 250
 
 
 def test_correlations_need_two_lists():

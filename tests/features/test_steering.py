@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 
 import pytest
 import torch
 
 from listcomp_utils.circuit.order_axis import DOSES, steer
-from listcomp_utils.features.grid import SHIPPED
-from listcomp_utils.features.latents import match_latents
-from listcomp_utils.features.sae_files import load_or_train_sae
+from listcomp_utils.features.latents import share
 from listcomp_utils.features.separator import written
 from listcomp_utils.features.steering import (
+    AMOUNTS,
     KINDS,
     PAIR_FACTORS,
     edits,
     gain_of_pairs,
     in_pairs,
-    share,
     steering_table,
     swappable,
     swapped,
@@ -28,42 +25,41 @@ from listcomp_utils.features.steering import (
 )
 
 
-def test_steering_moves_what_it_should_and_nothing_else(separator):
-    sae = load_or_train_sae(separator, SHIPPED[0])
-    match, rows = match_latents(separator, sae), swappable(separator)
-    assert len(rows) == 9900 and len(swappable(separator, 7)) == 7
+def test_steering_moves_what_it_should_and_nothing_else(separator, study_match):
+    assert len(swappable(separator)) == 9900 and len(swappable(separator, 7)) == 7
     few = swappable(separator, 600)
-    values = sae.encode(separator.vectors[few])
-    start, goal = sae.decode(values), separator.lists[few].flip(1)
-    order = int(match.frame.density[match.order].idxmax())
-    still = swapped_by_scaling(separator, sae, few, order, [1.0])
-    assert torch.equal(still, (written(separator, start) == goal).all(1))
+    values, goal = study_match.latents[few], separator.lists[few].flip(1)
+    order = int((values[:, study_match.order] > 0).sum(0).argmax())
+    order = study_match.order[order]
+    still = swapped_by_scaling(study_match, few, order, [1.0])
+    assert torch.equal(still, (written(separator, study_match.sae.decode(values)) == goal).all(1))
     on = values[:, order] > 0
-    scaled = swapped_by_scaling(separator, sae, few, order)
-    added = swapped_by_adding(separator, start, few, separator.order_axis)
+    scaled = swapped_by_scaling(study_match, few, order)
+    added = swapped_by_adding(study_match, few, separator.order_axis)
     assert torch.equal(scaled[~on], still[~on]) and on.any() and (~on).any()
     assert scaled[on].float().mean() > 0.5 and added.float().mean() > 0.7
-    digits = torch.tensor(match.digits)[values[:, match.digits].topk(2).indices]
-    first = swapped_by_scaling(separator, sae, few, digits[:, :1], [-2.0, 1.0, 3.0])
-    pair = digits.flip(1)[:100]
-    both = swapped_by_scaling(separator, sae, few[:100], pair, [-2.0, 1.0, 3.0])
-    assert (both | ~first[:100]).all() and both.sum() > first[:100].sum()
+
+
+def test_pairs_of_latents_are_tried_at_every_combination(separator, study_match):
+    few, inner = swappable(separator, 100), [-2.0, 1.0, 3.0]
+    values, goal = study_match.latents[few], separator.lists[few].flip(1)
+    pair = torch.tensor(study_match.digits)[values[:, study_match.digits].topk(2).indices].flip(1)
+    alone = swapped_by_scaling(study_match, few, pair[:, 1:], inner)
+    both = swapped_by_scaling(study_match, few, pair, inner)
+    assert (both | ~alone).all() and both.sum() > alone.sum()
     tried = torch.zeros(100, dtype=torch.bool)
-    for outer, inner in itertools.product(PAIR_FACTORS, [-2.0, 1.0, 3.0]):
-        factors = torch.ones(100, sae.d_sae).scatter(
-            1, pair, torch.tensor([outer, inner]).repeat(100, 1)
-        )
-        tried |= (written(separator, sae.decode(values[:100] * factors)) == goal[:100]).all(1)
+    for factors in itertools.product(PAIR_FACTORS, inner):
+        scaled = torch.ones_like(values).scatter(1, pair, torch.tensor(factors).repeat(100, 1))
+        tried |= (written(separator, study_match.sae.decode(values * scaled)) == goal).all(1)
     assert (both == tried).sum() >= 99  # the rounding differs
-    alone = swapped_by_adding(separator, separator.vectors[rows], rows, separator.order_axis)
-    args = (
-        separator.config,
-        separator.weights,
-        separator.lists[rows],
-        separator.order_axis[None],
-        DOSES,
-    )
-    assert alone.double().mean().item() == pytest.approx(steer(*args).reversed_somewhere, abs=1e-3)
+
+
+def test_the_order_axis_swaps_as_many_as_in_the_circuit(separator):
+    axis, rows = separator.order_axis[None], swappable(separator)
+    alone = swapped(separator, rows, separator.vectors[rows], axis, DOSES)
+    lists = separator.lists[rows]
+    found = steer(separator.config, separator.weights, lists, axis, DOSES).reversed_somewhere
+    assert share(alone) == pytest.approx(found, abs=1e-3)
 
 
 def test_no_dose_is_missed(separator):
@@ -78,56 +74,43 @@ def test_no_dose_is_missed(separator):
         assert torch.equal(found, torch.stack(tried).any(0))
 
 
-def test_the_table_is_what_single_edits_give(separator):
-    sae = load_or_train_sae(separator, SHIPPED[0])
-    match, rows = match_latents(separator, sae), swappable(separator, 100)
-    amounts = [-0.5, 0.0, 0.5]
-    values = sae.encode(separator.vectors[rows])
-    table = steering_table(separator, match, rows, amounts).set_index("latent")
+def test_the_table_is_what_single_edits_give(separator, study_match):
+    rows = swappable(separator, 100)
+    values, table = study_match.latents[rows], steering_table(study_match, rows)
     assert table.index.tolist() == (values > 0).any(0).nonzero()[:, 0].tolist()
     best = table.scaled.idxmax()
-    unedited = swapped_by_adding(separator, sae.decode(values), rows, separator.order_axis, [0.0])
-    assert table.index[table.is_order].tolist() == match.order
-    assert table.cosine[best] == abs(match.frame.order_cosine[best])
-    assert best in match.order and table.scaled[best] > share(unedited) + 0.2
-    for latent in (best, match.digits[0]):
-        scaled = swapped_by_scaling(separator, sae, rows, latent)
-        added = swapped_by_adding(separator, sae.decode(values), rows, sae.decoder[latent], amounts)
-        removed = sae.decode(values.index_fill(1, torch.tensor([latent]), 0.0))
+    unedited = swapped_by_adding(study_match, rows, separator.order_axis, [0.0])
+    assert best in study_match.order and table.scaled[best] > share(unedited) + 0.2
+    for latent in (best, study_match.digits[0]):
+        removed = study_match.sae.decode(values.index_fill(1, torch.tensor([latent]), 0.0))
         right = (written(separator, removed) == separator.lists[rows]).double().mean().item()
+        added = swapped_by_adding(study_match, rows, study_match.sae.decoder[latent], AMOUNTS)
         row = table.loc[latent]
-        assert row.active == share(values[:, latent] > 0) and row.added == share(added)
-        assert row.scaled == share(scaled) and row.without == pytest.approx(right, abs=0.006)
-        assert row.scaled_of_active == pytest.approx(share(scaled[values[:, latent] > 0]))
+        assert row.added == share(added) and row.without == pytest.approx(right)
+        assert row.scaled == share(swapped_by_scaling(study_match, rows, latent))
 
 
-def test_a_latent_that_is_never_on_has_no_row(small, true_sae):
-    match = match_latents(small, true_sae)
-    assert steering_table(small, match, swappable(small)[:0]).columns[0] == "latent"
-    table = steering_table(small, match, swappable(small, 5), [0.0])
-    assert 0 < len(table) < 12 and (table.active > 0).all()
+def test_a_latent_that_is_never_on_has_no_row(small, true_match):
+    assert steering_table(true_match, swappable(small)[:0]).empty
+    assert 0 < len(steering_table(true_match, swappable(small, 5))) < 12
 
 
-def test_edits_in_figures_are_those_of_the_single_edits(small, true_sae):
-    match, rows = match_latents(small, true_sae), swappable(small)
+def test_edits_in_figures_are_those_of_the_single_edits(small, true_match, dead_match):
+    rows = swappable(small)
     random = torch.randn(2, 24, generator=torch.Generator().manual_seed(3))
-    found = edits(small, match, rows, random)
-    scaled = [swapped_by_scaling(small, true_sae, rows, latent) for latent in match.order]
+    found = edits(true_match, rows, random)
+    scaled = [swapped_by_scaling(true_match, rows, latent) for latent in true_match.order]
     assert found["scale any order latent"] == share(scaled[0] | scaled[1])
     assert found["scale the best order latent"] == max(map(share, scaled))
-    start = true_sae.decode(match.latents)[rows]
-    added = swapped_by_adding(small, start, rows, small.order_axis)
-    assert found["add P1 - P2"] == share(added)
+    assert found["add P1 - P2"] == share(swapped_by_adding(true_match, rows, small.order_axis))
     shares = list(found.values())[: len(KINDS)]
     assert all(0 <= one <= 1 for one in shares if one == one)
-    dead = match_latents(small, replace(true_sae, threshold=1e6))
-    assert edits(small, dead, rows, random)["scale any order latent"] == 0
-    assert len(in_pairs(small, dead, rows)) == 0
+    assert edits(dead_match, rows, random)["scale any order latent"] == 0
+    assert len(in_pairs(dead_match, rows)) == 0
 
 
-def test_a_pair_has_more_tries_than_its_parts(small, true_sae):
-    match = match_latents(small, true_sae)
-    found = in_pairs(small, match, swappable(small, 20)).set_index("scaled")["lists swapped"]
+def test_a_pair_has_more_tries_than_its_parts(small, true_match):
+    found = in_pairs(true_match, swappable(small, 20)).set_index("scaled")["lists swapped"]
     both, either = found["both digits"], found["either the order latent or both digits"]
     assert both >= found["stronger digit"] and either >= max(both, found["order latent"])
     best = found[[f"order latent and {which} digit" for which in ("stronger", "weaker")]].max()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import pandas as pd
 import pytest
+import torch
 
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import accuracy
-from listcomp_utils.scaling.averaging import judging_lists
 from listcomp_utils.scaling.grids import (
     FLAGS,
     GRIDS,
@@ -18,12 +16,16 @@ from listcomp_utils.scaling.grids import (
     PRINTED_WIDTHS,
     STUDY_RECIPE,
     TABLES,
+    AveragedWeights,
     grid_cells,
+    judging_lists,
     make_table,
     small_grid,
 )
 from listcomp_utils.scaling.tables import flag_letters
 from listcomp_utils.sweeps.table import read_table
+from listcomp_utils.task import split_lists
+from listcomp_utils.training.loop import train, train_many
 
 TINY = dict(n_digits=5, d_model=8, steps=4, eval_every=2, warmup_steps=1)
 
@@ -34,11 +36,8 @@ def tiny(monkeypatch, runs):
 
     def make(name, **changes):
         grid = GRIDS[name]
-        parts = tuple(
-            ({k: v for k, v in values.items() if k not in TINY}, {**shared, **TINY, **changes})
-            for values, shared in grid.parts
-        )
-        monkeypatch.setitem(GRIDS, name, dataclasses.replace(grid, parts=parts, seeds=[3]))
+        parts = [part | TINY | changes for part in grid.parts]
+        monkeypatch.setitem(GRIDS, name, grid._replace(parts=parts, seeds=[3]))
         return name
 
     return make
@@ -66,18 +65,18 @@ def test_the_authors_recipe_differs_from_the_preset_in_training_only():
 
 
 def test_a_table_is_made_once_and_has_the_columns_that_ship(tiny, tmp_path):
-    path = make_table(tiny("scaling_heads"), tmp_path, jobs=1, progress="none")
+    path = make_table(tiny("scaling_heads"), tmp_path, jobs=1)
     assert path == tmp_path / "scaling_heads.json"
     table, shipped = read_table("scaling_heads", tmp_path), read_table("scaling_heads")
     assert table.attrs["varied"] == ["n_heads"] and list(table.n_heads) == [1, 2, 4]
     assert set(table) == set(shipped)
     assert table.attrs["shared"]["steps"] == 4 and set(table.attrs) == set(shipped.attrs)
-    make_table("scaling_heads", tmp_path / "again", jobs=1, progress="none")
+    make_table("scaling_heads", tmp_path / "again", jobs=1)
     assert (tmp_path / "again" / path.name).read_text() == path.read_text(), "not trained twice"
 
 
 def test_a_recipe_s_table_has_accuracy_on_the_lists_it_is_judged_by(tiny, tmp_path):
-    make_table(tiny("scaling_best", n_digits=10), tmp_path, jobs=1, progress="none")
+    make_table(tiny("scaling_best", n_digits=10), tmp_path, jobs=1)
     table = read_table("scaling_best", tmp_path)
     assert set(table) == set(read_table("scaling_best"))
     assert list(table.scored_on) == ["held-out"]
@@ -134,3 +133,29 @@ def test_a_small_grid_runs_here_and_goes_on_where_it_was(tmp_path, monkeypatch):
     monkeypatch.setattr("listcomp_utils.scaling.grids.run_grid", lambda *_, **how: failed)
     with pytest.raises(RuntimeError, match="it failed"):
         small_grid(config, 2, 2, 4, tmp_path)
+
+
+def small(**changes):
+    return Config.preset("study", device="cpu", **{**TINY, "steps": 10, "eval_every": 1, **changes})
+
+
+def test_a_recipe_is_chosen_on_lists_that_nothing_else_sees():
+    inner = small(n_digits=10, train_fraction=0.7)
+    whole = split_lists(inner.replace(train_fraction=0.8))
+    chosen_on = {tuple(row) for row in judging_lists(inner).tolist()}
+    assert len(chosen_on) == 10 and chosen_on <= {tuple(row) for row in whole.train.tolist()}
+    assert not chosen_on & {tuple(row) for row in split_lists(inner).train.tolist()}
+    assert torch.equal(judging_lists(inner.replace(train_fraction=0.8)), whole.held_out)
+
+
+def test_averaged_weights_are_the_mean_over_the_last_evaluations():
+    config = small(schedule="constant")
+    average = AveragedWeights(config)
+    (result,) = train_many(config, [config.seed], "none", callback=average)
+    states = [
+        train(config.replace(steps=steps), progress="none").last_model.W_E for steps in (8, 9, 10)
+    ]
+    own = average.average.module.tok_embed.weight
+    torch.testing.assert_close(own, sum(states) / 3, rtol=1e-4, atol=1e-5)
+    figures = average.figures(result)
+    assert figures["judged_on"] == "held-out" and 0 <= figures["averaged_per_token"] <= 1

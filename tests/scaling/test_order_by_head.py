@@ -56,12 +56,10 @@ def test_with_learned_positions_both_orders_can_be_right_and_positions_carry_it(
     figures = measure_order(train(config, progress="none"))
     assert figures["both_right"] > 0.5 and figures["alignment"] > 0.8
     assert figures["position_weights_reverse"] > 0.5 > figures["content_weights_reverse"]
-    assert figures["both_weights_reverse"] <= 1
 
 
-def test_without_positions_the_separator_is_the_same_for_both_orders():
-    figures = order_figures(make_model(study(positions="none")))
-    assert figures["order_distance"] < 1e-5 and figures["alignment"] is None
+def test_without_learned_positions_there_is_no_alignment():
+    assert order_figures(make_model(study(positions="none")))["alignment"] is None
 
 
 @pytest.mark.parametrize("changes", [dict(layer_norm=True), dict(n_layers=1), dict(list_len=3)])

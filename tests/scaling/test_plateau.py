@@ -1,30 +1,71 @@
-"""The plateau: who leaves it, how aligned a run is when, and that both factors are needed."""
+"""The plateau: what is measured while a model trains, how a run passes, and what it takes."""
 
 from __future__ import annotations
+
+import types
 
 import pandas as pd
 import pytest
 
+from listcomp_utils.checkpoints import load_model
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.scaling.dynamics import course_rows
-from listcomp_utils.scaling.plateau import (
-    LN_2,
-    difference_at_sep,
-    leaving,
-    passages,
-    with_recipe,
-)
-from listcomp_utils.sweeps.table import read_table
+from listcomp_utils.model import make_native_model
+from listcomp_utils.scaling.grids import GRIDS, grid_cells
+from listcomp_utils.scaling.plateau import LN_2, Course, course_rows, difference_at_sep, passages
+from listcomp_utils.sweeps.engine import run_grid
+from listcomp_utils.sweeps.table import read_table, write_table
+from listcomp_utils.sweeps.training import TrainCell
+
+STUDY = Config.preset("study", device="cpu")
+SMALL = STUDY.replace(n_digits=10, d_model=16, steps=20, eval_every=10, batch_size=16)
 
 
-def test_runs_that_left_and_those_that_stayed_are_kept_apart():
-    table = read_table("plateau")
-    theirs = leaving(table).loc["the study's"]
-    own = table[table.embed_scale == 1]
-    assert (theirs.left, theirs.seeds) == (own.broke_through.sum(), 20)
-    assert theirs.stayed == pytest.approx(own[~own.broke_through].per_token.mean())
-    assert theirs.stayed < 0.55 < theirs.per_token
-    assert pd.isna(leaving(table).stayed["this project's"]), "all of them left"
+def alignment(config, model):
+    course = Course(config)
+    course(config.seed, 0, model)
+    return course.alignments[0]
+
+
+def test_the_published_models_alignment(reference):
+    model = load_model(reference("published_len2_n100_d64.pt"), STUDY)
+    assert alignment(STUDY, model) == pytest.approx(0.981, abs=5e-4)
+
+
+def test_a_course_has_a_row_for_each_evaluation_and_survives_its_file(tmp_path):
+    cells = [SMALL.replace(seed=seed).to_dict() for seed in (0, 3)]
+    work = TrainCell(observe=Course)
+    made = run_grid(cells, work, tmp_path / "runs", jobs=1, progress="none")
+    write_table(made, tmp_path / "dynamics.json")
+    rows = course_rows(read_table("dynamics", tmp_path))
+    assert rows.seed.tolist() == [0, 0, 0, 3, 3, 3] and rows.step.tolist() == [0, 10, 20] * 2
+    shipped = read_table("dynamics")
+    assert {*course_rows(shipped)} - {*shipped.attrs["varied"]} == {*rows}
+    assert rows.order_alignment[0] != rows.order_alignment[2]
+    last = made.course[1]["order_alignment"][-1]
+    assert rows.order_alignment[5] == pytest.approx(last, rel=1e-4)
+
+
+def test_evaluations_that_were_not_measured_are_an_error():
+    course, evaluation = Course(SMALL), types.SimpleNamespace(step=0, train_loss=1.0)
+    history = types.SimpleNamespace(evaluations=[evaluation])
+    with pytest.raises(ValueError, match="zip"):
+        course.figures(types.SimpleNamespace(history=history))
+
+
+def test_shipped_courses_begin_at_the_models_that_training_starts_from():
+    rows = course_rows(read_table("dynamics")).query("step == 0").set_index(["steps", "seed"])
+    for cell in grid_cells(GRIDS["dynamics"]):
+        config, row = Config.from_dict(cell), rows.loc[(cell["steps"], cell["seed"])]
+        found = alignment(config, make_native_model(config))
+        assert row.order_alignment == pytest.approx(found, rel=1e-4)
+
+
+@pytest.mark.parametrize("changes", [dict(layer_norm=True), dict(list_len=3)])
+def test_other_architectures_are_refused(changes):
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        Course(STUDY.replace(**changes))
+    with pytest.raises(ConfigError, match=next(iter(changes))):
+        difference_at_sep(STUDY.replace(**changes))
 
 
 def test_a_passage_is_read_off_the_loss():
@@ -38,23 +79,19 @@ def test_a_passage_is_read_off_the_loss():
     found = passages(pd.DataFrame(rows)).loc["own"]
     assert found.steps.tolist() == [300, 0, 100] and found.waited.tolist() == [True, False, False]
     assert found.waiting[0] == pytest.approx(0.1) and found.waiting[2] == pytest.approx(0.3)
-    assert found.passing[[0, 1]].tolist() == [0.7, 0.8] and found.halved[[0, 1]].tolist() == [
-        0.9,
-        1,
-    ]
+    assert found.passing[[0, 1]].tolist() == [0.7, 0.8]
+    assert found.halved[[0, 1]].tolist() == [0.9, 1]
     assert pd.isna(found.waiting[1]) and pd.isna(found.halved[2])
 
 
 def test_shipped_courses_are_of_both_recipes():
-    found = passages(with_recipe(course_rows(read_table("dynamics"))))
+    found = passages(course_rows(read_table("dynamics")))
     assert sorted(set(found.index.get_level_values("recipe"))) == ["the study's", "this project's"]
     assert len(found) == 6
 
 
 def test_either_factor_alone_tells_no_list_from_its_reverse():
-    config = Config.preset("study", n_digits=6, d_model=8, device="cpu")
+    config = STUDY.replace(n_digits=6, d_model=8)
     assert difference_at_sep(config, places=0) < 1e-12
     assert difference_at_sep(config, scores=0) < 1e-12
     assert difference_at_sep(config) > 0.01
-    with pytest.raises(ConfigError, match="list_len"):
-        difference_at_sep(config.replace(list_len=3))

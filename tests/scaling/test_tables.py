@@ -48,6 +48,16 @@ def test_a_table_of_one_setting_is_one_row():
     assert row["seeds"] == 10 and row["left"] == 10 and 0.92 < row["per_token"] < 0.93
 
 
+def test_runs_that_left_and_those_that_stayed_are_kept_apart():
+    table = read_table("plateau")
+    rows, own = tables.leaving(table), table[table.embed_scale == 1]
+    theirs = rows.loc["the study's"]
+    assert (theirs.left, theirs.seeds) == (own.broke_through.sum(), 20)
+    assert theirs.stayed == pytest.approx(own[~own.broke_through].per_token.mean())
+    assert theirs.stayed < 0.55 < theirs.per_token
+    assert pd.isna(rows.stayed["this project's"]), "all of them left"
+
+
 def test_words_say_how_a_table_was_trained():
     words = recipe_words(read_table("scaling_heads"))
     assert words.startswith("2,500 steps, batch 512, lr 0.005, 5 seeds a cell, 15 runs in 2 min")
@@ -78,8 +88,6 @@ def test_the_studys_table_is_held_beside_all_of_its_variants():
     assert len(rows) == 16 and (rows.seeds == 5).all() and rows.printed.is_monotonic_increasing
     assert rows.parts["FFFF"] == "none" and rows.parts["TFTF"] == "LayerNorm, W_V"
     assert rows.kind["FTFT"] == "without LayerNorm, W_O learned"
-    counts = tables.printed_as_counts()
-    assert len(counts.levels) == 4 and counts.levels[0] == pytest.approx(0.505)
 
 
 def test_two_starts_are_compared_at_one_width_with_the_best_depth_tried():
@@ -113,8 +121,8 @@ def test_the_record_has_every_grid_in_words():
 
 def test_means_of_runs_at_two_levels_are_nearer_than_chance():
     levels = np.linspace(0.5, 0.92, 4)
-    made = nearness_to_counts(list(levels) * 4, 0.5, 0.92, runs=3)
+    made = nearness_to_counts(list(levels) * 4, 0.5, 0.92)
     assert made.levels == pytest.approx(tuple(levels)) and made.distance < 1e-12
     assert made.p_value == 0 and made.by_chance == pytest.approx(0.42 / 3 / 4, rel=0.05)
-    between = nearness_to_counts(list(levels[:-1] + 0.07) * 4, 0.5, 0.92, runs=3)
+    between = nearness_to_counts(list(levels[:-1] + 0.07) * 4, 0.5, 0.92)
     assert between.p_value > 0.99

@@ -66,7 +66,7 @@ ANSWERS = {
     ],
     "06_features": [
         Answer(parameters={"k": 2}),
-        Answer("first, first.order[:2]", "matches[1], matches[1].order[:2]", visible=False),
+        Answer("order_maps(first)", "order_maps(matches[1])", visible=False),
     ],
     "07_scaling": [
         Answer(parameters={"list_len": 3}),
