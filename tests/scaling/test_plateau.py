@@ -55,7 +55,7 @@ def test_evaluations_that_were_not_measured_are_an_error():
 def test_shipped_courses_begin_at_the_models_that_training_starts_from():
     rows = course_rows(read_table("dynamics")).query("step == 0").set_index(["steps", "seed"])
     for cell in grid_cells(GRIDS["dynamics"]):
-        config, row = Config.from_dict(cell), rows.loc[(cell["steps"], cell["seed"])]
+        config, row = Config(**cell), rows.loc[(cell["steps"], cell["seed"])]
         found = alignment(config, make_native_model(config))
         assert row.order_alignment == pytest.approx(found, rel=1e-4)
 
