@@ -51,9 +51,6 @@ def outcomes(
 
     When a worker process dies (out of memory, killed), the cells that may have been in it run again
     one at a time, so that only the cell which kills its process fails.
-
-    Raises:
-        ConfigError: for a package, a scheduler or a cluster that is not there or not fit.
     """
     with _workers(backend, scheduler, jobs) as run:
         suspects = []
@@ -95,9 +92,8 @@ def _on_this_machine(jobs: int) -> Iterator[Run]:
                 taken.add(key)
                 yield joblib.delayed(_run_cell)(work, key, cells[key])
 
-        count = (
-            1 if jobs == 1 else max(2, min(jobs, len(cells)))
-        )  # joblib keeps one in this process
+        # At one, joblib runs cells in this process.
+        count = 1 if jobs == 1 else max(2, min(jobs, len(cells)))
         how = dict(batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
         while finished < len(cells):
             try:
