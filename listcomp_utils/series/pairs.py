@@ -44,7 +44,7 @@ def notebook_sources(folder: Path) -> list[Path]:
 
 
 def sync_series() -> int:
-    """Bring every pair in line, with the project's address in it, and say which changed; 0."""
+    """Bring every pair in line, with the project's address in it, and say which changed."""
     address = repository_address(clone_dir())
     for source in notebook_sources(series_dir()):
         changed = [stamp_address(source, address), sync(source)]
@@ -63,11 +63,7 @@ def sync(source: Path) -> bool:
 
 
 def copy_outputs(executed: Path, source: Path) -> None:
-    """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it.
-
-    Raises:
-        ValueError: when the executed notebook's cells are not the pair's.
-    """
+    """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it."""
     notebook = jupytext.read(source, fmt="py:percent")
     ran, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.read(executed, as_version=4), {})
     if [c.source.strip() for c in ran.cells] != [c.source.strip() for c in notebook.cells]:
@@ -80,7 +76,7 @@ def copy_outputs(executed: Path, source: Path) -> None:
 
 
 def repository_address(root: Path) -> str | None:
-    """The project's address, stated once, in pyproject.toml; None where it has none yet."""
+    """The project's address, as pyproject.toml states it."""
     settings = tomllib.loads((root / "pyproject.toml").read_text())
     address = settings["project"].get("urls", {}).get("Repository")
     return address and address.rstrip("/")

@@ -53,10 +53,6 @@ def run_series(
     others still run, and the report says so. Everything is written to a folder of its own that
     takes NAME's place when it is whole: after Ctrl-C, SIGTERM or a failure to write, the last whole
     report of that name stays and the new one goes.
-
-    Raises:
-        ConfigError: before anything runs, for a bad parameter, name or choice of notebooks.
-        OSError: when the report cannot be written.
     """
     notebooks = check_run(select_notebooks(only), parameters, name)
     from listcomp_utils.series.report import write_report
@@ -74,10 +70,7 @@ def run_series(
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> str | None:
-    """Execute one notebook headless into `output`; what went wrong in it, or None.
-
-    Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
-    """
+    """Execute one notebook into `output`, kept up to a failing cell; what went wrong, or None."""
     return asyncio.run(_execute(notebook, output, parameters, lambda: None))
 
 
