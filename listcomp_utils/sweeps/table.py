@@ -71,10 +71,13 @@ def write_tables(frame: pd.DataFrame, folder: Path) -> None:
     tables = {"table": frame}
     if "seed" in frame.columns:
         tables["summary"] = summarise_sweep(frame)
-    for name, rows in tables.items():
-        content = json.dumps(_records(rows), indent=1) + "\n"
-        _write(folder / f"{name}.csv", rows.to_csv(index=False), "; all cells are recorded")
-        _write(folder / f"{name}.json", content, "; all cells are recorded")
+    try:
+        for name, rows in tables.items():
+            content = json.dumps(_records(rows), indent=1) + "\n"
+            write_atomically(folder / f"{name}.csv", rows.to_csv(index=False).encode())
+            write_atomically(folder / f"{name}.json", content.encode())
+    except OSError as error:
+        raise ConfigError(f"no tables in {folder}: {error}; all cells are recorded") from None
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Path:
@@ -99,7 +102,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     content = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n'
     check_writable(path.parent, "path: folder")
-    _write(path, content)
+    write_atomically(path, content.encode())
     return path
 
 
@@ -126,13 +129,6 @@ def _settings_of(frame: pd.DataFrame) -> list[str]:
     """The columns before `status`, all where there is none."""
     names = list(frame)
     return names[: names.index("status")] if "status" in names else names
-
-
-def _write(path: Path, content: str, consolation: str = "") -> None:
-    try:
-        write_atomically(path, content.encode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error}{consolation}") from None
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
