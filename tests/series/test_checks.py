@@ -43,7 +43,6 @@ from listcomp_utils.series.checks import check_parameters, select_notebooks, wit
         (["--only", ""], "--only must start a notebook's name"),
         (["--name", "../up"], "name must be letters"),
         (["--name", ""], "name must be letters"),
-        (["-f", "absent.yaml"], "absent.yaml cannot be read"),
     ],
 )
 def test_wrong_calls_fail_before_anything_runs(arguments, named, runs, capsys, monkeypatch):
