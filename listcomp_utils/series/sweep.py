@@ -17,13 +17,7 @@ import pandas as pd
 
 from listcomp_utils.config import ConfigError
 from listcomp_utils.notebook.claims import recorded_claims
-from listcomp_utils.series.checks import (
-    check_parameters,
-    check_run_name,
-    select_notebooks,
-    taken_parameters,
-    with_whole_paths,
-)
+from listcomp_utils.series import checks
 from listcomp_utils.series.run import execute_notebook
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
@@ -72,7 +66,7 @@ class RunNotebook:
 
 def find_notebook(start: str) -> Path:
     """The one notebook whose name starts so."""
-    found = [path for path in select_notebooks() if path.stem.startswith(start)]
+    found = [path for path in checks.select_notebooks() if path.stem.startswith(start)]
     if len(found) != 1:
         names = ", ".join(path.stem for path in found) or "none"
         raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
@@ -87,10 +81,10 @@ def notebook_cells(
     A cell has the whole name as `notebook`, every option of it and all fields of the config.
     """
     path = find_notebook(notebook)
-    known = taken_parameters(path)
+    known = checks.taken_parameters(path)
 
     def complete(values: Mapping[str, Any]) -> Cell:
-        config, options = check_parameters(path, with_whole_paths(values))
+        config, options = checks.check_parameters(path, checks.with_whole_paths(values))
         own = {name: value for name, value in options.to_dict().items() if name in known}
         return json.loads(json.dumps({"notebook": path.stem, **own, **config.to_dict()}))
 
@@ -112,7 +106,7 @@ def sweep(
     """
     values = parse_grid(grid)
     name = name or "-".join(filter(None, [notebook, *values]))
-    check_run_name(name)
+    checks.check_run_name(name)
     folder = sweep_folder(name)
     if notebook is None:
         cells, work = config_cells(values, base), TrainCell(models=models)

@@ -113,14 +113,10 @@ def run_sweep(
     grid: Mapping[str, Iterable[Any]],
     base: Mapping[str, Any] | Config,
     folder: str | Path,
-    *,
-    measure: Measure | None = None,
-    keep_models: str | Path | None = None,
     **how: Any,
 ) -> pd.DataFrame:
     """Train every combination of a grid that is not recorded in `folder` yet; a row for each.
 
-    `base` is a config, or `preset` and fields; `keep_models` is a folder for the trained models,
-    and `how` are the keywords of `run_grid` (jobs, backend, ...).
+    `base` is a config, or `preset` and fields; `how` are the keywords of `run_grid`.
     """
-    return run_grid(config_cells(grid, base), TrainCell(measure, keep_models), folder, **how)
+    return run_grid(config_cells(grid, base), TrainCell(), folder, **how)

@@ -19,11 +19,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Literal
 
 import joblib
 
+from listcomp_utils import __version__
 from listcomp_utils.config import ConfigError
 
 Backend = Literal["loky", "dask", "ray"]
@@ -188,10 +189,8 @@ def _run_cell(work: Work, key: str, settings: Mapping[str, Any]) -> tuple[str, O
 
 
 def _outcome(started: float, figures: Any = None, error: Exception | None = None) -> Outcome:
-    versions = {"python": platform.python_version()}
-    for name in ("listcomp_utils", "torch", "transformer_lens"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
+    versions = {"python": platform.python_version(), "listcomp_utils": __version__}
+    versions |= {name: importlib.metadata.version(name) for name in ("torch", "transformer_lens")}
     torch = sys.modules.get("torch")  # not for the sake of a cell that did without it
     if torch is not None and torch.cuda.is_available():
         versions["gpu"] = torch.cuda.get_device_name()
