@@ -69,8 +69,7 @@ def read_parameters(namespace: Mapping[str, Any]) -> tuple[Config, Options]:
     """The config and the options of a notebook, from its `globals()`, or from a plain dict.
 
     In a notebook that is its parameters cell and what is assigned right after it, by papermill, by
-    nbmake or by a reader; other variables are no parameters. Config fields that
-    are None keep the preset's value. Text such as "false" or "[3, 4]" is read as what it means.
+    nbmake or by a reader. Text such as "false" or "[3, 4]" is read as what it means.
     """
     if "In" in namespace:
         given, own = _from_history(namespace["In"], namespace)

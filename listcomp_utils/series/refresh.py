@@ -1,7 +1,6 @@
 """Refreshing what is committed (`make refresh`, for maintainers): outputs, pictures, README.
 
-check_drawing()                       # before the series runs: is there a browser to draw with?
-add_pictures(run / "01_train.ipynb")  # a PNG beside every figure, for readers without JavaScript
+add_pictures([run / "01_train.ipynb"])   # a PNG beside every figure, for readers without JavaScript
 """
 
 from __future__ import annotations
@@ -61,14 +60,10 @@ def check_drawing() -> None:
     try:
         with _drawing() as draw:
             draw(go.Figure(), {"format": "png", "width": 20, "height": 20})
-    except ImportError:
-        raise ConfigError(
-            "refresh draws its pictures with kaleido: pip install '.[maintain]'"
-        ) from None
     except Exception as error:  # kaleido's and its browser's own kinds
         raise ConfigError(
-            "refresh draws its pictures with Chromium or Chrome (apt install chromium, or "
-            f"kaleido_get_chrome), which did not start: {type(error).__name__}: {error}"
+            "refresh draws its pictures with kaleido (pip install '.[maintain]') and Chromium or "
+            f"Chrome (apt install chromium, or kaleido_get_chrome): {type(error).__name__}: {error}"
         ) from None
 
 

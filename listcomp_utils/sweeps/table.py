@@ -44,8 +44,7 @@ def summarise_sweep(frame: pd.DataFrame) -> pd.DataFrame:
     """Cells that differ by their seed only in one row, of a frame that `run_grid` gives.
 
     `seeds` finished and `failed` did not. The figures are those of `summarise` over the finished
-    ones; of trainings, over those that left the plateau (see `history.breakthrough_step`), which
-    are `broke_through` many, a share `share_broke_through`.
+    ones; of trainings, over those that left the plateau: `broke_through` many.
     """
     by = [name for name in _settings_of(frame) if name != "seed"]
     # Settings may be lists, by which pandas does not group.
@@ -84,7 +83,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
     """Write a finished grid as one small JSON file that `read_table` reads.
 
     Settings that all rows share stand once; a row has the others and its figures, numbers with 5
-    significant digits. Raises RuntimeError, and writes nothing, when a cell failed.
+    significant digits. A failed cell raises RuntimeError.
     """
     path, varied = Path(path), [name for name in varied_settings(frame) if name != "seed"]
     if errors := frame.loc[frame["status"] != "done", "error"].tolist():

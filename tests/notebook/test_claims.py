@@ -1,7 +1,5 @@
 """Claims: checked when they apply, shown when not, recorded always."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.notebook import claims

@@ -1,7 +1,5 @@
 """Notebook parameters: what a reader or papermill gives is read, checked and named when wrong."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.config import Config, ConfigError

@@ -1,7 +1,5 @@
 """What a notebook shows: figures as slim JSON with words beside them, tables that escape."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np

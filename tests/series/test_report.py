@@ -1,7 +1,5 @@
 """The report opens offline, its figures interactive, and swallows or runs nothing it shows."""
 
-from __future__ import annotations
-
 import json
 import re
 

@@ -1,7 +1,5 @@
 """The command `sweep`: trainings and notebooks over a grid, its tables and its exit status."""
 
-from __future__ import annotations
-
 import nbformat
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """The engine: no cell is lost or run twice, failures stay their own, tables hold every cell."""
 
-from __future__ import annotations
-
 import errno
 import json
 import math

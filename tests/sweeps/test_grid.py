@@ -1,7 +1,5 @@
 """Grids: values are read as their fields' types, wrong ones are refused before anything runs."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

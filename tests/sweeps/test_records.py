@@ -1,7 +1,5 @@
 """Records: equal settings are one cell, and no damage goes unnamed."""
 
-from __future__ import annotations
-
 import sqlite3
 
 import pytest

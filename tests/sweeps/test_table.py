@@ -1,7 +1,5 @@
 """Tables: over seeds, and small enough to ship."""
 
-from __future__ import annotations
-
 import json
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Trainings in a sweep: the figures are those of the training, and nothing overwrites them."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.checkpoints import find_trained

@@ -1,7 +1,5 @@
 """Workers: a dying one takes only its own cell down, none outlives its parent, dask does alike."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
