@@ -21,13 +21,6 @@ from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import PLOTLY_MIME
 from listcomp_utils.series.checks import clone_dir, series_dir
 
-PACKAGE_LINES = """\
-    package = os.environ.get("LISTCOMP_PACKAGE", "{default}")
-    if not package:
-        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
-"""
-"""How a set-up cell finds what to install on Colab."""
-
 BADGE = """\
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
@@ -90,11 +83,10 @@ def stamp_address(source: Path, address: str | None) -> bool:
     text = source.read_text()
     path = (address or "").removeprefix("https://github.com/")
     badge = BADGE.format(path=path, name=source.stem) if address else ""
-    lines = PACKAGE_LINES.format(default=f"git+{address}" if address else "")
+    package = f"git+{address}" if address else ""
     stamped = re.sub(r"#\n# \[!\[Open in Colab\][^\n]*\n", "", text)
     stamped = re.sub(r'\n# %% tags=\["setup"\]', lambda found: badge + found[0], stamped, count=1)
-    asks_pip = r'    package = .*?(?=    get_ipython\(\)\.run_line_magic\("pip")'
-    stamped = re.sub(asks_pip, lambda _: lines, stamped, count=1, flags=re.DOTALL)
+    stamped = re.sub(r'(?<="LISTCOMP_PACKAGE", ")[^"]*', package, stamped, count=1)
     if stamped != text:
         source.write_text(stamped)
     return stamped != text
