@@ -28,8 +28,8 @@ TABLE_ROOMS = (
 )
 """Modules with TABLES, the tables that ship in artifacts/, and `make_table`."""
 
-OF_A_CHECKPOINT = ("features_released",)
-"""Tables that measure a model from a file."""
+OF_A_CHECKPOINT = "features_released"
+"""The table that measures a model from a file."""
 
 Words = list[str] | None
 Pairs = Annotated[Words, typer.Option("-p", metavar="NAME VALUE", help="A parameter: list_len 3.")]
@@ -132,13 +132,13 @@ def tables(
     rooms = [importlib.import_module(room) for room in TABLE_ROOMS]
     makers = {table: room.make_table for room in rooms for table in room.TABLES}
     check_names(names or [], makers, "table")
-    wanted = names or [one for one in makers if (one in OF_A_CHECKPOINT) == bool(checkpoint)]
-    if bool(checkpoint) != any(one in OF_A_CHECKPOINT for one in wanted):
-        raise ConfigError(f"--checkpoint FILE belongs to the tables {', '.join(OF_A_CHECKPOINT)}")
+    wanted = names or [one for one in makers if (one == OF_A_CHECKPOINT) == bool(checkpoint)]
+    if bool(checkpoint) != (OF_A_CHECKPOINT in wanted):
+        raise ConfigError(f"--checkpoint FILE belongs to the table {OF_A_CHECKPOINT}")
     from listcomp_utils.checkpoints import CheckpointError
 
     for name in wanted:
-        more = {"checkpoint": str(checkpoint)} if name in OF_A_CHECKPOINT else {}
+        more = {"checkpoint": str(checkpoint)} if name == OF_A_CHECKPOINT else {}
         try:
             print(f"saved {makers[name](name, out, jobs, **more)}", flush=True)
         except CheckpointError as error:

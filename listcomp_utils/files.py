@@ -34,10 +34,7 @@ def shipped_dir() -> Path:
 
 
 def runs_dir() -> Path:
-    """The folder for what runs make: artifacts/runs in a clone, ./artifacts/runs elsewhere.
-
-    The environment variable LISTCOMP_RUNS names another.
-    """
+    """The folder for what runs make: artifacts/runs in a clone, ./artifacts/runs elsewhere."""
     named = os.environ.get(RUNS_VARIABLE)
     return Path(named) if named else (repository_dir() or Path.cwd()) / "artifacts" / "runs"
 

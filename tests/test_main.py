@@ -123,8 +123,8 @@ def test_tables_are_made_by_their_rooms(rooms, tmp_path, capsys):
     [
         (["dept"], "unknown table 'dept'; did you mean 'depth'"),
         (["depth", "--jobs", "0"], "Invalid value for '--jobs'"),
-        (["depth", "--checkpoint", "x.pt"], "--checkpoint FILE belongs to the tables features_r"),
-        (["features_released"], "--checkpoint FILE belongs to the tables features_released"),
+        (["depth", "--checkpoint", "x.pt"], "--checkpoint FILE belongs to the table features_r"),
+        (["features_released"], "--checkpoint FILE belongs to the table features_released"),
     ],
 )
 def test_wrong_tables_are_refused_before_any_is_made(arguments, named, rooms, capsys):
@@ -136,18 +136,3 @@ def test_every_room_with_tables_has_what_the_command_needs():
     for name in command_line.TABLE_ROOMS:
         room = command_line.importlib.import_module(name)
         assert room.TABLES and callable(room.make_table), name
-
-
-def test_ctrl_c_and_a_full_disk_have_their_own_exit_status(monkeypatch, capsys):
-    def failing(error):
-        def run_series(*_):
-            raise error
-
-        return run_series
-
-    monkeypatch.setattr("listcomp_utils.series.run.run_series", failing(KeyboardInterrupt()))
-    assert main(["run"]) == 130
-    full = OSError(28, "No space left on device")
-    monkeypatch.setattr("listcomp_utils.series.run.run_series", failing(full))
-    assert main(["run"]) == 1
-    assert "No space left on device; what was there before stays" in capsys.readouterr().err

@@ -1,9 +1,6 @@
 """What a notebook claims, checked: one table, one JSON record a run.
 
-check_claims("01_train", [
-    at_least("lists right", 1.0, 1.0, applies=established),
-    shown("steps", 300),
-])
+check_claims("01_train", [at_least("lists right", 1.0, 1.0, established), shown("steps", 300)])
 """
 
 from __future__ import annotations
@@ -15,7 +12,6 @@ from typing import Any
 
 CLAIMS_MIME = "application/vnd.listcomp.claims+json"
 VERDICTS = {True: "yes", False: "no", None: "shown"}
-"""How a table says whether a claim holds."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +65,13 @@ def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
     )
     record = {"notebook": notebook, "claims": [asdict(claim) for claim in claims]}
     show_frame(table, beside={CLAIMS_MIME: record})
-    failed = [claim for claim in claims if claim.holds is False]
+    failed = [
+        f"{claim.name}: {format_value(claim.value)}, expected {claim.expected}"
+        for claim in claims
+        if claim.holds is False
+    ]
     if failed:
-        raise ClaimError(
-            "; ".join(f"{c.name}: {format_value(c.value)}, expected {c.expected}" for c in failed)
-        )
+        raise ClaimError("; ".join(failed))
 
 
 def outputs_with(notebook: Mapping[str, Any], mime: str) -> list[dict[str, Any]]:
@@ -83,12 +81,9 @@ def outputs_with(notebook: Mapping[str, Any], mime: str) -> list[dict[str, Any]]
 
 
 def recorded_claims(notebook: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The claims that an executed notebook recorded, as plain values; [] if none."""
-    return [
-        dict(claim)
-        for output in outputs_with(notebook, CLAIMS_MIME)
-        for claim in output["data"][CLAIMS_MIME]["claims"]
-    ]
+    """The claims that an executed notebook recorded, as plain values."""
+    outputs = outputs_with(notebook, CLAIMS_MIME)
+    return [dict(claim) for one in outputs for claim in one["data"][CLAIMS_MIME]["claims"]]
 
 
 def format_value(value: Any) -> str:

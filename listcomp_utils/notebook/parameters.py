@@ -2,8 +2,7 @@
 
 config, options = read_parameters(globals())
 
-`config` holds the model and its training; `options` what a notebook takes beside it. A parameters
-cell shows the few that a reader changes, and every other field of `Config` works by its name too.
+`config` holds the model and its training, `options` what a notebook takes beside it.
 """
 
 from __future__ import annotations
@@ -16,14 +15,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from listcomp_utils.config import (
-    PRESETS,
-    Config,
-    ConfigError,
-    Settings,
-    check_names,
-    coerce,
-)
+from listcomp_utils.config import Config, ConfigError, Settings, check_names, coerce
 
 PARAMETERS_CELL = "# Parameters: "
 """How the cell that holds a notebook's parameters starts."""
@@ -77,19 +69,13 @@ def read_parameters(namespace: Mapping[str, Any]) -> tuple[Config, Options]:
     """The config and the options of a notebook, from its `globals()`, or from a plain dict.
 
     In a notebook that is its parameters cell and what is assigned right after it, by papermill, by
-    nbmake or by a reader; other variables are no parameters. Config fields that
-    are None keep the preset's value. Text such as "false" or "[3, 4]" is read as what it means.
-
-    Raises:
-        ConfigError: naming the parameter, for an unknown one, an option that this notebook does
-            not have, a value of the wrong type or one out of range.
+    nbmake or by a reader. Text such as "false" or "[3, 4]" is read as what it means.
     """
-    history = namespace.get("In")
-    if history is None:
-        given, known = dict(namespace), [*CONFIG_NAMES, *Options.model_fields]
+    if "In" in namespace:
+        given, own = _from_history(namespace["In"], namespace)
     else:
-        given, own = _from_history(history, namespace)
-        known = [*CONFIG_NAMES, *(name for name in Options.model_fields if name in own)]
+        given, own = dict(namespace), Options.model_fields
+    known = [*CONFIG_NAMES, *(name for name in Options.model_fields if name in own)]
     check_names(given, known, "parameter")
     options = {name: value for name, value in given.items() if name not in CONFIG_NAMES}
     return make_config({k: v for k, v in given.items() if k in CONFIG_NAMES}), Options(**options)
@@ -109,16 +95,11 @@ def make_config(values: Mapping[str, Any]) -> Config:
 def is_established(config: Config) -> bool:
     """Whether claims measured for "seed" or "study" apply: only the seed and device differ."""
     same = dict(seed=0, device="auto")
-    measured = [Config.preset(name, **same) for name in PRESETS if name != "ranked"]
-    return config.replace(**same) in measured
+    return config.replace(**same) in [Config.preset(name, **same) for name in ("seed", "study")]
 
 
 def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ...]:
-    """The list that a notebook looks at closely: the one given, or 8, 3, 5, 1, ... .
-
-    Raises:
-        ConfigError: when it has the wrong length or a digit out of range.
-    """
+    """The list that a notebook looks at closely: the one given, or 8, 3, 5, 1, ... ."""
     if given is None:
         first = (8, 3, 5, 1, 9, 2, 7, 4, 6, 0)
         return tuple(first[place % 10] % config.n_digits for place in range(config.list_len))
@@ -131,11 +112,7 @@ def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ..
 
 
 def artifacts_folder(artifacts_dir: str | None, drive_dir: str | None) -> Path | None:
-    """Where this notebook keeps its models: `artifacts_dir`, a Drive folder on Colab, or None.
-
-    Raises:
-        ConfigError: for a `drive_dir` outside Colab, or beside an `artifacts_dir`.
-    """
+    """Where this notebook keeps its models: `artifacts_dir`, a Drive folder on Colab, or None."""
     if drive_dir is None:
         return Path(artifacts_dir) if artifacts_dir else None
     if artifacts_dir:

@@ -25,15 +25,10 @@ from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE, runs_dir, w
 
 PLOTLY_MIME = "application/vnd.plotly.v1+json"
 METADATA_KEY = "listcomp"
-HEADS_HEIGHT = 620
-"""Pixels of the frame of CircuitsVis' heads."""
 _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>{title}</title></head><body>{body}</body></html>
 """
-
-DIGITS = 4
-"""Significant digits kept of the numbers in a saved figure."""
 
 
 def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = True) -> None:
@@ -52,13 +47,13 @@ def show(figure: go.Figure, alt: str, main: bool = False, interactive: bool = Tr
 
 
 def slim_json(figure: go.Figure) -> dict[str, Any]:
-    """The figure's JSON with plain lists and rounded numbers, its theme inside."""
+    """The figure's JSON with plain lists, numbers of four digits, and its theme inside."""
     # The figure's own method would pack arrays in base 64.
     traces = [trace.to_plotly_json() for trace in figure.data]
     plain = {"data": traces, "layout": figure.layout.to_plotly_json()}
     return json.loads(
         json.dumps(plain, cls=PlotlyJSONEncoder),
-        parse_float=lambda number: float(f"{float(number):.{DIGITS}g}"),
+        parse_float=lambda number: float(f"{float(number):.4g}"),
     )
 
 
@@ -74,14 +69,11 @@ def show_attention_heads(patterns: Any, tokens: Sequence[str], heads: Sequence[s
     body = attention_heads(
         attention=patterns, tokens=list(tokens), attention_head_names=list(heads)
     ).local_src
-    show_page(_PAGE.format(title=words, body=body), name, words, height=HEADS_HEIGHT)
+    show_page(_PAGE.format(title=words, body=body), name, words, height=620)
 
 
 def show_page(page: str, name: str, words: str, height: int) -> None:
-    """Show a whole HTML page in a frame; where nobody watches, write `name`.html to the report.
-
-    `words` say what it is, `height` is the frame's in pixels.
-    """
+    """Show a whole HTML page in a frame; where nobody watches, write `name`.html to the report."""
     if not os.environ.get(HEADLESS_VARIABLE):
         style = f"width: 100%; height: {height}px; border: 1px solid #ccc"
         frame = f'<iframe title="{escape(words)}" srcdoc="{escape(page)}" style="{style}"></iframe>'
@@ -103,10 +95,8 @@ def show_frame(
 ) -> None:
     """Display a frame as a table: numbers with `digits` decimals, missing values blank, no index.
 
-    With `folded` it is closed under these words until it is clicked: for tables of the record.
-
-    Plain HTML with text beside it, which is small and the same each time, as committed outputs
-    must be. `beside` adds other MIME types to the output.
+    `folded` are words under which it is closed until clicked; `beside` adds other MIME types.
+    The HTML is plain: small, and the same each time, as committed outputs must be.
     """
     shown = frame.map(lambda value: _in_table(value, digits))
     with pd.option_context("display.max_colwidth", None):

@@ -97,7 +97,7 @@ def lines(
 
 
 def line_panels(
-    panels: Mapping[str, Mapping[str, pd.Series]], title: str, x_title: str, y_title: str = ""
+    panels: Mapping[str, Mapping[str, pd.Series]], title: str, x_title: str
 ) -> go.Figure:
     """Panels of lines, two a row, over the same x axis; a name has one colour in all of them.
 
@@ -119,7 +119,7 @@ def line_panels(
         facet_col_wrap=2,
         facet_col_spacing=0.1,
         facet_row_spacing=0.25 / rows,
-        labels=dict(x=x_title, y=y_title, name=""),
+        labels=dict(x=x_title, y="", name=""),
         template="listcomp",
     )
     figure.for_each_annotation(lambda note: note.update(text=note.text.removeprefix("panel=")))

@@ -24,7 +24,6 @@ from listcomp_utils.notebook.parameters import (
 )
 
 PATHS = ("artifacts_dir", "checkpoint", "sae_file")
-"""Parameters that name files or folders."""
 
 
 def series_dir() -> Path:
@@ -41,11 +40,7 @@ def clone_dir() -> Path:
 
 
 def select_notebooks(only: Sequence[str] = ()) -> list[Path]:
-    """The `.ipynb` of the series, or those whose name starts with one of `only`.
-
-    Raises:
-        ConfigError: when an entry of `only` matches none.
-    """
+    """The `.ipynb` of the series, or those whose name starts with one of `only`."""
     notebooks = sorted(series_dir().glob("[0-9][0-9]_*.ipynb"))
     names = [notebook.stem for notebook in notebooks]
     for wanted in only:
@@ -76,13 +71,8 @@ def check_parameters(notebook: Path, parameters: Mapping[str, Any]) -> tuple[Con
     """The config and options that a notebook would read from these parameters, all checked.
 
     A `checkpoint` is loaded, since whether it fits shows only then.
-
-    Raises:
-        ConfigError: naming the parameter, its value and what is allowed.
     """
-    declared = declared_parameters(notebook)
-    check_names(parameters, [*CONFIG_NAMES, *declared], "parameter")
-    config, options = read_parameters({**declared, **parameters})
+    config, options = read_parameters({**declared_parameters(notebook), **parameters})
     example_list(config, options.sample_list)
     folder = artifacts_folder(options.artifacts_dir, options.drive_dir)
     if folder is not None:
@@ -114,11 +104,7 @@ def with_whole_paths(parameters: Mapping[str, Any]) -> dict[str, Any]:
 def check_run(
     notebooks: Sequence[Path], parameters: Mapping[str, Any], name: str
 ) -> dict[Path, tuple[Config, dict[str, Any]]]:
-    """The config that each notebook would read, and those of the parameters that it takes.
-
-    Raises:
-        ConfigError: for a parameter no notebook takes, a wrong value, or an odd run name.
-    """
+    """The config that each notebook would read, and those of the parameters that it takes."""
     check_run_name(name)
     taken = {notebook: taken_parameters(notebook) for notebook in notebooks}
     check_names(parameters, set().union(*taken.values()), "parameter")

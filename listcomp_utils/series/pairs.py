@@ -21,13 +21,6 @@ from listcomp_utils.notebook.claims import outputs_with
 from listcomp_utils.notebook.show import PLOTLY_MIME
 from listcomp_utils.series.checks import clone_dir, series_dir
 
-PACKAGE_LINES = """\
-    package = os.environ.get("LISTCOMP_PACKAGE", "{default}")
-    if not package:
-        raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
-"""
-"""How a set-up cell finds what to install on Colab."""
-
 BADGE = """\
 #
 # [![Open in Colab](https://colab.research.google.com/assets/colab-badge.svg)]\
@@ -44,7 +37,7 @@ def notebook_sources(folder: Path) -> list[Path]:
 
 
 def sync_series() -> int:
-    """Bring every pair in line, with the project's address in it, and say which changed; 0."""
+    """Bring every pair in line, with the project's address in it, and say which changed."""
     address = repository_address(clone_dir())
     for source in notebook_sources(series_dir()):
         changed = [stamp_address(source, address), sync(source)]
@@ -63,11 +56,7 @@ def sync(source: Path) -> bool:
 
 
 def copy_outputs(executed: Path, source: Path) -> None:
-    """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it.
-
-    Raises:
-        ValueError: when the executed notebook's cells are not the pair's.
-    """
+    """Put the outputs of an executed notebook into the pair's `.ipynb`, and nothing else of it."""
     notebook = jupytext.read(source, fmt="py:percent")
     ran, _ = CoalesceStreamsPreprocessor().preprocess(nbformat.read(executed, as_version=4), {})
     if [c.source.strip() for c in ran.cells] != [c.source.strip() for c in notebook.cells]:
@@ -80,7 +69,7 @@ def copy_outputs(executed: Path, source: Path) -> None:
 
 
 def repository_address(root: Path) -> str | None:
-    """The project's address, stated once, in pyproject.toml; None where it has none yet."""
+    """The project's address, as pyproject.toml states it."""
     settings = tomllib.loads((root / "pyproject.toml").read_text())
     address = settings["project"].get("urls", {}).get("Repository")
     return address and address.rstrip("/")
@@ -94,11 +83,10 @@ def stamp_address(source: Path, address: str | None) -> bool:
     text = source.read_text()
     path = (address or "").removeprefix("https://github.com/")
     badge = BADGE.format(path=path, name=source.stem) if address else ""
-    lines = PACKAGE_LINES.format(default=f"git+{address}" if address else "")
+    package = f"git+{address}" if address else ""
     stamped = re.sub(r"#\n# \[!\[Open in Colab\][^\n]*\n", "", text)
     stamped = re.sub(r'\n# %% tags=\["setup"\]', lambda found: badge + found[0], stamped, count=1)
-    asks_pip = r'    package = .*?(?=    get_ipython\(\)\.run_line_magic\("pip")'
-    stamped = re.sub(asks_pip, lambda _: lines, stamped, count=1, flags=re.DOTALL)
+    stamped = re.sub(r'(?<="LISTCOMP_PACKAGE", ")[^"]*', package, stamped, count=1)
     if stamped != text:
         source.write_text(stamped)
     return stamped != text

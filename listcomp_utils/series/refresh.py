@@ -1,7 +1,6 @@
 """Refreshing what is committed (`make refresh`, for maintainers): outputs, pictures, README.
 
-check_drawing()                       # before the series runs: is there a browser to draw with?
-add_pictures(run / "01_train.ipynb")  # a PNG beside every figure, for readers without JavaScript
+add_pictures([run / "01_train.ipynb"])   # a PNG beside every figure, for readers without JavaScript
 """
 
 from __future__ import annotations
@@ -42,11 +41,7 @@ PAIR = ((60, 44), (44, 60))
 
 
 def refresh() -> int:
-    """Run the series and commit its outputs, with pictures, to the pairs and the README.
-
-    Raises:
-        ConfigError: before anything runs, when kaleido, a browser or the clone is missing.
-    """
+    """Run the series and put its outputs, with pictures, into the pairs and the README."""
     root, run = clone_dir(), runs_dir() / "refresh"
     check_drawing()
     sync_series()
@@ -65,14 +60,10 @@ def check_drawing() -> None:
     try:
         with _drawing() as draw:
             draw(go.Figure(), {"format": "png", "width": 20, "height": 20})
-    except ImportError:
-        raise ConfigError(
-            "refresh draws its pictures with kaleido: pip install '.[maintain]'"
-        ) from None
     except Exception as error:  # kaleido's and its browser's own kinds
         raise ConfigError(
-            "refresh draws its pictures with Chromium or Chrome (apt install chromium, or "
-            f"kaleido_get_chrome), which did not start: {type(error).__name__}: {error}"
+            "refresh draws its pictures with kaleido (pip install '.[maintain]') and Chromium or "
+            f"Chrome (apt install chromium, or kaleido_get_chrome): {type(error).__name__}: {error}"
         ) from None
 
 
@@ -91,21 +82,13 @@ def add_pictures(executed: Sequence[Path]) -> None:
 
 
 def write_summary(root: Path, claims: Claims) -> None:
-    """Put what was found into the README and the folder artifacts, and draw the mechanism.
-
-    Raises:
-        ValueError: when the README lacks a marker.
-        KeyError: when a claim that it shows is not there.
-    """
+    """Put what was found into the README and the folder artifacts, and draw the mechanism."""
     config = Config.preset("study", device="cpu")
     weights = weights_of(load_or_train(config).model, torch.float64)
     steps = by_hand(config, weights, torch.tensor(PAIR))
     found = summary.answer(claims)
-    parts = {
-        "answer": found,
-        "example": summary.example(steps),
-        "results": summary.key_results(claims),
-    }
+    shown = dict(example=summary.example(steps), results=summary.key_results(claims))
+    parts = {"answer": found, **shown}
     write_atomically(root / "README.md", filled(root / "README.md", parts).encode())
     write_atomically(root / "artifacts" / "ANSWER.md", found.encode())
     write_atomically(root / "artifacts" / "CLAIMS.md", summary.record(claims).encode())
@@ -115,7 +98,7 @@ def write_summary(root: Path, claims: Claims) -> None:
 
 
 def filled(page: Path, parts: Mapping[str, str]) -> str:
-    """A page with other text between the markers of each part; ValueError if one is missing."""
+    """A page with other text between the markers of each part."""
     text = page.read_text()
     for name, part in parts.items():
         start, end = f"<!-- {name}: written by make refresh -->\n", f"<!-- end of {name} -->"

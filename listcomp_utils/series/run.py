@@ -18,20 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from listcomp_utils.files import (
-    HEADLESS_VARIABLE,
-    REPORT_VARIABLE,
-    RUNS_VARIABLE,
-    check_writable,
-    runs_dir,
-)
+from listcomp_utils import files
 from listcomp_utils.series.checks import check_run, select_notebooks, series_dir
 
 if TYPE_CHECKING:
     from listcomp_utils.config import Config
 
 HEADLESS = {
-    HEADLESS_VARIABLE: "1",
+    files.HEADLESS_VARIABLE: "1",
     "PYDEVD_DISABLE_FILE_VALIDATION": "1",
     # Threads of a small model, and of kernels side by side, only wait for each other.
     "OMP_NUM_THREADS": "1",
@@ -53,15 +47,11 @@ def run_series(
     others still run, and the report says so. Everything is written to a folder of its own that
     takes NAME's place when it is whole: after Ctrl-C, SIGTERM or a failure to write, the last whole
     report of that name stays and the new one goes.
-
-    Raises:
-        ConfigError: before anything runs, for a bad parameter, name or choice of notebooks.
-        OSError: when the report cannot be written.
     """
     notebooks = check_run(select_notebooks(only), parameters, name)
     from listcomp_utils.series.report import write_report
 
-    place = runs_dir() / name
+    place = files.runs_dir() / name
     with _sigterm_as_ctrl_c(), _replaced(place) as work:
         errors = _execute_all(notebooks, work)
         write_report(errors, work, parameters)
@@ -74,10 +64,7 @@ def run_series(
 
 
 def execute_notebook(notebook: Path, output: Path, parameters: Mapping[str, Any]) -> str | None:
-    """Execute one notebook headless into `output`; what went wrong in it, or None.
-
-    Pages that the notebook writes lie beside `output`, which is kept up to its failing cell.
-    """
+    """Execute one notebook into `output`, kept up to a failing cell; what went wrong, or None."""
     return asyncio.run(_execute(notebook, output, parameters, lambda: None))
 
 
@@ -107,10 +94,10 @@ async def _execute(
         on_cell_executed=lambda **_: each_cell(),
     )
     # Said in full: kernels work in the notebooks' folder, which an installed package keeps inside.
-    places = {REPORT_VARIABLE: str(output.parent), RUNS_VARIABLE: str(runs_dir().absolute())}
-    environment = {**os.environ, **HEADLESS, **places}
+    runs = str(files.runs_dir().absolute())
+    places = {files.REPORT_VARIABLE: str(output.parent), files.RUNS_VARIABLE: runs}
     try:
-        await client.async_execute(env=environment)
+        await client.async_execute(env={**os.environ, **HEADLESS, **places})
     except CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
     except DeadKernelError as failure:
@@ -171,7 +158,6 @@ class _Loop(asyncio.SelectorEventLoop):
     """A loop that keeps Ctrl-C: nbclient would take it, and stop the newest kernel alone."""
 
     def add_signal_handler(self, *_: Any) -> None:
-        """Refuse, as loops outside the main thread do."""
         raise RuntimeError("the run handles signals")
 
 
@@ -180,7 +166,7 @@ def _replaced(place: Path) -> Iterator[Path]:
     """A new folder that takes `place` once it is whole, and is gone if it never is."""
     work = place.with_name(f".{place.name}.{os.getpid()}")
     old = work.with_name(f"{work.name}.old")
-    check_writable(work)
+    files.check_writable(work)
     try:
         yield work
         if place.exists():

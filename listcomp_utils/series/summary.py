@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import jinja2
@@ -19,6 +19,8 @@ from listcomp_utils.notebook.claims import format_value
 
 Claims = Mapping[str, Sequence[Mapping[str, Any]]]
 """By notebook, as in a run's claims.json."""
+
+COLUMNS = ("figure", "value", "expected")
 
 WIDTH = 118
 """Letters of a line of the answer."""
@@ -88,7 +90,7 @@ KEY = {
 
 
 def answer(claims: Claims) -> str:
-    """What was found, in Markdown; raises KeyError for a claim that is not there."""
+    """What was found, in Markdown."""
     values = {name: {c["name"]: c["value"] for c in rows} for name, rows in claims.items()}
 
     def of(notebook: str, name: str, form: str) -> str:
@@ -106,28 +108,27 @@ def example(steps: pd.DataFrame) -> str:
 
 
 def key_results(claims: Claims) -> str:
-    """The claims of `KEY` as a table; raises KeyError for one that is not there."""
+    """The claims of `KEY` as a table."""
     rows = []
     for notebook, names in KEY.items():
         by_name = {claim["name"]: claim for claim in claims[notebook]}
-        rows += [(notebook, by_name[name]) for name in names]
-    return _table(rows)
+        rows += [[notebook, *_row(by_name[name])] for name in names]
+    return _table(["notebook", *COLUMNS], rows)
 
 
 def record(claims: Claims) -> str:
     """All claims, a table a notebook."""
     parts = ["# Every figure that the notebooks check\n\nWritten by `make refresh` from one run."]
     for notebook, found in claims.items():
-        parts.append(f"## {notebook}\n\n{_table([(None, claim) for claim in found])}")
+        parts.append(f"## {notebook}\n\n{_table(COLUMNS, map(_row, found))}")
     return "\n\n".join(parts) + "\n"
 
 
-def _table(rows: Sequence[tuple[str | None, Mapping[str, Any]]]) -> str:
-    """A row a claim; a first column for its notebook when that is given."""
-    lines = [["figure", "value", "expected"], ["---"] * 3]
-    lines += [[c["name"], format_value(c["value"]), c["expected"] or "shown"] for _, c in rows]
-    if rows and rows[0][0] is not None:
-        for line, first in zip(lines, ["notebook", "---", *(one for one, _ in rows)], strict=True):
-            line.insert(0, first)
+def _row(claim: Mapping[str, Any]) -> list[str]:
+    return [claim["name"], format_value(claim["value"]), claim["expected"] or "shown"]
+
+
+def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
     escaped = [[word.replace("|", "\\|") for word in line] for line in lines]
     return "\n".join(f"| {' | '.join(line)} |" for line in escaped)

@@ -17,13 +17,7 @@ import pandas as pd
 
 from listcomp_utils.config import ConfigError
 from listcomp_utils.notebook.claims import recorded_claims
-from listcomp_utils.series.checks import (
-    check_parameters,
-    check_run_name,
-    select_notebooks,
-    taken_parameters,
-    with_whole_paths,
-)
+from listcomp_utils.series import checks
 from listcomp_utils.series.run import execute_notebook
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
 from listcomp_utils.sweeps.grid import Cell, combinations, config_cells, parse_grid
@@ -31,7 +25,7 @@ from listcomp_utils.sweeps.table import summarise_sweep, varied_settings
 from listcomp_utils.sweeps.training import TrainCell
 
 MOST_PRINTED = 60
-"""Rows of cells that are printed at most; the files hold all."""
+"""Rows of a table, of more the first and last; the files hold all."""
 
 _MAIN = r"status|broke_through|breakthrough_step|per_token|per_list|loss|claims_.*|seconds|error"
 _OVER_SEEDS = r"seeds|failed|broke_through|share_broke_through|(per_token|per_list)(_sd)?"
@@ -42,16 +36,14 @@ class RunNotebook:
     """Work for `run_grid`: executes the notebook that a cell names, with its other settings.
 
     The figures are how many of its claims hold, each claim's value, and where the executed notebook
-    is kept. Raises RuntimeError, in the cell, when the notebook fails.
+    is kept in `folder`. A failed notebook is a failed cell.
     """
 
     folder: Path
-    """Folder for the executed notebooks."""
-    name: str = "notebooks"
-    """What a sweep's folder holds: runs of other notebooks do not mix with these."""
+    name: str
+    """What the sweep holds: runs of other notebooks do not mix with these."""
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The figures of one run."""
         import nbformat
 
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
@@ -60,8 +52,7 @@ class RunNotebook:
         parameters = dict(settings)
         notebook = find_notebook(parameters.pop("notebook"))
         output = folder / notebook.name
-        error = execute_notebook(notebook, output, parameters)
-        if error:
+        if error := execute_notebook(notebook, output, parameters):
             raise RuntimeError(f"{error} (kept: {folder.name}/{output.name})")
         claims = recorded_claims(nbformat.read(output, as_version=4))
         checked = [claim["holds"] for claim in claims if claim["holds"] is not None]
@@ -74,8 +65,8 @@ class RunNotebook:
 
 
 def find_notebook(start: str) -> Path:
-    """The one notebook whose name starts so; raises ConfigError for none or several."""
-    found = [path for path in select_notebooks() if path.stem.startswith(start)]
+    """The one notebook whose name starts so."""
+    found = [path for path in checks.select_notebooks() if path.stem.startswith(start)]
     if len(found) != 1:
         names = ", ".join(path.stem for path in found) or "none"
         raise ConfigError(f"--notebook must start one notebook's name, {start!r} starts {names}")
@@ -88,15 +79,12 @@ def notebook_cells(
     """The runs of one notebook, named by the start of its name, over a grid of its parameters.
 
     A cell has the whole name as `notebook`, every option of it and all fields of the config.
-
-    Raises:
-        ConfigError: as `config_cells`, and when `notebook` starts no name or several.
     """
     path = find_notebook(notebook)
-    known = taken_parameters(path)
+    known = checks.taken_parameters(path)
 
     def complete(values: Mapping[str, Any]) -> Cell:
-        config, options = check_parameters(path, with_whole_paths(values))
+        config, options = checks.check_parameters(path, checks.with_whole_paths(values))
         own = {name: value for name, value in options.to_dict().items() if name in known}
         return json.loads(json.dumps({"notebook": path.stem, **own, **config.to_dict()}))
 
@@ -115,13 +103,10 @@ def sweep(
     """Run the sweep that the command line asks for; 1 when a cell of it has failed, else 0.
 
     `models` is a folder to keep trained models in, `how` the keywords of `run_grid`.
-
-    Raises:
-        ConfigError: before anything runs, for a wrong grid, name, or way to run it.
     """
     values = parse_grid(grid)
     name = name or "-".join(filter(None, [notebook, *values]))
-    check_run_name(name)
+    checks.check_run_name(name)
     folder = sweep_folder(name)
     if notebook is None:
         cells, work = config_cells(values, base), TrainCell(models=models)
@@ -131,14 +116,11 @@ def sweep(
     print(f"sweep {name}: {len(cells):,} cells; records: {folder}", flush=True)
     frame = run_grid(cells, work, folder, **how)
     varied = varied_settings(frame)
-    if len(frame) > MOST_PRINTED:
-        print(f"the first {MOST_PRINTED} of {len(frame):,} cells; the file has all")
-    _print_columns(frame.head(MOST_PRINTED), [*varied, _MAIN])
+    _print_columns(frame, [*varied, _MAIN])
     if notebook is None:
         _print_columns(summarise_sweep(frame), [*varied, _OVER_SEEDS])
     print(f"\ntable: {folder / 'table.csv'}")
-    failed = (frame["status"] == "failed").sum()
-    if failed:
+    if failed := (frame["status"] == "failed").sum():
         print(f"{failed} of {len(frame)} cells failed; --retry-failed runs them again")
     return 1 if failed else 0
 
@@ -146,4 +128,4 @@ def sweep(
 def _print_columns(table: pd.DataFrame, names: Sequence[str]) -> None:
     """Print the columns whose whole name is, or matches, one of `names`."""
     columns = table.filter(regex=f"^({'|'.join(names)})$").dropna(axis=1, how="all")
-    print(f"\n{columns.to_string(index=False, na_rep='')}")
+    print(f"\n{columns.to_string(index=False, na_rep='', max_rows=MOST_PRINTED)}")

@@ -1,7 +1,6 @@
 """The engine: runs what is not recorded yet of a grid, records every finished cell, gives a frame.
 
 frame = run_grid([{"seed": 0}, {"seed": 1}], work, sweep_folder("mine"), jobs=2)
-frame["status"], frame.attrs["made"]
 read_cells(sweep_folder("mine"))                        # every cell recorded there, any time
 """
 
@@ -46,19 +45,10 @@ def run_grid(
     Cells with equal settings are one. A recorded cell never runs again, a failed one only with
     `retry_failed`. The tables in the folder (see `write_tables`) hold every cell recorded there.
 
-    Args:
-        cells: settings of each cell, as plain JSON values: everything that decides its result.
-        work: gives a cell's figures; picklable. Its attribute `name`, else its own name, says which
-            kind of runs the folder holds.
-        jobs: processes on this machine, one thread each; None is one a core, 1 is this process.
-        backend: "dask" and "ray" run on the cluster at the address `scheduler`, whose workers must
-            have this package and `work`.
-
-    Raises:
-        ConfigError: before anything runs, for no cells, settings that are not plain JSON or named
-            like another column, a folder that another sweep uses, that cannot be written or that
-            holds another kind of run, a wrong `jobs`, or a cluster that is not there; and when the
-            disk is full.
+    Settings are plain JSON values, all that decides a cell's result. `work` is picklable; its
+    attribute `name`, else its own name, says which kind of runs the folder holds. `jobs` are
+    processes on this machine: None is one a core, 1 is this process. "dask" and "ray" run on the
+    cluster at the address `scheduler`, whose workers must have this package and `work`.
     """
     folder = Path(folder)
     jobs = joblib.cpu_count() if jobs is None else jobs
@@ -68,13 +58,12 @@ def run_grid(
     kind = name_of(work)
     with open_records(folder) as records:
         found = records.found
-        others = {record.work for record in found.values()} - {kind}
-        if others:
+        if others := {record.work for record in found.values()} - {kind}:
             raise ConfigError(
                 f"{str(folder)!r} holds {', '.join(others)}, not {kind}: choose another name"
             )
         again = {key for key, one in found.items() if retry_failed and one.status == "failed"}
-        waiting = {key: given[key] for key in given if key not in found or key in again}
+        waiting = {key: given[key] for key in given if key not in found.keys() - again}
         if waiting:
             done, failed = len(given) - len(waiting), 0
             names = varied_settings(pd.DataFrame(list(given.values())))
@@ -94,11 +83,7 @@ def run_grid(
 
 
 def read_cells(folder: str | Path) -> pd.DataFrame:
-    """The rows of every cell recorded in a folder, as `run_grid` gives them; also while it runs.
-
-    Raises:
-        ConfigError: when the file of the records is damaged or not of a sweep.
-    """
+    """The rows of every cell recorded in a folder, as `run_grid` gives them; also while it runs."""
     return _frame(read_records(Path(folder)))
 
 
@@ -136,7 +121,7 @@ def _frame(records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _said(outcome: Outcome) -> str:
-    """The error's first line, or the first three figures that are numbers."""
+    """The error's first line, or the first three numbers."""
     if outcome["status"] == "failed":
         return f"FAILED {outcome['error'].splitlines()[0]}"
     numbers = {k: v for k, v in outcome["figures"].items() if type(v) in (int, float)}

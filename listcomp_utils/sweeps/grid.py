@@ -1,12 +1,12 @@
 """Grids of runs, read from text and checked cell by cell before anything runs.
 
 grid = parse_grid(["list_len=2,3", "seed=0..4"])        # {"list_len": ["2", "3"], "seed": [0, ..]}
-cells = config_cells(grid, {"preset": "study", "steps": 2000})
-cells[0]["list_len"], cells[0]["seed"]                  # all fields of a Config
+cells = config_cells(grid, {"preset": "study", "steps": 2000})   # each with all fields of a Config
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import re
@@ -20,16 +20,12 @@ Cell = dict[str, Any]
 """Everything that decides the result of one cell, as plain JSON values."""
 
 MOST_CELLS = 10_000
-"""Cells of one grid at most."""
 
 
 def parse_grid(texts: Iterable[str]) -> dict[str, list[Any]]:
     """Names with their values from texts such as "list_len=2,3", "seed=0..4" or "seed=0..2,7".
 
     `a..b` is a range of whole numbers with both ends; "sample_list=[8,3],[3,8]" has two values.
-
-    Raises:
-        ConfigError: for a text without "=", a missing value, an empty range, or a name given twice.
     """
     grid: dict[str, list[Any]] = {}
     for text in texts:
@@ -49,9 +45,6 @@ def config_cells(
     """The trainings of a grid: all fields of a `Config` for every combination of its values.
 
     `base` is a config, or `preset` and fields as text or values.
-
-    Raises:
-        ConfigError: naming the field and its value, or the cell whose combination is not allowed.
     """
     known = list(CONFIG_NAMES)
     if isinstance(base, Config):
@@ -69,16 +62,25 @@ def combinations(
     """Every combination of a grid's values over `base`, each checked and completed; in name order.
 
     Combinations that come to the same settings are one cell.
-
-    Raises:
-        ConfigError: for a name that is not `known` or in both, too many cells, or what `complete`
-            raises, with the cell it is about.
     """
-    from sklearn.model_selection import ParameterGrid  # a second that a wrong grid need not wait
-
     check_names([*grid, *base], known, "parameter")
+    if not grid:
+        raise ConfigError("the grid is empty: give at least one -g name=values")
+    for name, values in grid.items():
+        if name in base:
+            raise ConfigError(
+                f"{name} is in the grid and fixed to {base[name]!r}: give one of them"
+            )
+        if isinstance(values, str):
+            raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
+    axes = {name: list(grid[name]) for name in sorted(grid)}
+    if empty := [name for name, values in axes.items() if not values]:
+        raise ConfigError(f"{empty[0]} has no values in the grid")
+    shape = " x ".join(f"{len(axes[name]):,} {name}" for name in grid)
+    _check_size(math.prod(map(len, axes.values())), shape)
     cells: dict[str, Cell] = {}
-    for point in ParameterGrid(_values_of(grid, base)):
+    for values in itertools.product(*axes.values()):
+        point = dict(zip(axes, values, strict=True))
         try:
             settings = complete({**base, **point})
         except ConfigError as error:
@@ -99,25 +101,6 @@ def _parse_values(name: str, text: str) -> Sequence[Any]:
         raise ConfigError(f"{name}={text} is an empty range: write the lower end first")
     _check_size(last - first + 1, f"{name}={text}")
     return range(first, last + 1)
-
-
-def _values_of(grid: Mapping[str, Iterable[Any]], base: Mapping[str, Any]) -> dict[str, list[Any]]:
-    if not grid:
-        raise ConfigError("the grid is empty: give at least one -g name=values")
-    axes = {}
-    for name, values in grid.items():
-        if name in base:
-            raise ConfigError(
-                f"{name} is in the grid and fixed to {base[name]!r}: give one of them"
-            )
-        if isinstance(values, str):
-            raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
-        axes[name] = list(values)
-        if not axes[name]:
-            raise ConfigError(f"{name} has no values in the grid")
-    shape = " x ".join(f"{len(values):,} {name}" for name, values in axes.items())
-    _check_size(math.prod(len(values) for values in axes.values()), shape)
-    return axes
 
 
 def _check_size(size: int, shape: str) -> None:

@@ -21,7 +21,6 @@ from pydantic import BaseModel, Json, ValidationError
 from listcomp_utils.config import ConfigError
 
 FILE = "cells.sqlite"
-"""File of the records in the folder of a sweep."""
 
 
 class Record(BaseModel):
@@ -31,10 +30,8 @@ class Record(BaseModel):
     settings: Json[dict[str, Any]]
     status: Literal["done", "failed"]
     error: str | None
-    """Type and message of a failed cell's exception."""
     seconds: float
     finished: str
-    """Date and time, ISO 8601, UTC."""
     figures: Json[dict[str, Any]]
     versions: Json[dict[str, str]]
 
@@ -64,8 +61,7 @@ class Records:
 def identity(settings: Mapping[str, Any]) -> str:
     """Settings as canonical JSON: the same for equal settings, as 1 and 1.0, in any order.
 
-    Raises:
-        TypeError, ValueError: for what is not plain JSON.
+    Raises TypeError or ValueError for what is not plain JSON.
     """
 
     def number(text: str) -> int | float:
@@ -77,12 +73,7 @@ def identity(settings: Mapping[str, Any]) -> str:
 
 @contextmanager
 def open_records(folder: Path) -> Iterator[Records]:
-    """The records in a folder, for this process alone; the lock goes when the process does.
-
-    Raises:
-        ConfigError: when another process holds them, the folder cannot be written, the file is
-            damaged or not of a sweep, or the disk gets full (the file is then as it was).
-    """
+    """The records in a folder, for this process alone; the lock goes when the process does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # The system's own lock (flock, LockFileEx): it is gone with the process that held it.
@@ -100,11 +91,7 @@ def open_records(folder: Path) -> Iterator[Records]:
 
 
 def read_records(folder: Path) -> list[Record]:
-    """Every record in a folder, also while a sweep runs there; [] when there are none.
-
-    Raises:
-        ConfigError: when the file is damaged or not of a sweep.
-    """
+    """Every record in a folder, also while a sweep runs there."""
     if not (folder / FILE).exists():
         return []
     with _opened(folder / FILE) as database:

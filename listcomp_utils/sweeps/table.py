@@ -2,7 +2,7 @@
 
 summarise(frame, ["n_layers"], ["per_token"])           # seeds, per_token, per_token_sd, ...
 write_table(frame, "artifacts/scaling_depth.json", "How many layers ...?")
-read_table("scaling_depth").attrs["shared"]["n_digits"]
+read_table("scaling_depth")
 """
 
 from __future__ import annotations
@@ -44,8 +44,7 @@ def summarise_sweep(frame: pd.DataFrame) -> pd.DataFrame:
     """Cells that differ by their seed only in one row, of a frame that `run_grid` gives.
 
     `seeds` finished and `failed` did not. The figures are those of `summarise` over the finished
-    ones; of trainings, over those that left the plateau (see `history.breakthrough_step`), which
-    are `broke_through` many, a share `share_broke_through`.
+    ones; of trainings, over those that left the plateau: `broke_through` many.
     """
     by = [name for name in _settings_of(frame) if name != "seed"]
     # Settings may be lists, by which pandas does not group.
@@ -60,8 +59,6 @@ def summarise_sweep(frame: pd.DataFrame) -> pd.DataFrame:
     values = frame.drop(columns=[*_settings_of(frame), *OUTCOME, "broke_through"], errors="ignore")
     numbers = [n for n in values if is_numeric_dtype(values[n].dropna().infer_objects())]
     values = values[numbers].where(kept)
-    if "breakthrough_step" in values:
-        counts["breakthrough_step_median"] = values["breakthrough_step"].groupby(group).median()
     values["seconds"] = frame["seconds"]
     over_seeds = summarise(values.assign(group=group), ["group"], list(values))
     settings = frame.loc[~pd.Index(group).duplicated(), by].reset_index(drop=True)
@@ -69,33 +66,27 @@ def summarise_sweep(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_tables(frame: pd.DataFrame, folder: Path) -> None:
-    """Write table.csv and table.json of a sweep, and where it has seeds summary.csv, summary.json.
-
-    Raises:
-        ConfigError: when the disk is full or the folder cannot be written; each file is whole.
-    """
+    """Write a sweep's table and, where it has seeds, its summary, each as CSV and JSON."""
     tables = {"table": frame}
     if "seed" in frame.columns:
         tables["summary"] = summarise_sweep(frame)
-    for name, rows in tables.items():
-        content = json.dumps(_records(rows), indent=1) + "\n"
-        _write(folder / f"{name}.csv", rows.to_csv(index=False), "; all cells are recorded")
-        _write(folder / f"{name}.json", content, "; all cells are recorded")
+    try:
+        for name, rows in tables.items():
+            content = json.dumps(_records(rows), indent=1) + "\n"
+            write_atomically(folder / f"{name}.csv", rows.to_csv(index=False).encode())
+            write_atomically(folder / f"{name}.json", content.encode())
+    except OSError as error:
+        raise ConfigError(f"no tables in {folder}: {error}; all cells are recorded") from None
 
 
 def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Path:
     """Write a finished grid as one small JSON file that `read_table` reads.
 
     Settings that all rows share stand once; a row has the others and its figures, numbers with 5
-    significant digits.
-
-    Raises:
-        RuntimeError: when a cell failed; nothing is written.
-        ConfigError: for a folder that cannot be written.
+    significant digits. A failed cell raises RuntimeError.
     """
     path, varied = Path(path), [name for name in varied_settings(frame) if name != "seed"]
-    errors = frame.loc[frame["status"] != "done", "error"].tolist()
-    if errors:
+    if errors := frame.loc[frame["status"] != "done", "error"].tolist():
         said = f"{len(errors)} of {len(frame)} cells failed, no table is written"
         raise RuntimeError(f"{said}; the first: {errors[0]}")
     shared = [name for name in _settings_of(frame) if name not in {*varied, "seed"}]
@@ -110,7 +101,7 @@ def write_table(frame: pd.DataFrame, path: str | Path, question: str = "") -> Pa
     lines = ",\n  ".join(json.dumps(row) for row in rows)
     content = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n'
     check_writable(path.parent, "path: folder")
-    _write(path, content)
+    write_atomically(path, content.encode())
     return path
 
 
@@ -119,9 +110,6 @@ def read_table(name: str, folder: str | Path | None = None) -> pd.DataFrame:
 
     `attrs` holds its `question`, `made`, `shared` (settings that all rows have) and `varied` (names
     of the settings that differ, the seed left out).
-
-    Raises:
-        ConfigError: when it is not there, or is not a table.
     """
     path = (shipped_dir() if folder is None else Path(folder)) / f"{name}.json"
     if not path.is_file():
@@ -140,13 +128,6 @@ def _settings_of(frame: pd.DataFrame) -> list[str]:
     """The columns before `status`, all where there is none."""
     names = list(frame)
     return names[: names.index("status")] if "status" in names else names
-
-
-def _write(path: Path, content: str, consolation: str = "") -> None:
-    try:
-        write_atomically(path, content.encode())
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error}{consolation}") from None
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

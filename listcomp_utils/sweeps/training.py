@@ -1,7 +1,6 @@
 """A cell of a sweep that trains one model, and what is measured of it.
 
 frame = run_sweep({"list_len": [2, 3], "seed": range(5)}, {"steps": 400}, folder, jobs=2)
-frame[["list_len", "seed", "per_token", "broke_through"]]
 frame = run_grid(config_cells(grid), TrainCell(measure=my_figures), folder)     # the same in parts
 """
 
@@ -35,11 +34,8 @@ class TrainCell:
 
     `measure` gives figures beside the usual ones. `models` is a folder to keep trained models in,
     for `checkpoints.find_trained`. `observe` makes from a config the callback of its training (see
-    `train_many`), whose method `figures` is then a `Measure` too. A cell fails with RuntimeError
-    when the loss stops being a number, and with ValueError when two figures have one name.
-
-    Raises:
-        ConfigError: when `models` cannot be written.
+    `train_many`), whose method `figures` is then a `Measure` too. A cell fails when the loss stops
+    being a number, and when two figures have one name.
     """
 
     measure: Measure | None = None
@@ -58,7 +54,6 @@ class TrainCell:
         return " with ".join(["trainings", *parts])
 
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
-        """The figures of one training."""
         # PyTorch is imported in the worker that runs a cell, and not before.
         from listcomp_utils.checkpoints import save_model
         from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
@@ -118,17 +113,10 @@ def run_sweep(
     grid: Mapping[str, Iterable[Any]],
     base: Mapping[str, Any] | Config,
     folder: str | Path,
-    *,
-    measure: Measure | None = None,
-    keep_models: str | Path | None = None,
     **how: Any,
 ) -> pd.DataFrame:
     """Train every combination of a grid that is not recorded in `folder` yet; a row for each.
 
-    `base` is a config, or `preset` and fields; `keep_models` is a folder for the trained models,
-    and `how` are the keywords of `run_grid` (jobs, backend, ...).
-
-    Raises:
-        ConfigError: before anything runs, see `config_cells` and `run_grid`.
+    `base` is a config, or `preset` and fields; `how` are the keywords of `run_grid`.
     """
-    return run_grid(config_cells(grid, base), TrainCell(measure, keep_models), folder, **how)
+    return run_grid(config_cells(grid, base), TrainCell(), folder, **how)

@@ -19,11 +19,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from typing import Any, Literal
 
 import joblib
 
+from listcomp_utils import __version__
 from listcomp_utils.config import ConfigError
 
 Backend = Literal["loky", "dask", "ray"]
@@ -51,9 +52,6 @@ def outcomes(
 
     When a worker process dies (out of memory, killed), the cells that may have been in it run again
     one at a time, so that only the cell which kills its process fails.
-
-    Raises:
-        ConfigError: for a package, a scheduler or a cluster that is not there or not fit.
     """
     with _workers(backend, scheduler, jobs) as run:
         suspects = []
@@ -95,9 +93,8 @@ def _on_this_machine(jobs: int) -> Iterator[Run]:
                 taken.add(key)
                 yield joblib.delayed(_run_cell)(work, key, cells[key])
 
-        count = (
-            1 if jobs == 1 else max(2, min(jobs, len(cells)))
-        )  # joblib keeps one in this process
+        # At one, joblib runs cells in this process.
+        count = 1 if jobs == 1 else max(2, min(jobs, len(cells)))
         how = dict(batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
         while finished < len(cells):
             try:
@@ -192,10 +189,8 @@ def _run_cell(work: Work, key: str, settings: Mapping[str, Any]) -> tuple[str, O
 
 
 def _outcome(started: float, figures: Any = None, error: Exception | None = None) -> Outcome:
-    versions = {"python": platform.python_version()}
-    for name in ("listcomp_utils", "torch", "transformer_lens"):
-        with suppress(importlib.metadata.PackageNotFoundError):
-            versions[name] = importlib.metadata.version(name)
+    versions = {"python": platform.python_version(), "listcomp_utils": __version__}
+    versions |= {name: importlib.metadata.version(name) for name in ("torch", "transformer_lens")}
     torch = sys.modules.get("torch")  # not for the sake of a cell that did without it
     if torch is not None and torch.cuda.is_available():
         versions["gpu"] = torch.cuda.get_device_name()

@@ -1,20 +1,9 @@
 """Claims: checked when they apply, shown when not, recorded always."""
 
-from __future__ import annotations
-
 import pytest
 
-from listcomp_utils.notebook.claims import (
-    CLAIMS_MIME,
-    ClaimError,
-    at_least,
-    at_most,
-    check_claims,
-    equals,
-    format_value,
-    shown,
-    spread,
-)
+from listcomp_utils.notebook import claims
+from listcomp_utils.notebook.claims import at_least, at_most, equals, format_value, shown, spread
 
 
 @pytest.fixture
@@ -35,9 +24,9 @@ def test_verdicts():
 
 
 def test_a_failed_claim_raises_after_the_table_is_shown(displayed):
-    with pytest.raises(ClaimError, match="lists right: 0.5, expected >= 1"):
-        check_claims("01", [at_least("lists right", 0.5, 1.0), shown("steps", 3)])
-    record = displayed[0][CLAIMS_MIME]
+    with pytest.raises(claims.ClaimError, match="lists right: 0.5, expected >= 1"):
+        claims.check_claims("01", [at_least("lists right", 0.5, 1.0), shown("steps", 3)])
+    record = displayed[0][claims.CLAIMS_MIME]
     assert record["notebook"] == "01"
     assert [claim["holds"] for claim in record["claims"]] == [False, None]
     assert "lists right   0.5" in displayed[0]["text/plain"]
@@ -45,13 +34,8 @@ def test_a_failed_claim_raises_after_the_table_is_shown(displayed):
 
 
 def test_values_as_printed():
-    assert [format_value(v) for v in (1.0, 0.57566, 2203, "x", True)] == [
-        "1",
-        "0.5757",
-        "2,203",
-        "x",
-        "True",
-    ]
+    printed = [format_value(value) for value in (1.0, 0.57566, 2203, "x", True)]
+    assert printed == ["1", "0.5757", "2,203", "x", "True"]
 
 
 def test_figures_over_seeds_have_a_mean_and_a_range():

@@ -1,17 +1,10 @@
 """Notebook parameters: what a reader or papermill gives is read, checked and named when wrong."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.notebook.parameters import (
-    artifacts_folder,
-    example_list,
-    is_established,
-    make_config,
-    read_parameters,
-)
+from listcomp_utils.notebook import parameters
+from listcomp_utils.notebook.parameters import example_list, is_established, read_parameters
 
 CELL = """# Parameters: change a value here, or add any other field of Config
 preset: str = "seed"  # starting point
@@ -42,11 +35,9 @@ def test_fields_that_the_parameters_cell_does_not_show_are_read_and_checked_too(
     assert (config.steps, config.eval_every) == (40, 10), "nbmake's mocks, an input each"
 
 
-@pytest.mark.parametrize(
-    ("typo", "near"), [("n_digit = 5", "n_digits"), ("# Parameters\ndraw = 5\n", "draws")]
-)
-def test_an_unknown_name_is_refused_with_the_nearest(typo, near):
-    name = typo.split("\n")[-2 if "\n" in typo else -1].split(" ")[0]
+@pytest.mark.parametrize(("name", "near"), [("n_digit", "n_digits"), ("draw", "draws")])
+def test_an_unknown_name_is_refused_with_the_nearest(name, near):
+    typo = f"# Parameters\n{name} = 5\n"
     for namespace in (kernel(CELL, typo), kernel(CELL + typo), {name: 5}):
         with pytest.raises(ConfigError, match=f"unknown parameter '{name}'; did you mean '{near}'"):
             read_parameters(namespace)
@@ -117,7 +108,7 @@ def test_the_list_to_look_at():
 )
 def test_wrong_values_are_named(values, named):
     with pytest.raises(ConfigError, match=named):
-        make_config(values)
+        parameters.make_config(values)
 
 
 def test_claims_apply_to_the_presets_with_any_seed():
@@ -127,9 +118,8 @@ def test_claims_apply_to_the_presets_with_any_seed():
 
 
 def test_where_models_are_kept(tmp_path):
-    assert artifacts_folder(None, None) is None
-    assert artifacts_folder(str(tmp_path), None) == tmp_path
-    with pytest.raises(ConfigError, match="for Colab only"):
-        artifacts_folder(None, "models")
-    with pytest.raises(ConfigError, match="not both"):
-        artifacts_folder("here", "models")
+    folder = parameters.artifacts_folder
+    assert folder(None, None) is None and folder(str(tmp_path), None) == tmp_path
+    for given, named in ((None, "for Colab only"), ("here", "not both")):
+        with pytest.raises(ConfigError, match=named):
+            folder(given, "models")

@@ -1,7 +1,5 @@
 """What a notebook shows: figures as slim JSON with words beside them, tables that escape."""
 
-from __future__ import annotations
-
 import json
 
 import numpy as np
@@ -10,28 +8,19 @@ import plotly.graph_objects as go
 import pytest
 
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE
-from listcomp_utils.notebook.show import (
-    METADATA_KEY,
-    PLOTLY_MIME,
-    show,
-    show_attention_heads,
-    show_frame,
-    slim_json,
-)
+from listcomp_utils.notebook import show as module
+from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME, show, show_frame, slim_json
 
 
 @pytest.fixture
 def shown(monkeypatch):
     seen = []
-    monkeypatch.setattr(
-        "listcomp_utils.notebook.show.display", lambda data, **more: seen.append((data, more))
-    )
+    monkeypatch.setattr(module, "display", lambda data, **more: seen.append((data, more)))
     return seen
 
 
-FIGURE = go.Figure(
-    go.Heatmap(z=np.array([[1 / 3, np.nan], [2, 3]]), x=["a", "b"]), layout_title_text="Map"
-)
+MAP = go.Heatmap(z=np.array([[1 / 3, np.nan], [2, 3]]), x=["a", "b"])
+FIGURE = go.Figure(MAP, layout_title_text="Map")
 
 
 def test_a_figure_is_shown_as_json_with_its_words_and_no_picture(shown):
@@ -72,7 +61,7 @@ def test_a_table_of_the_record_is_folded_under_its_words(shown):
 def test_attention_heads_are_a_page_of_their_own(shown, monkeypatch, tmp_path):
     monkeypatch.setenv(REPORT_VARIABLE, str(tmp_path))
     monkeypatch.setenv(HEADLESS_VARIABLE, "1")
-    show_attention_heads(np.eye(2)[None], ["a", "b"], ["layer 0"], name="heads")
+    module.show_attention_heads(np.eye(2)[None], ["a", "b"], ["layer 0"], name="heads")
     page = (tmp_path / "heads.html").read_text()
     assert page.startswith('<!doctype html>\n<html lang="en">') and "<title>Interactive" in page
     data, more = shown[0]

@@ -13,6 +13,7 @@ import pytest
 from listcomp_utils.config import ConfigError
 
 NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+ASKS = "<b>Question"
 
 
 @dataclass(frozen=True)
@@ -88,18 +89,18 @@ class Reader:
     """A notebook at its test's settings, cell by cell, in this process."""
 
     def __init__(
-        self, name: str, parameters: dict[str, Any], capsys: pytest.CaptureFixture
+        self, name: str, capsys: pytest.CaptureFixture, parameters: dict[str, Any] | None = None
     ) -> None:
         self.cells = jupytext.read(NOTEBOOKS / f"{name}.py").cells
-        self.parameters, self.capsys = parameters, capsys
+        self.capsys, self.parameters = capsys, parameters or {}
         self.space: dict[str, Any] = {"In": []}
 
-    def run(self, number: int, source: str | None = None) -> str:
-        """Run a cell, or other source in its place, and what it shows."""
+    def run(self, number: int, old: str = "", new: str = "") -> str:
+        """Run a cell, with `new` in place of `old`, and what it shows."""
         cell = self.cells[number]
         if cell.cell_type != "code":
             return ""
-        self._execute(source or cell.source)
+        self._execute(cell.source.replace(old, new, 1))
         if "parameters" in cell.metadata.get("tags", []):  # as nbmake and papermill put them in
             values = cell.metadata["nbmake"]["mock"] | self.parameters
             self._execute("\n".join(f"{one} = {value!r}" for one, value in values.items()))
@@ -109,57 +110,43 @@ class Reader:
         self.space["In"] = [*self.space["In"], source]
         exec(compile(source, "cell", "exec"), self.space)
 
+    def number_of(self, words: str) -> int:
+        """The one code cell that holds these words."""
+        code = [n for n, cell in enumerate(self.cells) if cell.cell_type == "code"]
+        (number,) = (n for n in code if words in self.cells[n].source)
+        return number
+
     def section_end(self, number: int) -> int:
         """The number of the first cell of the next section, or past the last one."""
         later = range(number + 1, len(self.cells))
         return next((n for n in later if "\n## " in f"\n{self.cells[n].source}"), len(self.cells))
 
 
-def questions(cells: list[Any]) -> list[int]:
-    """Numbers of the cells that ask."""
-    found = [n for n, cell in enumerate(cells) if "<b>Question" in cell.source]
-    return [n for n in found for _ in range(cells[n].source.count("<b>Question"))]
-
-
 @pytest.mark.parametrize("name", ANSWERS)
 def test_each_question_is_answered_by_one_change(name, capsys, runs):
-    reader, asked = Reader(name, {}, capsys), None
-    asked = questions(reader.cells)
-    assert len(asked) == len(ANSWERS[name])
+    reader = Reader(name, capsys)
+    asked = [n for n, cell in enumerate(reader.cells) for _ in re.findall(ASKS, cell.source)]
+    parts = []
+    for at, answer in zip(asked, ANSWERS[name], strict=True):
+        first = reader.number_of(answer.old) if answer.old else 0
+        parts.append((answer, first, max(reader.section_end(at), first + 1)))
     shown, spaces = [], []
-    last = max(
-        [reader.section_end(n) for n in asked]
-        + [number_of(reader.cells, a.old) + 1 for a in ANSWERS[name] if a.old]
-    )
-    for number in range(last):
+    for number in range(max(end for _, _, end in parts)):
         spaces.append(dict(reader.space))
         shown.append(reader.run(number))
-    for at, answer in zip(asked, ANSWERS[name], strict=True):
-        if answer.parameters:
-            first, other = 0, Reader(name, answer.parameters, capsys)
-        else:
-            first, other = number_of(reader.cells, answer.old), Reader(name, {}, capsys)
+    for answer, first, end in parts:
+        other = Reader(name, capsys, answer.parameters)
+        if answer.old:
             other.space = dict(spaces[first])
-        end, told = max(reader.section_end(at), first + 1), []
-        source = reader.cells[first].source
-        changed = source.replace(answer.old, answer.new, 1) if answer.old else None
         if answer.refused:
             with pytest.raises(ConfigError, match=answer.refused):
-                other.run(first, changed)
+                other.run(first, answer.old, answer.new)
             continue
-        for number in range(first, end):
-            told.append(other.run(number, changed if number == first else None))
+        told = [other.run(first, answer.old, answer.new)]
+        told += [other.run(number) for number in range(first + 1, end)]
         assert told != shown[first:end] or not answer.visible, f"{answer} shows nothing new"
 
 
-def number_of(cells: list[Any], words: str) -> int:
-    """The one code cell that holds these words."""
-    (number,) = (n for n, c in enumerate(cells) if c.cell_type == "code" and words in c.source)
-    return number
-
-
 def test_every_notebook_that_asks_is_here():
-    asking = {
-        path.stem for path in NOTEBOOKS.glob("*.py") if re.search("<b>Question", path.read_text())
-    }
+    asking = {path.stem for path in NOTEBOOKS.glob("*.py") if ASKS in path.read_text()}
     assert asking == set(ANSWERS)

@@ -1,7 +1,5 @@
 """What a run refuses before any kernel starts, by name."""
 
-from __future__ import annotations
-
 import nbclient
 import pytest
 
@@ -19,7 +17,6 @@ from listcomp_utils.series.checks import check_parameters, select_notebooks, wit
         (["-p", "list_len", "0"], "list_len must be at least 1, got"),
         (["-p", "n_digit", "5"], "unknown parameter 'n_digit'; did you mean 'n_digits'"),
         (["-p", "decoding", "beam"], "decoding must be one of"),
-        (["-p", "retrain", "perhaps"], "retrain must be true or false, got 'perhaps'"),
         (["-p", "device", "cuda:99"], "device 'cuda:99' is not available here"),
         (["-p", "device", "tpu"], "device must be 'auto', 'cpu', 'cuda'"),
         (["-p", "checkpoint", "absent.pt"], "there is no checkpoint at 'absent.pt'"),
@@ -28,7 +25,6 @@ from listcomp_utils.series.checks import check_parameters, select_notebooks, wit
         (["-p", "sample_list", "[8]", "--only", "02"], "sample_list must be 2 digits"),
         (["-p", "draws", "0"], "draws must be at least 1"),
         (["-p", "n_seeds", "0"], "n_seeds must be at least 1"),
-        (["-p", "probe_lists", "9"], "probe_lists must be at least 10"),
         (["-p", "permutations", "x"], "permutations must be a whole number"),
         (["-p", "random_directions", "0"], "random_directions must be at least 1"),
         (["-p", "k", "200"], "k must be at most d_sae 128, got 200"),
@@ -43,7 +39,6 @@ from listcomp_utils.series.checks import check_parameters, select_notebooks, wit
         (["--only", ""], "--only must start a notebook's name"),
         (["--name", "../up"], "name must be letters"),
         (["--name", ""], "name must be letters"),
-        (["-f", "absent.yaml"], "absent.yaml cannot be read"),
     ],
 )
 def test_wrong_calls_fail_before_anything_runs(arguments, named, runs, capsys, monkeypatch):

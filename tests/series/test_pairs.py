@@ -1,10 +1,11 @@
-"""The notebooks' two files agree, stay small, and hold nothing of the machine they ran on."""
+"""The notebooks' two files agree, stay small, hold nothing of a machine, and read as texts."""
 
 from __future__ import annotations
 
 import json
 import re
 import shutil
+import statistics
 from pathlib import Path
 
 import jupytext
@@ -14,18 +15,13 @@ import pytest
 from listcomp_utils.__main__ import main
 from listcomp_utils.notebook.claims import CLAIMS_MIME
 from listcomp_utils.notebook.parameters import CONFIG_NAMES, PARAMETERS_CELL, Options
-from listcomp_utils.notebook.show import PLOTLY_MIME
+from listcomp_utils.notebook.show import METADATA_KEY, PLOTLY_MIME
+from listcomp_utils.series import pairs
 from listcomp_utils.series.checks import declared_parameters
-from listcomp_utils.series.pairs import (
-    copy_outputs,
-    notebook_sources,
-    repository_address,
-    stamp_address,
-    sync,
-)
+from listcomp_utils.series.pairs import repository_address, stamp_address, sync
 
 ROOT = Path(__file__).resolve().parents[2]
-SOURCES = notebook_sources(ROOT / "notebooks")
+SOURCES = pairs.notebook_sources(ROOT / "notebooks")
 BUDGET = 300 * 1024
 
 each_notebook = pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.stem)
@@ -45,7 +41,7 @@ def written_back(source: Path) -> str:
     return jupytext.writes(notebook, fmt="py:percent")
 
 
-def outputs(source: Path):
+def outputs(source: Path) -> list[nbformat.NotebookNode]:
     return [output for cell in read(source).cells for output in cell.get("outputs", [])]
 
 
@@ -71,23 +67,15 @@ def test_notebook_is_valid_small_and_clean(source):
 @each_notebook
 def test_outputs_are_figures_with_pictures_and_words(source):
     kinds = [output.get("data", {}) for output in outputs(source)]
-    pictures = [data for data in kinds if PLOTLY_MIME in data]
-    assert pictures, "committed notebooks show their figures"
-    for output in outputs(source):
-        data = output.get("data", {})
+    for output, data in zip(outputs(source), kinds, strict=True):
         assert output.output_type != "error" and output.get("name") != "stderr"
         if PLOTLY_MIME in data:
             assert "image/png" in data and "text/html" not in data
             assert output.metadata["image/png"]["alt"].endswith(".")
             assert "bdata" not in json.dumps(data[PLOTLY_MIME])
             assert data[PLOTLY_MIME]["layout"]["template"]["layout"]["colorway"]
-    assert (
-        sum(
-            output.get("metadata", {}).get("listcomp", {}).get("main", False)
-            for output in outputs(source)
-        )
-        == 1
-    )
+    notes = [output.get("metadata", {}).get(METADATA_KEY, {}) for output in outputs(source)]
+    assert sum(note.get("main", False) for note in notes) == 1
     assert any(CLAIMS_MIME in data for data in kinds)
 
 
@@ -112,6 +100,22 @@ def test_the_parameters_cell_is_short_known_and_explained(source):
 
 
 @each_notebook
+def test_a_notebook_is_a_text_with_code_in_it(source):
+    """Short cells, more words than code, questions; blank lines and comments are not counted."""
+    set_up = {"setup", "parameters"}
+    cells = [c for c in jupytext.read(source).cells if not set_up & {*c.metadata.get("tags", [])}]
+    code = [cell.source.splitlines() for cell in cells if cell.cell_type == "code"]
+    lines = [sum(bool(re.match(r"\s*[^\s#]", line)) for line in cell) for cell in code]
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    words = len(re.findall(r"\w[\w'-]*", prose))
+    said = f"{source.stem}: {lines} lines, {words / sum(lines):.1f} words a line"
+    assert statistics.median(lines) <= 8, said
+    assert max(lines) <= 25 and sum(lines) <= 220, said
+    assert words >= 5 * sum(lines), said
+    assert prose.count("<details>") >= 2, said
+
+
+@each_notebook
 def test_address_stands_as_in_pyproject(source):
     before = source.read_text()
     assert not stamp_address(source, repository_address(ROOT)), "make sync writes the address"
@@ -127,21 +131,16 @@ def copied(tmp_path) -> Path:
 
 def test_sync_mends_drift_keeping_outputs(copied):
     before = len(outputs(copied))
-    copied.write_text(copied.read_text().replace("## The mask", "## The rule"))
-    assert written_back(copied) != copied.read_text()
-    assert sync(copied) and written_back(copied) == copied.read_text()
+    for old, new in (("## The mask", "## The rule"), ('tags=["setup"]', 'tags=["set-up"]')):
+        copied.write_text(copied.read_text().replace(old, new))
+        assert written_back(copied) != copied.read_text()
+        assert sync(copied) and written_back(copied) == copied.read_text()
     assert len(outputs(copied)) == before
     assert not sync(copied), "nothing left to do"
     more = re.sub(r"# %% \[markdown\]\n# ## The rule", "# %%\n1 + 1\n\n\\g<0>", copied.read_text())
     copied.write_text(more)
     assert sync(copied) and written_back(copied) == more
     assert len({cell["id"] for cell in read(copied).cells}) == len(read(copied).cells)
-
-
-def test_metadata_drift_is_mended_too(copied):
-    copied.write_text(copied.read_text().replace('tags=["setup"]', 'tags=["set-up"]'))
-    assert written_back(copied) != copied.read_text()
-    assert sync(copied) and written_back(copied) == copied.read_text()
 
 
 def test_address_is_stamped_everywhere_and_taken_out_again(copied):
@@ -173,7 +172,7 @@ def test_only_outputs_are_copied_and_only_from_the_same_cells(copied, tmp_path):
     ]
     executed = tmp_path / "executed.ipynb"
     nbformat.write(ran, executed)
-    copy_outputs(executed, copied)
+    pairs.copy_outputs(executed, copied)
     assert outputs(copied)[-2].data == {PLOTLY_MIME: figure} and outputs(copied)[-1].text == "done"
     assert f'"{PLOTLY_MIME}": {json.dumps(figure)}\n' in copied.with_suffix(".ipynb").read_text()
     assert "papermill" not in read(copied).metadata
@@ -181,4 +180,4 @@ def test_only_outputs_are_copied_and_only_from_the_same_cells(copied, tmp_path):
     ran.cells[3].source += "\n1 + 1"
     nbformat.write(ran, executed)
     with pytest.raises(ValueError, match="does not hold the cells"):
-        copy_outputs(executed, copied)
+        pairs.copy_outputs(executed, copied)

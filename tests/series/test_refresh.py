@@ -67,10 +67,6 @@ def test_every_figure_gets_a_small_picture_with_its_words(drawn, tmp_path):
     assert [figure.data[0].type for figure, _ in drawn] == ["scatter", "scatter"]
 
 
-def broken():
-    raise RuntimeError("no such browser")
-
-
 @pytest.mark.parametrize(
     ("missing", "named"), [("kaleido", r"pip install '.[maintain]'"), ("browser", "Chromium")]
 )
@@ -80,7 +76,7 @@ def test_what_is_missing_is_said_before_anything_runs(missing, named, monkeypatc
     if missing == "kaleido":
         monkeypatch.setitem(sys.modules, "kaleido", None)
     else:
-        monkeypatch.setattr(refresh, "_drawing", broken)
+        monkeypatch.setattr(refresh, "_drawing", lambda: 1 / 0)
     assert main(["refresh"]) == 2
     assert named in capsys.readouterr().err
 
@@ -101,10 +97,8 @@ def test_what_was_found_goes_into_the_readme_and_beside_it(tmp_path):
     (tmp_path / "artifacts").mkdir()
     page, claims = (ROOT / "README.md").read_text(), shipped_claims()
     (tmp_path / "README.md").write_text(page)
-    claims["05_circuit"] = [
-        c | {"value": 0.123} if c["name"] == "reversed by exchanging position weights" else c
-        for c in claims["05_circuit"]
-    ]
+    name = "reversed by exchanging position weights"
+    next(claim for claim in claims["05_circuit"] if claim["name"] == name)["value"] = 0.123
     refresh.write_summary(tmp_path, claims)
     text, found = (tmp_path / "README.md").read_text(), tmp_path / "artifacts"
     assert "12.3% of the" in text and "12.3% of the" in (found / "ANSWER.md").read_text()

@@ -94,10 +94,9 @@ def executing(monkeypatch, happens):
     return stopped
 
 
+@pytest.mark.usefixtures("tiny_series")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_leaves_the_last_whole_report(
-    sent, whole, monkeypatch, capsys, tiny_series
-):
+def test_an_interrupted_run_leaves_the_last_whole_report(sent, whole, monkeypatch, capsys):
     stopped = executing(monkeypatch, lambda: os.kill(os.getpid(), sent))
     before = signal.getsignal(signal.SIGTERM)
     assert main(["run"]) == 130
@@ -105,10 +104,11 @@ def test_an_interrupted_run_leaves_the_last_whole_report(
     assert "interrupted" in capsys.readouterr().err
 
 
-def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys, tiny_series):
-    def full():
-        raise OSError(28, "No space left on device")
+def full(*_):
+    raise OSError(28, "No space left on device")
 
+
+def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys, tiny_series):
     stopped = executing(monkeypatch, full)
     assert main(["run"]) == 1
     assert stopped == ["05"], "the others are stopped"
@@ -118,9 +118,6 @@ def test_a_full_disk_leaves_the_last_whole_report(whole, monkeypatch, capsys, ti
 def test_a_report_that_cannot_be_written_leaves_the_last_whole_one(whole, monkeypatch, tiny_series):
     async def execute(notebook, output, *_):
         output.write_text(notebook.read_text())
-
-    def full(path, content):
-        raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(series_run, "_execute", execute)
     monkeypatch.setattr("listcomp_utils.series.report.write_atomically", full)
@@ -135,29 +132,31 @@ def test_long_notebooks_start_first_and_reports_keep_the_order(runs, monkeypatch
 
     monkeypatch.setattr(series_run, "_execute", execute)
     monkeypatch.setattr("joblib.cpu_count", lambda: 1)
-    monkeypatch.setattr(
-        "listcomp_utils.series.report.write_report", lambda done, *_: reported.extend(done)
-    )
+    report = "listcomp_utils.series.report.write_report"
+    monkeypatch.setattr(report, lambda done, *_: reported.extend(done))
     assert main(["run"]) == 0
     assert started == ["01", "05", "02"], "the first may train what the others load"
     assert [path.stem for path in reported] == ["01_one", "02_two", "05_five"]
 
 
+def executed(folder: Path, code: str) -> tuple[str | None, nbformat.NotebookNode]:
+    """What went wrong in a notebook of one cell, and the cell."""
+    source, output = folder / "in.ipynb", folder / "out.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)]), source)
+    error = series_run.execute_notebook(source, output, {})
+    return error, nbformat.read(output, as_version=4).cells[0]
+
+
 def test_a_kernel_that_dies_is_one_failed_notebook(tmp_path):
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("import os\nos._exit(3)")])
-    nbformat.write(notebook, tmp_path / "dies.ipynb")
-    error = series_run.execute_notebook(tmp_path / "dies.ipynb", tmp_path / "out.ipynb", {})
-    assert "its kernel died" in error and (tmp_path / "out.ipynb").is_file()
+    error, _ = executed(tmp_path, "import os\nos._exit(3)")
+    assert "its kernel died" in error
 
 
 def test_kernels_run_on_one_thread_and_leave_this_environment_alone(tmp_path):
-    code = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['LISTCOMP_REPORT'])"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbformat.write(notebook, tmp_path / "in.ipynb")
     before = dict(os.environ)
-    assert series_run.execute_notebook(tmp_path / "in.ipynb", tmp_path / "out.ipynb", {}) is None
-    assert dict(os.environ) == before
-    (cell,) = nbformat.read(tmp_path / "out.ipynb", as_version=4).cells
+    code = "import os\nprint(os.environ['OMP_NUM_THREADS'], os.environ['LISTCOMP_REPORT'])"
+    error, cell = executed(tmp_path, code)
+    assert error is None and dict(os.environ) == before
     assert cell.outputs[0].text == f"1 {tmp_path}\n"
 
 
@@ -170,10 +169,9 @@ def test_kernels_run_on_one_thread_and_leave_this_environment_alone(tmp_path):
     ],
 )
 def test_plain_papermill_fails_by_name_too(parameters, named, tmp_path):
+    how = dict(cwd=tmp_path, progress_bar=False)
     with pytest.raises(papermill.PapermillExecutionError) as error:
-        papermill.execute_notebook(
-            FIRST, tmp_path / "out.ipynb", parameters, cwd=tmp_path, progress_bar=False
-        )
+        papermill.execute_notebook(FIRST, tmp_path / "out.ipynb", parameters, **how)
     assert named in error.value.evalue
 
 
@@ -198,13 +196,9 @@ def test_the_setup_cell_works_on_a_simulated_colab(tmp_path, monkeypatch, runs):
     notebook.cells = notebook.cells[: last + 1]
     check = "import os, sys\nprint(folder, 'autoreload' in sys.modules)"
     notebook.cells.append(nbformat.v4.new_code_cell(check))
-    nbformat.write(notebook, tmp_path / "colab.ipynb")
-    ran = papermill.execute_notebook(
-        tmp_path / "colab.ipynb",
-        tmp_path / "out.ipynb",
-        dict(drive_dir="copier"),
-        cwd=tmp_path,
-        progress_bar=False,
-    )
+    source, output = tmp_path / "colab.ipynb", tmp_path / "out.ipynb"
+    nbformat.write(notebook, source)
+    how = dict(cwd=tmp_path, progress_bar=False)
+    ran = papermill.execute_notebook(source, output, dict(drive_dir="copier"), **how)
     assert (tmp_path / "mounted").read_text() == "/content/drive"
     assert str(Path("/content/drive/MyDrive/copier")) in ran.cells[-1].outputs[0].text

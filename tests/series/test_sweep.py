@@ -1,7 +1,5 @@
 """The command `sweep`: trainings and notebooks over a grid, its tables and its exit status."""
 
-from __future__ import annotations
-
 import nbformat
 import pandas as pd
 import pytest
@@ -84,13 +82,13 @@ def test_a_sweep_of_trainings_prints_its_tables_and_its_failures(runs, capsys):
 def test_long_tables_are_printed_in_part(runs, capsys, monkeypatch):
     monkeypatch.setattr(module, "MOST_PRINTED", 2)
     sweep(["seed=0..2"], TINY, jobs=1)
-    assert "the first 2 of 3 cells; the file has all" in capsys.readouterr().out
+    first, gap, last = capsys.readouterr().out.split("seed status")[1].splitlines()[1:4]
+    assert (first.split()[0], set(gap) - {" "}, last.split()[0]) == ("0", {"."}, "2")
 
 
 def test_wrong_calls_make_no_folder(runs):
     with pytest.raises(ConfigError, match="name must be letters"):
         sweep(["seed=0"], TINY, name="../up")
-    for jobs in (0, -2):
-        with pytest.raises(ConfigError, match=f"jobs must be at least 1, got {jobs}"):
-            sweep(["seed=0"], TINY, jobs=jobs)
+    with pytest.raises(ConfigError, match="jobs must be at least 1, got 0"):
+        sweep(["seed=0"], TINY, jobs=0)
     assert not runs.exists()

@@ -1,7 +1,5 @@
 """The engine: no cell is lost or run twice, failures stay their own, tables hold every cell."""
 
-from __future__ import annotations
-
 import errno
 import json
 import math
@@ -91,7 +89,6 @@ def test_figures_become_plain_values(tmp_path):
     [
         ([], {}, "no cells to run"),
         (seeds(1), {"jobs": 0}, "jobs must be at least 1, got 0"),
-        (seeds(1), {"jobs": -1}, "jobs must be at least 1, got -1"),
         ([{"status": 1}], {}, "a setting must not have a column's name, got status"),
         ([{"seed": math.nan}], {}, "settings must be plain JSON values"),
         ([{"seed": {1, 2}}], {}, "settings must be plain JSON values"),

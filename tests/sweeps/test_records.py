@@ -1,7 +1,5 @@
 """Records: equal settings are one cell, and no damage goes unnamed."""
 
-from __future__ import annotations
-
 import sqlite3
 
 import pytest
@@ -45,23 +43,17 @@ def test_records_of_an_unknown_shape_are_named(tmp_path, change, named):
     assert (tmp_path / FILE).read_bytes() == before
 
 
-def test_a_damaged_file_is_named(tmp_path):
+def test_a_damaged_file_and_a_folder_that_cannot_be_written_are_named(tmp_path):
     (tmp_path / FILE).write_text("no database, " * 100)
     with pytest.raises(ConfigError, match=rf"{FILE}.*file is not a database"):
         run(tmp_path)
-
-
-def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match="file/x' cannot be written"):
-        run(tmp_path / "file" / "x")
+    with pytest.raises(ConfigError, match=f"{FILE}/x' cannot be written"):
+        run(tmp_path / FILE / "x")
 
 
 def test_a_second_sweep_into_a_folder_is_refused(tmp_path):
-    with (
-        open_records(tmp_path / "one"),
-        pytest.raises(ConfigError, match="'one' is running already"),
-    ):
+    refused = pytest.raises(ConfigError, match="'one' is running already")
+    with open_records(tmp_path / "one"), refused:
         run(tmp_path / "one")
     assert len(run(tmp_path / "one")) == 2
 

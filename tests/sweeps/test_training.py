@@ -1,7 +1,5 @@
 """Trainings in a sweep: the figures are those of the training, and nothing overwrites them."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.checkpoints import find_trained
@@ -66,7 +64,9 @@ def test_run_sweep_is_the_grid_in_one_call(tmp_path):
     how = dict(jobs=1, progress="none")
     frame = run_sweep({"seed": range(2)}, Config(**TINY), tmp_path / "x", **how)
     assert list(frame["seed"]) == [0, 1] and set(frame["status"]) == {"done"}
+
+
+def test_a_folder_for_models_that_cannot_be_written_is_refused(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="models .*file/z' cannot be written"):
-        run_sweep({"seed": [0]}, TINY, tmp_path / "y", keep_models=tmp_path / "file" / "z")
-    assert not (tmp_path / "y").exists()
+        TrainCell(models=tmp_path / "file" / "z")

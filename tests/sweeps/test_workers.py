@@ -1,7 +1,5 @@
 """Workers: a dying one takes only its own cell down, none outlives its parent, dask does alike."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess
@@ -71,12 +69,9 @@ def test_no_worker_outlives_its_parent(tmp_path, sent, status):
 @pytest.fixture(scope="module")
 def cluster():
     """The keywords to run on a local dask cluster that gives up a task when one worker dies."""
-    with (
-        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, dashboard_address=":0"
-        ) as started,
-    ):
+    how = dict(n_workers=2, threads_per_worker=1, dashboard_address=":0")
+    gives_up = dask.config.set({"distributed.scheduler.allowed-failures": 0})
+    with gives_up, distributed.LocalCluster(**how) as started:
         yield dict(backend="dask", scheduler=started.scheduler_address, progress="none")
 
 
@@ -102,17 +97,13 @@ def test_what_is_not_fit_is_refused(tmp_path, monkeypatch):
             run_grid(SEEDS, dying(), tmp_path, progress="none", **how)
         return str(refusal.value)
 
-    assert refused(backend="dask") == (
-        "the backend dask needs scheduler, such as tcp://127.0.0.1:8786"
-    )
+    assert "needs scheduler, such as tcp://127.0.0.1:8786" in refused(backend="dask")
     assert "got 'x'" in refused(scheduler="x")
     assert refused(backend="mpi") == "backend must be 'loky', 'dask' or 'ray', got 'mpi'"
-    with distributed.LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0"
-    ) as started:
-        assert "workers of one thread each (--nthreads 1), it has [2]" in refused(
-            backend="dask", scheduler=started.scheduler_address
-        )
+    how = dict(n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0")
+    with distributed.LocalCluster(**how) as started:
+        said = refused(backend="dask", scheduler=started.scheduler_address)
+    assert "workers of one thread each (--nthreads 1), it has [2]" in said
     monkeypatch.setattr(workers.importlib.util, "find_spec", lambda name: None)
     assert refused(backend="ray") == "the backend ray needs the package ray: pip install ray"
     assert refused(backend="dask").endswith("package distributed: pip install distributed")
