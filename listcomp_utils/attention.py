@@ -12,12 +12,12 @@ from __future__ import annotations
 import einops
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.hooks import Activations, turned
+from listcomp_utils.hooks import Activations, run_all, turned
 from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
 
@@ -106,6 +106,13 @@ def logit_lens(
     Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
     """
     return model.unembed(model.ln_final(seen.residuals.to(device_of(model)))).cpu()
+
+
+def right_so_far(model: TransformerBridge, example: Int[Tensor, "1 position"]) -> list[list[str]]:
+    """For each level and position the digit that it must predict, if the logit lens reads it."""
+    wanted = dict(zip(config_of(model).prediction_positions, example[0].tolist(), strict=True))
+    spoken = logit_lens(model, run_all(model, example))[0].argmax(-1).tolist()
+    return [[str(t) if wanted.get(p) == t else "" for p, t in enumerate(row)] for row in spoken]
 
 
 @torch.no_grad()

@@ -393,12 +393,7 @@ print(f"largest difference between the sum of the paths and the logits: {attribu
 
 # %%
 without = edge_table(model, lists, ["zero"])
-wanted = dict(zip(config.prediction_positions, example, strict=True))
-spoken = attention.logit_lens(model, close_up)[0].argmax(-1).tolist()
-circles = [
-    [str(token) if wanted.get(place) == token else "" for place, token in enumerate(row)]
-    for row in spoken
-]
+circles = attention.right_so_far(model, torch.tensor([example]))
 watched = close_up.patterns[0].mean(1)
 arrows = [
     diagrams.Arrow(*edge, weight=watched[edge].item(), cost=-change)

@@ -9,10 +9,12 @@ from listcomp_utils.attention import (
     contribution_names,
     logit_attribution,
     logit_lens,
+    right_so_far,
     score_terms,
     scores,
     weight_tables,
 )
+from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
 from listcomp_utils.mask import build_mask
@@ -85,6 +87,13 @@ def test_logit_lens_ends_in_the_logits(case):
     lens = logit_lens(model, seen)
     assert lens.shape == (len(seen.tokens), config.n_layers + 1, config.seq_len, config.d_vocab)
     torch.testing.assert_close(lens[:, -1], seen.logits, rtol=0, atol=1e-4)
+
+
+def test_circles_hold_an_answer_once_it_is_read():
+    model = find_trained(Config.preset("study")).model
+    *_, levels = zip(*right_so_far(model, torch.tensor([[60, 44]])), strict=True)
+    # The last position is o2, which must predict d2, and can after the last layer only.
+    assert levels == ("", "", "44")
 
 
 def test_attribution_adds_up_to_the_logits(case):

@@ -4,7 +4,7 @@
     axis = order_axis(config, weights)
     axis.attention(a, b)                              # SEP's attention to d1, without running
     swap_shares(config, weights, lists).loc["position weights, exchanged", "reversed"]
-    steer(config, weights, lists, axis.direction, doses).reversed_somewhere
+    steer(config, weights, lists, axis.direction).reversed_somewhere
 
 For lists of two digits, two layers and masked decoding; SEP holds after layer 0
     r = E_SEP + P_SEP + alpha_1 (E_a + P_1) + alpha_2 (E_b + P_2),    alpha_1 + alpha_2 = 1,
@@ -50,9 +50,7 @@ class OrderAxis:
         """Pearson correlation of scores and readout over the digits."""
         return torch.corrcoef(torch.stack([self.scores, self.readout]))[0, 1].item()
 
-    def attention(
-        self, first: Int[Tensor, "list"], second: Int[Tensor, "list"]
-    ) -> Float[Tensor, "list"]:
+    def attention(self, first: Tensor, second: Tensor) -> Float[Tensor, "list"]:
         """alpha_1, SEP's attention to the first digit: sigmoid(s_a - s_b + c), exactly."""
         return torch.sigmoid(self.scores[first] - self.scores[second] + self.offset)
 
@@ -72,7 +70,7 @@ class Outputs(NamedTuple):
 
     @property
     def written(self) -> Int[Tensor, "list output"]:
-        """The tokens with the largest logits."""
+        """The tokens of the largest logits."""
         return self.logits.argmax(-1)
 
 
@@ -107,8 +105,7 @@ def compose(
 ) -> Float[Tensor, "list d_model"]:
     """SEP's vector with chosen weights for the digits' content and for their positions."""
     digits = torch.einsum("lp,lpd->ld", content, weights.token[lists])
-    places = position @ weights.position[:2]
-    return _separator_input(config, weights) + digits + places
+    return _separator_input(config, weights) + digits + position @ weights.position[:2]
 
 
 def read_out(
@@ -164,11 +161,16 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     for name, (content, position, moderation) in edits.items():
         vectors = compose(config, weights, lists, content, position)
         written = read_out(config, weights, vectors, moderation).written
-        wholes = [(written == lists[:, order]).all(1) for order in ([1, 0], [0, 1], [0, 0], [1, 1])]
-        found = torch.stack([*wholes, *(written == lists).T])
-        shares[name] = found.double().mean(1).tolist()
-    columns = ["reversed", "kept", "a_twice", "b_twice", "o1_right", "o2_right"]
-    return pd.DataFrame.from_dict(shares, orient="index", columns=columns).rename_axis("edit")
+        found = {
+            "reversed": (written == lists.flip(1)).all(1),
+            "kept": (written == lists).all(1),
+            "a_twice": (written == lists[:, :1]).all(1),
+            "b_twice": (written == lists[:, 1:]).all(1),
+            "o1_right": written[:, 0] == lists[:, 0],
+            "o2_right": written[:, 1] == lists[:, 1],
+        }
+        shares[name] = {outcome: of.double().mean().item() for outcome, of in found.items()}
+    return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 
 
 class Steering(NamedTuple):
@@ -193,7 +195,7 @@ def steer(
     weights: Weights,
     lists: Lists,
     direction: Float[Tensor, "#list d_model"],
-    doses: Sequence[float],
+    doses: Sequence[float] = DOSES,
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
@@ -221,15 +223,15 @@ def steer(
 
 
 def steering_directions(
-    config: Config, weights: Weights, lists: Lists, seed: int, count: int = 5
+    config: Config, weights: Weights, lists: Lists, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
     """P_1 - P_2 and its controls, all of its length, for `steer`.
 
     "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
-    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
+    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn at random.
     """
     lists, axis = unequal(lists), order_axis(config, weights).direction
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
     directions = {
         "P_1 - P_2": axis[None],
@@ -248,7 +250,7 @@ def pairwise_margins(
 ) -> Float[Tensor, "unequal output"]:
     """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
 
-    `logits` are those of all `lists`; the lists with twice the same digit are left out.
+    `logits` are those of all `lists`, equal digits too.
     """
     own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
     return (own - other)[lists[:, 0] != lists[:, 1]]
@@ -264,5 +266,4 @@ def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model
 
 
 def _output_inputs(config: Config, weights: Weights) -> Float[Tensor, "output d_model"]:
-    places = list(config.output_positions)
-    return weights.token[config.mask_id] + weights.position[places]
+    return weights.token[config.mask_id] + weights.position[list(config.output_positions)]
