@@ -32,24 +32,19 @@ def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
     return einops.einsum(seen.queries, seen.keys, pattern) / d_head**0.5
 
 
-def contribution_names(config: Config) -> tuple[str, ...]:
-    """Names of what is added to the residual stream, in order."""
-    return ("token", "position", *(f"layer {layer} output" for layer in range(config.n_layers)))
-
-
 @torch.no_grad()
 def score_terms(
     model: TransformerBridge, seen: Activations, layer: int
 ) -> dict[tuple[str, str], Float[Tensor, "list head query key"]]:
     """The scores of a layer by what the query and the key are made of; they add up exactly.
 
-    Keys are pairs such as ("token", "position"): the part of the score from the query's token and
-    the key's position embedding. "bias" holds the constant parts (LayerNorm's and the layer's).
-    Each list's own LayerNorm scale is applied, so the sum is exact with LayerNorm too.
+    ("token", "position") is the part from the query's token and the key's position embedding;
+    "bias" holds the constants (LayerNorm's and the layer's). Each list's own LayerNorm scale is
+    applied.
     """
     config = config_of(model)
     block, attention = model.blocks[layer], model.blocks[layer].attn
-    names = (*contribution_names(config)[: layer + 2], "bias")
+    names = ("token", "position", *(f"layer {i} output" for i in range(layer)), "bias")
     parts = F.pad(seen.contributions[:, : layer + 2], (0, 0, 0, 0, 0, 1))
     parts = _normalised(block.ln1, config, parts)
 
@@ -70,22 +65,17 @@ def score_terms(
 
 
 @torch.no_grad()
-def weight_tables(
-    model: TransformerBridge, layer: int, head: int = 0
-) -> dict[str, Float[Tensor, "query key"]]:
-    """Token by token, token by position and position by position parts of W_Q W_K^T, no lists run.
+def weight_tables(model: TransformerBridge, layer: int) -> dict[str, Float[Tensor, "query key"]]:
+    """Token and position parts of the first head's scores, read off the weights, no lists run.
 
     With LayerNorm its centring and gain are folded in; dividing by the LayerNorm scales of query
-    and key gives the scores. Rows are queries, columns keys.
-
-    Raises:
-        ConfigError: with rotary positions, where a score depends on how far apart the two are.
+    and key gives the scores. ConfigError with rotary positions, where the distance counts.
     """
     config = config_of(model)
     if config.positions == "rotary":
         raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
     attention = model.blocks[layer].attn
-    product = (attention.W_Q[head] @ attention.W_K[head].T).cpu() / config.d_head**0.5
+    product = (attention.W_Q[0] @ attention.W_K[0].T).cpu() / config.d_head**0.5
     sides = {"token": model.W_E.cpu(), "position": model.W_pos.cpu()}
     if config.layer_norm:
         gain = model.blocks[layer].ln1.weight.cpu()
@@ -127,13 +117,10 @@ def logit_attribution(
     """
     config = config_of(model)
     places = list(config.prediction_positions)
-    sources = [
-        f"L{layer} from {label}" for layer in range(config.n_layers) for label in config.labels
-    ]
-    pattern = (
-        "list layer head query key, list layer key head d, layer head d d_model "
-        "-> list layer key query d_model"
-    )
+    layers = range(config.n_layers)
+    sources = [f"L{layer} from {label}" for layer in layers for label in config.labels]
+    pattern = "list layer head query key, list layer key head d, layer head d out"
+    pattern += " -> list layer key query out"
     w_o = torch.stack([block.attn.W_O for block in model.blocks]).cpu()
     moved = einops.einsum(seen.patterns[..., places, :], seen.values, w_o, pattern)
     embedded = seen.contributions[:, :2, places]

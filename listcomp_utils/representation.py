@@ -10,7 +10,7 @@ order_at_separator(config, seen, lists)["after layer 0"]     # (a, b) against (b
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,9 +32,8 @@ FEWEST_PROBED = 10
 """A probe needs at least this many vectors."""
 
 
-@dataclass(frozen=True)
-class Components:
-    """Principal components of centred vectors, largest first: as many as vectors or dimensions."""
+class Components(NamedTuple):
+    """Principal components, largest first: as many as vectors or dimensions."""
 
     scores: Float[Tensor, "vector component"]
     directions: Float[Tensor, "component d_model"]
@@ -43,26 +42,19 @@ class Components:
 
     @property
     def effective_dimension(self) -> float:
-        """Participation ratio, 1 / sum of squared shares: n for n equally large components.
-
-        0 where all vectors are the same.
-        """
+        """Participation ratio, 1 / sum of squared shares; 0 where all vectors are the same."""
         concentration = float((self.explained**2).sum())
         return 1.0 / concentration if concentration else 0.0
 
     def coordinates(self, count: int) -> pd.DataFrame:
-        """Scores along the first `count` components, a column each, named as `PC1 (42%)`.
-
-        Components that are not there, as the second of one dimension, hold 0% and are 0.
-        """
+        """Scores along the first `count` components, named `PC1 (42%)`; 0 where there is none."""
         missing = max(0, count - len(self.explained))
         scores = np.pad(self.scores[:, :count].numpy(), ((0, 0), (0, missing)))
         shares = np.pad(self.explained[:count].numpy(), (0, missing))
         return pd.DataFrame(scores, columns=[f"PC{i + 1} ({s:.0%})" for i, s in enumerate(shares)])
 
 
-@dataclass(frozen=True)
-class Reversal:
+class Reversal(NamedTuple):
     """Differences between the vectors of each list (a, b) and of (b, a), a not b."""
 
     distance: float
@@ -104,11 +96,7 @@ def probe_table(
     found by ridge regression (R²); both on standardised vectors. `seed` decides which lists are
     held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score of the same
     probe with the labels shuffled first: what it finds without any signal) and held_out (how many
-    lists it is scored on). Source: scikit-learn.
-
-    Raises:
-        ValueError: when a target has fewer than two different labels, or there are fewer than
-            `FEWEST_PROBED` vectors.
+    lists it is scored on). Raises ValueError for fewer than two labels or `FEWEST_PROBED` vectors.
     """
     return pd.DataFrame(
         {"place": place, "target": target, **_probe(at_place, labels, seed)}
@@ -160,12 +148,10 @@ def reversal(
     vectors: Float[Tensor, "list d_model"],
     lists: Int[Tensor, "list position"],
     axis: Float[Tensor, "d_model"] | None = None,
-    seed: int = 0,
 ) -> Reversal:
     """How a list differs from itself reversed, over all lists whose reverse is there too.
 
-    Raises:
-        ValueError: when no list differs from its reverse within `lists`.
+    Raises ValueError when no list differs from its reverse within `lists`.
     """
     rows = {tuple(row): number for number, row in enumerate(lists.tolist())}
     pairs = [
@@ -177,8 +163,7 @@ def reversal(
         raise ValueError("no list here differs from its reverse")
     one, other = torch.tensor(pairs).T
     differences = (vectors[one] - vectors[other]).double()
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(vectors), generator=generator)
+    shuffled = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
     others = (vectors - vectors[shuffled]).double().norm(dim=1)
     components = principal_components(differences, centred=False)
     cosine = None
@@ -188,8 +173,7 @@ def reversal(
     return Reversal(*distances, components, cosine)
 
 
-@dataclass(frozen=True)
-class Spectrum:
+class Spectrum(NamedTuple):
     """Fourier power of embeddings over the digits, against random orders of the digits."""
 
     power: Float[Tensor, "frequency"]
@@ -213,11 +197,7 @@ def fourier_spectrum(
     orders = [torch.randperm(len(embeddings), generator=generator) for _ in range(permutations)]
     null = torch.stack([_power(embeddings[order]) for order in orders])
     as_large = (null.max(1).values >= real.max()).sum().item()
-    return Spectrum(
-        power=real,
-        upper=null.quantile(0.95, dim=0),
-        p_value=(as_large + 1) / (permutations + 1),
-    )
+    return Spectrum(real, null.quantile(0.95, dim=0), (as_large + 1) / (permutations + 1))
 
 
 def _power(embeddings: Tensor) -> Tensor:
