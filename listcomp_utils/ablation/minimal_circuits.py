@@ -1,7 +1,7 @@
 """Which attention edges are enough? Subsets of them are tried, many in one batch.
 
 search = EdgeSearch(model, lists, "zero")
-found = search.all_subsets()       # or search.by_size(), search.greedy()
+found = search.all_subsets()       # or search.greedy(), where they are too many
 found.frontier()                   # best accuracy per token for each number of edges
 found.smallest()                   # the smallest subsets with every list right
 found.cut                          # what was left out to stay within search.most_tokens
@@ -10,7 +10,6 @@ found.cut                          # what was left out to stay within search.mos
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -141,38 +140,21 @@ class EdgeSearch:
             raise ConfigError(
                 f"{count} edges have too many subsets for most_tokens {self.most_tokens:,}: at "
                 f"most {self.most_subsets:,} on {len(self.lists)} lists; give fewer lists, or "
-                "search by_size or greedy"
+                "search greedy"
             )
         self._say_how_long("all subsets", 2**count)
         return self.score((torch.arange(2**count)[:, None] >> torch.arange(count)) & 1 == 1)
 
-    def by_size(self) -> SubsetScores:
-        """Subsets in order of size, up to the first size at which one gets every list right.
-
-        A subset is first run on a few lists; only one that gets those right is run on all. The
-        scores of the others are of those few lists alone: below 1 per list, and no estimate for
-        all. The search ends, cut, before a size with more than `most_subsets` of the few lists.
-        """
+    def smallest_exact(self) -> list[tuple[Edge, ...]]:
+        """The smallest subsets with every list right; all are tried, but few on all lists."""
         spread = torch.linspace(0, len(self.lists) - 1, min(SCREEN, len(self.lists))).long()
-        screen, count = replace(self, lists=self.lists[spread]), len(self.edges)
-        totals = itertools.accumulate(math.comb(count, size) for size in range(count + 1))
-        within = [total for total in totals if total <= screen.most_subsets]
-        screen._say_how_long("by size, at most", within[-1])
-        parts, exact = [], False
-        for size in range(len(within)):
-            chosen = torch.tensor(list(itertools.combinations(range(count), size))).long()
-            kept = torch.zeros(len(chosen), count, dtype=torch.bool).scatter(1, chosen, True)
-            scored = screen.score(kept)
-            survivors = scored.per_list == 1.0
-            if survivors.any():
-                full = self.score(kept[survivors])
-                scored.per_token[survivors] = full.per_token
-                scored.per_list[survivors] = full.per_list
-            parts.append(scored)
-            if exact := bool((scored.per_list == 1.0).any()):
-                break
-        complete = exact or len(within) > count
-        return _joined(parts, "" if complete else f"no subset of {len(within)} edges or more tried")
+        screened = replace(self, lists=self.lists[spread]).all_subsets()
+        promising = screened.kept[screened.per_list == 1.0]
+        sizes = promising.sum(1)
+        for size in sizes.unique():
+            if found := self.score(promising[sizes == size]).smallest():
+                return found
+        return []
 
     def greedy(self) -> SubsetScores:
         """From all edges, drop again and again the one that costs least accuracy per token.
@@ -195,17 +177,14 @@ class EdgeSearch:
         rounds, whole = _rounds(count, share), count * (count + 1) // 2
         cut = f"1 in {share} edges dropped a round: {sum(rounds):,} of {whole:,} subsets run"
         self._say_how_long("greedy", sum(rounds))
-        current = torch.ones(count, dtype=torch.bool)
-        parts = [self.score(current[None])]
+        kept = [torch.ones(count, dtype=torch.bool)]
         for size, left in itertools.pairwise([*rounds, 0]):
-            droppable = current.nonzero()[:, 0]
-            candidates = current.repeat(size, 1)
+            droppable = kept[-1].nonzero()[:, 0]
+            candidates = kept[-1].repeat(size, 1)
             candidates[torch.arange(size), droppable] = False
-            costs = self.score(candidates).per_token
-            current = current.clone()
-            current[droppable[costs.argsort(descending=True, stable=True)[: size - left]]] = False
-            parts.append(self.score(current[None]))
-        return _joined(parts, cut if sum(rounds) < whole else "")
+            order = self.score(candidates).per_token.argsort(descending=True, stable=True)
+            kept.append(kept[-1].index_fill(0, droppable[order[: size - left]], False))
+        return replace(self.score(torch.stack(kept)), cut=cut if sum(rounds) < whole else "")
 
     def _say_how_long(self, search: str, subsets: int) -> None:
         if subsets * self.tokens < SAID_FROM:
@@ -236,8 +215,3 @@ def _rounds(count: int, share: int) -> list[int]:
         sizes.append(count)
         count -= max(1, count // share)
     return sizes
-
-
-def _joined(parts: Sequence[SubsetScores], cut: str) -> SubsetScores:
-    fields = [torch.cat([getattr(p, n) for p in parts]) for n in ("kept", "per_token", "per_list")]
-    return SubsetScores(parts[0].edges, *fields, cut)

@@ -115,7 +115,7 @@ def core_by_seed(
         feeding = feeding_edges(config)
         names = ["edges", *(edge_label(config, edge) for edge in feeding)]
         if score_with(found.model, lists).per_list == 1.0:
-            smallest = EdgeSearch(found.model, lists, "zero").by_size().smallest()
+            smallest = EdgeSearch(found.model, lists, "zero").smallest_exact()
             core = set(smallest[0]).intersection(*smallest)
             rows[seed] = [len(smallest[0]), *(edge in core for edge in feeding)]
     return pd.DataFrame.from_dict(rows, orient="index", columns=names)
