@@ -27,8 +27,8 @@ from listcomp_utils.config import Config, require
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
-CHUNK = 512
-"""Lists steered at once: their logits fit in a processor's cache."""
+CHUNK = 16
+"""Lists steered at once: their logits at all doses fit in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -132,11 +132,9 @@ def outputs_of(config: Config, weights: Weights, lists: Lists) -> Outputs:
 def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
-    A row for each edit (the index), its columns shares of lists: `reversed` are written exactly
-    (b, a), `kept` exactly (a, b), `a_twice` (a, a) and `b_twice` (b, b), the rest with a third
-    digit; `o1_right` and `o2_right` have that output right. "exchanged" gives alpha_1 and alpha_2
-    each other's place; "of the reversed list" takes them from the run on (b, a). The moderation
-    rows leave SEP as it is and edit o2's attention to it.
+    A row an edit (the index), a column an outcome's share of the lists; the rest of the first four
+    write a third digit. "exchanged" gives alpha_1 and alpha_2 each other's place; "of the reversed
+    list" takes them from the run on (b, a). "moderation" is o2's attention to SEP, alone edited.
     """
     lists = unequal(lists)
     held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
@@ -174,10 +172,9 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
 
 
 class Steering(NamedTuple):
-    """Shares of the lists (a, b), a not b, that each dose of a direction at SEP writes as (b, a).
+    """Shares of the lists (a, b), a not b, written as (b, a) and (a, b) at each steering dose.
 
-    `kept` are written as (a, b); `within` as (b, a) at some dose of this size or less, a share for
-    each size from the smallest, and so `reversed_somewhere` at any dose at all.
+    `within` are written as (b, a) at some dose of this size or less, for each size from the least.
     """
 
     reversed: tuple[float, ...]
@@ -186,7 +183,7 @@ class Steering(NamedTuple):
 
     @property
     def reversed_somewhere(self) -> float:
-        """Share of the lists that some dose reverses."""
+        """Share of the lists that any dose reverses."""
         return self.within[-1]
 
 
@@ -199,25 +196,22 @@ def steer(
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
-    vectors = separator(config, weights, lists).vectors
-    inputs = _output_inputs(config, weights)
-    query, (first, second) = inputs[1] @ weights.query_key[1], inputs @ weights.unembed
-    parts = []
+    vectors, unembed = separator(config, weights, lists).vectors, weights.unembed
+    first, second = _output_inputs(config, weights)
+    query, amounts = second @ weights.query_key[1], torch.tensor(doses).to(vectors)[:, None]
+    hits = []
     chunks = (x.split(CHUNK) for x in (lists, vectors, direction.expand_as(vectors)))
     for goal, start, along in zip(*chunks, strict=True):
         # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
-        read, shift = start @ weights.unembed, along @ weights.unembed
-        score, gain = (start - inputs[0]) @ query, along @ query
-        hits = []
-        for dose in doses:
-            held, beta = read + dose * shift, torch.sigmoid(score + dose * gain)[:, None]
-            o2 = second + beta * held + (1 - beta) * first
-            written = torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
-            hits.append(torch.stack([(written == x).all(1) for x in (goal.flip(1), goal)]))
-        parts.append(torch.stack(hits, 1))
-    turned, kept = torch.cat(parts, -1).double()
+        held = start @ unembed + amounts[..., None] * (along @ unembed)
+        beta = torch.sigmoid((start - first) @ query + amounts * (along @ query))[..., None]
+        o1, o2 = first @ unembed + held, second @ unembed + beta * held
+        o2 += (1 - beta) * (first @ unembed)
+        written = torch.stack([o1.argmax(-1), o2.argmax(-1)], -1)
+        hits.append(torch.stack([(written == x).all(-1) for x in (goal.flip(1), goal)]))
+    turned, kept = torch.cat(hits, -1).double()
     by_dose = (tuple(shares.mean(1).tolist()) for shares in (turned, kept))
-    sizes = torch.tensor(doses).abs()
+    sizes = amounts[:, 0].abs()
     within = (turned[sizes <= size].amax(0).mean().item() for size in sizes.unique())
     return Steering(*by_dose, tuple(within))
 
@@ -225,10 +219,9 @@ def steer(
 def steering_directions(
     config: Config, weights: Weights, lists: Lists, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
-    """P_1 - P_2 and its controls, all of its length, for `steer`.
+    """P_1 - P_2 and its controls, all of its length, for `steer`; `count` are random.
 
-    "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
-    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn at random.
+    "E_a - E_b" is each list's own (a not b), "S" what SEP holds in every list.
     """
     lists, axis = unequal(lists), order_axis(config, weights).direction
     generator = torch.Generator().manual_seed(0)
