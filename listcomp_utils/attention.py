@@ -22,11 +22,8 @@ from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
 
 def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
-    """Attention scores before mask and softmax, from queries and keys.
-
-    TransformerLens 4 caches post-softmax values under `hook_attn_scores` for this model, so they
-    are recomputed.
-    """
+    """Attention scores before mask and softmax, from queries and keys."""
+    # TransformerLens 4 caches post-softmax values under `hook_attn_scores` for this model.
     d_head = seen.queries.shape[-1]
     pattern = "list layer query head d, list layer key head d -> list layer head query key"
     return einops.einsum(seen.queries, seen.keys, pattern) / d_head**0.5
@@ -91,10 +88,7 @@ def weight_tables(model: TransformerBridge, layer: int) -> dict[str, Float[Tenso
 def logit_lens(
     model: TransformerBridge, seen: Activations
 ) -> Float[Tensor, "list layer_plus_1 sequence vocabulary"]:
-    """What the residual stream would say if it were unembedded before each layer and at the end.
-
-    Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
-    """
+    """The residual stream, unembedded before each layer and at the end (nostalgebraist, 2020)."""
     return model.unembed(model.ln_final(seen.residuals.to(device_of(model)))).cpu()
 
 
@@ -111,9 +105,9 @@ def logit_attribution(
 ) -> tuple[tuple[str, ...], Float[Tensor, "list path output"]]:
     """How much each path adds to the logit of the right digit, above the mean over all digits.
 
-    Paths are the token and position embeddings, each layer's attention from each source position
-    (through V and O, heads together), and the biases. Taken at the positions that predict the
-    outputs, with each list's own final LayerNorm scale; the paths add up to the logits exactly.
+    Paths are the embeddings, each layer's attention from each source position (through V and O,
+    heads together), and the biases; with each list's own final LayerNorm scale they add up to the
+    logits exactly.
     """
     config = config_of(model)
     places = list(config.prediction_positions)

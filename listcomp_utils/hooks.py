@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,19 +31,17 @@ Hook = Callable[[Tensor, HookPoint], Tensor]
 NamedHook = tuple[str, Hook]
 
 
-@dataclass(frozen=True)
-class Activations:
+class Activations(NamedTuple):
     """What the model computed on some lists, teacher-forced, on the CPU.
 
-    `contributions` are what is added to the residual stream: the token embedding, the position
-    embedding, then each layer's attention output; they add up to the last residual.
+    Queries and keys are after rotation, with rotary positions. `contributions` add up to the last
+    residual: the token's embedding, the position's, then each layer's attention output.
     """
 
     tokens: Int[Tensor, "list sequence"]
     logits: Float[Tensor, "list sequence vocabulary"]
     patterns: Float[Tensor, "list layer head query key"]
     queries: Float[Tensor, "list layer sequence head d_head"]
-    """Queries and keys as they meet: with rotary positions, after the rotation."""
     keys: Float[Tensor, "list layer sequence head d_head"]
     values: Float[Tensor, "list layer sequence head d_head"]
     contributions: Float[Tensor, "list contribution sequence d_model"]
