@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.hooks import Activations, run_all, turned
 from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
@@ -58,29 +58,6 @@ def score_terms(
         (one, other): einops.einsum(queries[:, i], keys[:, j], pattern) / config.d_head**0.5
         for i, one in enumerate(names)
         for j, other in enumerate(names)
-    }
-
-
-@torch.no_grad()
-def weight_tables(model: TransformerBridge, layer: int) -> dict[str, Float[Tensor, "query key"]]:
-    """Token and position parts of the first head's scores, read off the weights, no lists run.
-
-    With LayerNorm its centring and gain are folded in; dividing by the LayerNorm scales of query
-    and key gives the scores. ConfigError with rotary positions, where the distance counts.
-    """
-    config = config_of(model)
-    if config.positions == "rotary":
-        raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
-    attention = model.blocks[layer].attn
-    product = (attention.W_Q[0] @ attention.W_K[0].T).cpu() / config.d_head**0.5
-    sides = {"token": model.W_E.cpu(), "position": model.W_pos.cpu()}
-    if config.layer_norm:
-        gain = model.blocks[layer].ln1.weight.cpu()
-        sides = {name: (w - w.mean(-1, keepdim=True)) * gain for name, w in sides.items()}
-    return {
-        f"{one} by {other}": sides[one] @ product @ sides[other].T
-        for one in sides
-        for other in sides
     }
 
 

@@ -11,7 +11,6 @@ from listcomp_utils.attention import (
     right_so_far,
     score_terms,
     scores,
-    weight_tables,
 )
 from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.config import Config
@@ -57,18 +56,6 @@ def test_score_terms_add_up_in_every_layer(case):
         assert len(terms) == (layer + 3) ** 2
         total = sum(terms.values())
         torch.testing.assert_close(total, scores(seen)[:, layer], rtol=0, atol=2e-5)
-
-
-def test_weight_tables_are_the_terms_without_layer_norm():
-    config = CONFIGS["study"]
-    model = make_model(config)
-    seen = run_all(model, lists_to_score(config, most=200))
-    terms, tables = score_terms(model, seen, 0), weight_tables(model, 0)
-    tokens = seen.tokens
-    expected = tables["token by token"][tokens[:, :, None], tokens[:, None, :]]
-    torch.testing.assert_close(terms["token", "token"][:, 0], expected, rtol=0, atol=1e-6)
-    placed = tables["position by position"].expand(len(tokens), -1, -1)
-    torch.testing.assert_close(terms["position", "position"][:, 0], placed, rtol=0, atol=1e-6)
 
 
 def test_contributions_are_the_residual_stream(case):

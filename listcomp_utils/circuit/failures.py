@@ -70,10 +70,9 @@ def score_failures(
 ) -> pd.Series:
     """Hold a predictor against what the model does on the lists with a not b.
 
-    Shares: `base_rate` of the lists that are wrong, `named` of those called wrong, `precision` of
-    the named that are wrong (nan without any), `recall` of the wrong that are named; and
-    `average_precision`, the area under the precision-recall curve. Both precisions are the base
-    rate for naming lists at random.
+    Shares: `base_rate` of the lists that are wrong, `precision` of those called wrong that are (nan
+    without any), `recall` of the wrong that are called so; and `average_precision`, the area under
+    the precision-recall curve. Lists named at random have the base rate as both precisions.
     """
     features, wrong = (values.numpy() for values in _observe(config, weights, lists))
     logit = predictor.intercept + features @ predictor.slopes
@@ -82,7 +81,6 @@ def score_failures(
     return pd.Series(
         {
             "base_rate": wrong.mean(),
-            "named": named.mean(),
             "precision": metrics.precision_score(wrong, named, zero_division=np.nan),
             "recall": metrics.recall_score(wrong, named, zero_division=np.nan),
             "average_precision": metrics.average_precision_score(wrong, probability),
