@@ -87,10 +87,10 @@ def edge_table(
     removals: Sequence[Removal],
     mean: Float[Tensor, "layer head query key"] | None = None,
 ) -> pd.DataFrame:
-    """What each single edge of the mask is worth: the model's score on `lists` without it.
+    """The model's score on `lists` without each single edge of the mask, removed in each way.
 
-    One row an edge and removal: removal, layer, query, key, edge (its label), the columns of a
-    score, and change, of per_token against the untouched model.
+    Beside the score's columns removal, layer, query, key, edge (its label), and change, of
+    per_token against the untouched model.
     """
     config, untouched = config_of(model), score_with(model, lists)
     rows = []

@@ -91,15 +91,8 @@ class EdgeSearch:
     mean: Float[Tensor, "layer head query key"] | None = None
     """The mean pattern, which removal "mean" needs."""
     most_tokens: int = 35_000_000
-    """Subsets x lists x positions that a search runs at most: on one CPU thread about half a minute
-    for the seed preset's model, with which it allows all subsets of 16 edges."""
-
-    def __post_init__(self) -> None:
-        if self.most_subsets < 1:
-            raise ConfigError(
-                f"most_tokens must allow one subset: {len(self.lists)} lists x "
-                f"{config_of(self.model).seq_len} positions, got {self.most_tokens}"
-            )
+    """Subsets x lists x positions that a search runs at most: about half a minute on one thread for
+    the seed preset's model, of which it allows all subsets of 16 edges."""
 
     @cached_property
     def edges(self) -> list[Edge]:
@@ -159,22 +152,20 @@ class EdgeSearch:
     def greedy(self) -> SubsetScores:
         """From all edges, drop again and again the one that costs least accuracy per token.
 
-        One subset a size: n(n+1)/2 subsets run instead of 2^n. Ties go to the first edge. Where
-        that is more than `most_subsets`, the search is cut: a round drops one in so many of the
-        edges that are left, the cheapest, each judged alone. ConfigError when dropping half of them
-        a round is still too much.
+        n(n+1)/2 subsets run instead of 2^n. Where that is more than `most_subsets`, the search is
+        cut: a round drops one in so many of the edges left, half of them at most, the cheapest.
         """
         count = len(self.edges)
-        shares = range(max(count, 2), 1, -1)
-        fitting = (n for n in shares if sum(_rounds(count, n)) <= self.most_subsets)
-        share = next(fitting, None)
-        if share is None:
+        for share in range(max(count, 2), 1, -1):
+            rounds = _rounds(count, share)
+            if sum(rounds) <= self.most_subsets:
+                break
+        else:
             raise ConfigError(
                 f"most_tokens {self.most_tokens:,} is too few for {count} edges and "
-                f"{len(self.lists)} lists of {config_of(self.model).seq_len} positions; give fewer "
-                "lists"
+                f"{self.tokens:,} tokens a subset; give fewer lists"
             )
-        rounds, whole = _rounds(count, share), count * (count + 1) // 2
+        whole = count * (count + 1) // 2
         cut = f"1 in {share} edges dropped a round: {sum(rounds):,} of {whole:,} subsets run"
         self._say_how_long("greedy", sum(rounds))
         kept = [torch.ones(count, dtype=torch.bool)]
