@@ -36,8 +36,7 @@ def score_terms(
     """The scores of a layer by what the query and the key are made of; they add up exactly.
 
     ("token", "position") is the part from the query's token and the key's position embedding;
-    "bias" holds the constants (LayerNorm's and the layer's). Each list's own LayerNorm scale is
-    applied.
+    "bias" holds LayerNorm's constants and the layer's. Each list has its own LayerNorm scale.
     """
     config = config_of(model)
     block, attention = model.blocks[layer], model.blocks[layer].attn
@@ -82,9 +81,8 @@ def logit_attribution(
 ) -> tuple[tuple[str, ...], Float[Tensor, "list path output"]]:
     """How much each path adds to the logit of the right digit, above the mean over all digits.
 
-    Paths are the embeddings, each layer's attention from each source position (through V and O,
-    heads together), and the biases; with each list's own final LayerNorm scale they add up to the
-    logits exactly.
+    Paths are the embeddings, each layer's attention from each source position, and the biases; with
+    each list's own final LayerNorm scale they add up to the logits exactly.
     """
     config = config_of(model)
     places = list(config.prediction_positions)

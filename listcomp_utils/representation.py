@@ -85,10 +85,9 @@ def probe_table(
 ) -> pd.DataFrame:
     """Linear probes for each target at each place, scored on lists they were not fitted to.
 
-    Whole-number targets are classes, found by logistic regression (accuracy); others are numbers,
-    found by ridge regression (R²); both on standardised vectors. Columns: place, target, kind
-    (accuracy or R²), score, shuffled (the score with the labels shuffled first: what the probe
-    finds without any signal) and held_out (how many lists it is scored on).
+    Whole-number targets are found by logistic regression (accuracy), others by ridge regression
+    (R²), on standardised vectors. `shuffled` is the score with the labels shuffled first: what the
+    probe finds without any signal; `held_out` how many lists it is scored on.
     """
     return pd.DataFrame(
         {"place": place, "target": target, **_probe(at_place, labels, seed)}
@@ -140,10 +139,7 @@ def reversal(
     lists: Int[Tensor, "list position"],
     axis: Float[Tensor, "d_model"] | None = None,
 ) -> Reversal:
-    """How a list differs from itself reversed, over all lists whose reverse is there too.
-
-    Raises ValueError when no list differs from its reverse within `lists`.
-    """
+    """How a list differs from itself reversed, over all lists whose reverse is there too."""
     number = {tuple(row): number for number, row in enumerate(lists.tolist())}
     firsts = [row for row in number if row < row[::-1] and row[::-1] in number]
     if not firsts:

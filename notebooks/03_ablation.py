@@ -354,7 +354,7 @@ if shipped_model:
 
 # %%
 core = seeds.core_by_seed(models if exhaustive else {}, search_lists)
-kept = core.drop(columns="edges").astype(float)
+kept = core.drop(columns="edges", errors="ignore").astype(float)
 universal = [e for e, on in zip(feeding, kept.all(), strict=True) if on] if len(core) > 1 else []
 searched = len(core) if exhaustive else "none, as they have too many edges"
 print(f"{len(models)} seeds; searched, as they copy every list: {searched}")

@@ -45,15 +45,11 @@ def interchange(
     positions: Sequence[int] | None = None,
     placebo: bool = False,
 ) -> pd.DataFrame:
-    """Replace the residual at one layer and position of each base by the source's, place by place.
+    """Replace the residual of each base by the source's, at one layer and position at a time.
 
-    A placebo is the base's own vector, moved as far as the source's is away but in a random
-    direction. Outputs are teacher-forced with the base's. By default at every layer, and every
-    position up to the last that predicts.
-
-    One row a layer, position and output: layer, position and output (labels), and of the n_pairs
-    pairs whose digits differ there, the shares in which the output is the source's digit
-    (follows_source) and the base's (follows_base).
+    By default all that can matter. A placebo is the base's own vector, moved as far as the source's
+    is away but in a random direction. Of the `n_pairs` pairs whose digits differ at an output, the
+    columns have the shares in which it is the source's (follows_source) or the base's digit.
     """
     config = config_of(model)
     lists, number = torch.cat(pairs).unique(dim=0, return_inverse=True)

@@ -43,9 +43,9 @@ def what_each_costs(
 ) -> pd.DataFrame:
     """The mean score of every intervention over its draws, one row each.
 
-    Columns: group, intervention, those of a score with the spread over draws (_sd) of the first
-    three, change_points (of per_token, against the untouched model) and loss_on_example (over all
-    positions of that one list; nan where chance fits the lists it was drawn for only).
+    Beside the score, its spread over draws (_sd), change_points (of per_token, against the
+    untouched model) and loss_on_example (over all positions of that one list; nan where chance fits
+    the lists it was drawn for only).
     """
     draws = pd.DataFrame(
         {"group": one.group, "intervention": one.name} | score_with(model, lists, edits).columns()

@@ -46,10 +46,7 @@ def make_table(name: str, out: str | Path, jobs: int | None, progress: str = "au
 
 
 def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
-    """`follows_o1`, ...: the shares of pairs in which an output follows SEP's vector after layer 0.
-
-    It then becomes the other list's digit when the other's vector is put in (see `interchange`).
-    """
+    """`follows_o1`, ...: how often outputs follow SEP's vector after layer 0; see `interchange`."""
     config = config_of(trained.model)
     pairs = list_pairs(config, PAIRS, seed=0)
     table = interchange(trained.model, pairs, layers=[1], positions=[config.sep_position])
@@ -59,8 +56,7 @@ def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
 def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
     """Of one trained model: per_token (held-out lists, if any), broke_through and `follow_figures`.
 
-    `broke_through` says whether training left the plateau (see `history.breakthrough_step`); None
-    without a history.
+    `broke_through`, whether training left the plateau, is None without a history.
     """
     config, history = config_of(trained.model), trained.history
     held_out = split_lists(config).held_out
@@ -98,24 +94,22 @@ def core_by_seed(
     A row a seed (the index): edges, how many the smallest have, and a column for each edge that can
     reach an output, True where all of the smallest keep it.
     """
-    rows, names = {}, ["edges"]
+    rows = {}
     for seed, found in models.items():
-        config = config_of(found.model)
-        feeding = feeding_edges(config)
-        names = ["edges", *(edge_label(config, edge) for edge in feeding)]
         if score_with(found.model, lists).per_list == 1.0:
+            config = config_of(found.model)
             smallest = EdgeSearch(found.model, lists, "zero").smallest_exact()
             core = set(smallest[0]).intersection(*smallest)
-            rows[seed] = [len(smallest[0]), *(edge in core for edge in feeding)]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+            kept = {edge_label(config, edge): edge in core for edge in feeding_edges(config)}
+            rows[seed] = {"edges": len(smallest[0]), **kept}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def how_seeds_carry(figures: pd.DataFrame) -> pd.DataFrame:
     """Of rows of `seed_figures` with their `model`: how its seeds carry the list, a row a model.
 
-    Columns: model, seeds, left_plateau (how many did), and of these the shares that route (an
-    output follows SEP's vector after layer 0 in under a tenth of the pairs) and compose (every
-    output in over half), and the lowest and highest share of the output that follows least.
+    Of those that left the plateau, the shares that route (an output follows SEP in under a tenth of
+    the pairs) and compose (all in over half), and the range of the output that follows least.
     """
     rows = []
     for model, seeds in figures.groupby("model", sort=False):

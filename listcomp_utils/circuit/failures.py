@@ -35,10 +35,7 @@ class FailurePredictor:
 
 
 def failure_features(config: Config, weights: Weights, lists: Lists) -> Float[Tensor, "list 2"]:
-    """|alpha_1 - alpha_2| and the rank gap |u_a - u_b|, u_t = U_t (P_1 - P_2) in units of its std.
-
-    Raises ConfigError as `check_pairs`.
-    """
+    """|alpha_1 - alpha_2| and the rank gap |u_a - u_b|, u_t = U_t (P_1 - P_2) over its std."""
     axis = order_axis(config, weights)
     difference = (2 * axis.attention(*lists.unbind(1)) - 1).abs()
     rank = axis.readout / axis.readout.std()
@@ -46,10 +43,7 @@ def failure_features(config: Config, weights: Weights, lists: Lists) -> Float[Te
 
 
 def fit_failures(models: Sequence[tuple[Config, Weights, Lists]]) -> FailurePredictor:
-    """Fit to the lists (a not b) of some models; the threshold has the largest F1 on them.
-
-    Raises ConfigError when the models get all of the lists right, or all wrong.
-    """
+    """Fit to the lists (a not b) of some models; the threshold has the largest F1 on them."""
     parts = [_observe(*model) for model in models]
     features, wrong = (torch.cat(pieces).numpy() for pieces in zip(*parts, strict=True))
     if wrong.all() or not wrong.any():
@@ -92,7 +86,7 @@ def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists)
     """How many are `wrong` of lists built to fail, built to be safe, held out and trained on.
 
     Built from the weights alone: the 5% of the held-out lists (a not b), at least one, of smallest
-    rank in both features, and those of largest. Raises ConfigError when there are none to rank.
+    rank in both features, and those of largest.
     """
     ranked = unequal(held_out)
     if not len(ranked):

@@ -36,8 +36,7 @@ class OrderAxis:
     """The scalar that SEP compares the digits by, and the one that the unembedding reads.
 
     Scores s_t are the query of SEP times the key of each digit's embedding, the offset c what the
-    two positions add to s_a - s_b. The readout U_t (P_1 - P_2) is how much each digit's logit gains
-    along the direction P_1 - P_2.
+    two positions add to s_a - s_b; the readout is U_t (P_1 - P_2), along the direction P_1 - P_2.
     """
 
     scores: Float[Tensor, "digit"]
@@ -241,10 +240,7 @@ def steering_directions(
 def pairwise_margins(
     logits: Float[Tensor, "list output vocabulary"], lists: Lists
 ) -> Float[Tensor, "unequal output"]:
-    """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
-
-    `logits` are those of all `lists`, equal digits too.
-    """
+    """Logit of each output's digit minus that of the other one; only lists (a, b) with a not b."""
     own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
     return (own - other)[lists[:, 0] != lists[:, 1]]
 

@@ -33,10 +33,9 @@ BINS = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 1.0)
 def measure(model: nn.Module) -> dict[str, Any]:
     """The quantities of a model, which `published.LABELS` has words for.
 
-    Shares but for counts; `edge_zeroed.` and `edge_renormalised.` with an edge are changes of the
-    accuracy without it, `swap.` with an edit the share of all lists that it reverses. Two are
-    lists: `steering_random`, one a direction, and `right_by_difference`, one of each of `BINS`.
-    Raises ConfigError as `check_pairs`.
+    `edge_zeroed.` and `edge_renormalised.` with an edge are changes of the accuracy without it,
+    `swap.` with an edit the share of all lists that it reverses. Two are lists: `steering_random`,
+    a share a direction, and `right_by_difference`, one for each of `BINS`.
     """
     config = config_of(model)
     order_axis.check_pairs(config)
@@ -66,10 +65,7 @@ def trained_parameters(model: nn.Module) -> int:
 def difference_terms(
     config: Config, weights: Weights, lists: Lists, alpha: tuple[float, float] | None = None
 ) -> dict[str, Float[Tensor, "list vocabulary"]]:
-    """The terms of l_o2 - l_o1, equation (6) of the study; they add up to it exactly.
-
-    `alpha` puts fixed weights in place of SEP's attention to d1 and d2.
-    """
+    """The terms of l_o2 - l_o1, equation (6) of the study; `alpha` fixes SEP's attention there."""
     held = separator(config, weights, lists)
     beta = outputs_of(config, weights, lists).moderation[:, None]
     attention = held.attention if alpha is None else torch.tensor([alpha]).to(held.attention)
@@ -89,11 +85,9 @@ def difference_terms(
 
 
 def slot_classifier(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
-    """Accuracy of a linear SVC that tells final o1 from o2 vectors by their products with W_pos.
+    """Accuracy of a linear SVC that tells final o1 from o2 vectors (section 4.3 of the study).
 
-    Fitted on half of the lists and scored on the rest ("slots"). The control ("slots_from_sep")
-    leaves out o1's and o2's own constant input vectors: only what came from SEP tells them apart.
-    Source: section 4.3 of the study.
+    The control, "slots_from_sep", leaves out o1's and o2's own constant input vectors.
     """
     places, circuit = list(config.output_positions), formula.run(config, weights, lists)
     final = formula.residuals(weights, circuit.tokens, circuit.mixtures[:, -1, places])

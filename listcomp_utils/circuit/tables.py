@@ -26,11 +26,7 @@ from listcomp_utils.task import lists_to_score
 
 
 def exactness(model: nn.Module, lists: Lists) -> dict[str, float]:
-    """How far formula and model are apart at most, in the model's own number format.
-
-    "logits" at the positions that predict, "patterns" in every layer; beside them "largest logit",
-    the size that the first is to be held against.
-    """
+    """How far formula and model are apart at most, in the model's own number format."""
     config, weights = config_of(model), weights_of(model)
     places = list(config.prediction_positions)
     circuit, seen = run(config, weights, lists), run_all(model, lists)
@@ -54,10 +50,9 @@ def exactness_at_random() -> dict[str, dict[str, float]]:
 
 
 def flow(model: nn.Module, example: Lists, lists: Lists) -> pd.DataFrame:
-    """Every edge of the mask (the index), as `diagrams.attention_flow` draws them.
+    """Every edge of the mask, as `diagrams.attention_flow` draws them.
 
-    `layer`, `query` and `key`, its `weight` on one example, and the `cost` of removing it: the
-    share of outputs on `lists` that turn wrong, as `edge_costs`.
+    `weight` is attention on one example, `cost` that of `edge_costs` on `lists`.
     """
     config, weights = config_of(model), weights_of(model, torch.float64)
     watched = run(config, weights, example).patterns[0]
@@ -85,8 +80,7 @@ def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
 def random_readouts(config: Config, weights: Weights, count: int = 200) -> pd.DataFrame:
     """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
 
-    A row a direction: the readout's `correlation` with SEP's scores (no sign), and its `spread`
-    over the digits (std). The control for `OrderAxis.readout`.
+    The `correlation` with SEP's scores is without sign, `spread` the std over the digits.
     """
     axis, generator = order_axis(config, weights), torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
@@ -97,10 +91,9 @@ def random_readouts(config: Config, weights: Weights, count: int = 200) -> pd.Da
 
 
 def difference(config: Config, weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
-    """What each term of equation (6) adds to the logit of d2 minus that of d1, and its error.
+    """What each term of equation (6) adds to the logit of d2 minus that of d1 (a not b).
 
-    A row for o1's own difference and for each term: mean and std over the lists (a, b) with a not
-    b. The error is how far o1's logits and the terms are from o2's at most.
+    Beside it, how far o1's logits and the terms are from o2's at most.
     """
     lists = unequal(lists)
     first, second = outputs_of(config, weights, lists).logits.unbind(1)
