@@ -165,15 +165,6 @@ def input_scores(
     )
 
 
-def residuals(
-    weights: Weights,
-    tokens: Int[Tensor, "list sequence"],
-    mixtures: Float[Tensor, "list position source"],
-) -> Float[Tensor, "list position d_model"]:
-    """The vectors that mixtures stand for: sum over sources of weight times (E[t] + P)."""
-    return mixtures @ weights.token[tokens] + mixtures @ weights.position
-
-
 def logits(
     weights: Weights, circuit: Circuit, positions: Sequence[int] | None = None
 ) -> Float[Tensor, "list position vocabulary"]:

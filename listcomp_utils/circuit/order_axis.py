@@ -155,17 +155,13 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
         "moderation, mean over lists": (own, own, beta.mean().expand_as(beta)),
     }
     shares = {}
+    a, b = lists.split(1, dim=1)
+    wholes = {"reversed": lists.flip(1), "kept": lists, "a_twice": a, "b_twice": b}
     for name, (content, position, moderation) in edits.items():
         vectors = compose(config, weights, lists, content, position)
         written = read_out(config, weights, vectors, moderation).written
-        found = {
-            "reversed": (written == lists.flip(1)).all(1),
-            "kept": (written == lists).all(1),
-            "a_twice": (written == lists[:, :1]).all(1),
-            "b_twice": (written == lists[:, 1:]).all(1),
-            "o1_right": written[:, 0] == lists[:, 0],
-            "o2_right": written[:, 1] == lists[:, 1],
-        }
+        found = {outcome: (written == whole).all(1) for outcome, whole in wholes.items()}
+        found["o1_right"], found["o2_right"] = (written == lists).T
         shares[name] = {outcome: of.double().mean().item() for outcome, of in found.items()}
     return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 

@@ -89,8 +89,9 @@ def slot_classifier(config: Config, weights: Weights, lists: Lists) -> dict[str,
 
     The control, "slots_from_sep", leaves out o1's and o2's own constant input vectors.
     """
-    places, circuit = list(config.output_positions), formula.run(config, weights, lists)
-    final = formula.residuals(weights, circuit.tokens, circuit.mixtures[:, -1, places])
+    circuit = formula.run(config, weights, lists)
+    mixtures = circuit.mixtures[:, -1, config.output_positions]
+    final = mixtures @ weights.token[circuit.tokens] + mixtures @ weights.position
     held = separator(config, weights, lists).vectors
     beta = outputs_of(config, weights, lists).moderation
     carried = torch.stack([torch.ones_like(beta), beta], dim=1)[..., None] * held[:, None]

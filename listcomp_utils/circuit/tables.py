@@ -56,10 +56,12 @@ def flow(model: nn.Module, example: Lists, lists: Lists) -> pd.DataFrame:
     """
     config, weights = config_of(model), weights_of(model, torch.float64)
     watched = run(config, weights, example).patterns[0]
-    costs = edge_costs(config, weights, lists)
-    rows = [(*edge, watched[edge].item(), cost) for edge, cost in costs.items()]
-    names = pd.Index([edge_label(config, edge) for edge in costs], name="edge")
-    return pd.DataFrame(rows, names, ["layer", "query", "key", "weight", "cost"])
+    rows = {
+        edge_label(config, edge): (*edge, watched[edge].item(), cost)
+        for edge, cost in edge_costs(config, weights, lists).items()
+    }
+    columns = ["layer", "query", "key", "weight", "cost"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("edge")
 
 
 def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:

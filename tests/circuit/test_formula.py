@@ -11,7 +11,6 @@ from listcomp_utils.circuit.formula import (
     Weights,
     edge_costs,
     logits,
-    residuals,
     run,
     weights_of,
     without_edge,
@@ -51,7 +50,8 @@ def test_equal_to_a_random_model(list_len, n_layers, decoding):
     for layer in range(n_layers):
         pattern = cache[f"blocks.{layer}.attn.hook_pattern"][:, 0]
         assert (circuit.patterns[:, layer] - pattern).abs().max() < 1e-10
-        held = residuals(weights, circuit.tokens, circuit.mixtures[:, layer + 1])
+        mixtures = circuit.mixtures[:, layer + 1]
+        held = mixtures @ (weights.token[circuit.tokens] + weights.position)
         assert (held - cache[f"blocks.{layer}.hook_resid_post"]).abs().max() < 1e-10
     assert circuit.patterns[:, 0].std(0).max() > 0.05 or list_len == 1
 
