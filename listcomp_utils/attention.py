@@ -12,29 +12,21 @@ from __future__ import annotations
 import einops
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 
-from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.hooks import Activations, turned
+from listcomp_utils.config import Config
+from listcomp_utils.hooks import Activations, run_all, turned
 from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
 
 def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
-    """Attention scores before mask and softmax, from queries and keys.
-
-    TransformerLens 4 caches post-softmax values under `hook_attn_scores` for this model, so they
-    are recomputed.
-    """
+    """Attention scores before mask and softmax, from queries and keys."""
+    # TransformerLens 4 caches post-softmax values under `hook_attn_scores` for this model.
     d_head = seen.queries.shape[-1]
     pattern = "list layer query head d, list layer key head d -> list layer head query key"
     return einops.einsum(seen.queries, seen.keys, pattern) / d_head**0.5
-
-
-def contribution_names(config: Config) -> tuple[str, ...]:
-    """Names of what is added to the residual stream, in order."""
-    return ("token", "position", *(f"layer {layer} output" for layer in range(config.n_layers)))
 
 
 @torch.no_grad()
@@ -43,13 +35,12 @@ def score_terms(
 ) -> dict[tuple[str, str], Float[Tensor, "list head query key"]]:
     """The scores of a layer by what the query and the key are made of; they add up exactly.
 
-    Keys are pairs such as ("token", "position"): the part of the score from the query's token and
-    the key's position embedding. "bias" holds the constant parts (LayerNorm's and the layer's).
-    Each list's own LayerNorm scale is applied, so the sum is exact with LayerNorm too.
+    ("token", "position") is the part from the query's token and the key's position embedding;
+    "bias" holds LayerNorm's constants and the layer's. Each list has its own LayerNorm scale.
     """
     config = config_of(model)
     block, attention = model.blocks[layer], model.blocks[layer].attn
-    names = (*contribution_names(config)[: layer + 2], "bias")
+    names = ("token", "position", *(f"layer {i} output" for i in range(layer)), "bias")
     parts = F.pad(seen.contributions[:, : layer + 2], (0, 0, 0, 0, 0, 1))
     parts = _normalised(block.ln1, config, parts)
 
@@ -70,42 +61,18 @@ def score_terms(
 
 
 @torch.no_grad()
-def weight_tables(
-    model: TransformerBridge, layer: int, head: int = 0
-) -> dict[str, Float[Tensor, "query key"]]:
-    """Token by token, token by position and position by position parts of W_Q W_K^T, no lists run.
-
-    With LayerNorm its centring and gain are folded in; dividing by the LayerNorm scales of query
-    and key gives the scores. Rows are queries, columns keys.
-
-    Raises:
-        ConfigError: with rotary positions, where a score depends on how far apart the two are.
-    """
-    config = config_of(model)
-    if config.positions == "rotary":
-        raise ConfigError("weight_tables needs positions 'learned' or 'none', got 'rotary'")
-    attention = model.blocks[layer].attn
-    product = (attention.W_Q[head] @ attention.W_K[head].T).cpu() / config.d_head**0.5
-    sides = {"token": model.W_E.cpu(), "position": model.W_pos.cpu()}
-    if config.layer_norm:
-        gain = model.blocks[layer].ln1.weight.cpu()
-        sides = {name: (w - w.mean(-1, keepdim=True)) * gain for name, w in sides.items()}
-    return {
-        f"{one} by {other}": sides[one] @ product @ sides[other].T
-        for one in sides
-        for other in sides
-    }
-
-
-@torch.no_grad()
 def logit_lens(
     model: TransformerBridge, seen: Activations
 ) -> Float[Tensor, "list layer_plus_1 sequence vocabulary"]:
-    """What the residual stream would say if it were unembedded before each layer and at the end.
-
-    Source: nostalgebraist, "interpreting GPT: the logit lens" (2020).
-    """
+    """The residual stream, unembedded before each layer and at the end (nostalgebraist, 2020)."""
     return model.unembed(model.ln_final(seen.residuals.to(device_of(model)))).cpu()
+
+
+def right_so_far(model: TransformerBridge, example: Int[Tensor, "1 position"]) -> list[list[str]]:
+    """For each level and position the digit that it must predict, if the logit lens reads it."""
+    wanted = dict(zip(config_of(model).prediction_positions, example[0].tolist(), strict=True))
+    spoken = logit_lens(model, run_all(model, example))[0].argmax(-1).tolist()
+    return [[str(t) if wanted.get(p) == t else "" for p, t in enumerate(row)] for row in spoken]
 
 
 @torch.no_grad()
@@ -114,19 +81,15 @@ def logit_attribution(
 ) -> tuple[tuple[str, ...], Float[Tensor, "list path output"]]:
     """How much each path adds to the logit of the right digit, above the mean over all digits.
 
-    Paths are the token and position embeddings, each layer's attention from each source position
-    (through V and O, heads together), and the biases. Taken at the positions that predict the
-    outputs, with each list's own final LayerNorm scale; the paths add up to the logits exactly.
+    Paths are the embeddings, each layer's attention from each source position, and the biases; with
+    each list's own final LayerNorm scale they add up to the logits exactly.
     """
     config = config_of(model)
     places = list(config.prediction_positions)
-    sources = [
-        f"L{layer} from {label}" for layer in range(config.n_layers) for label in config.labels
-    ]
-    pattern = (
-        "list layer head query key, list layer key head d, layer head d d_model "
-        "-> list layer key query d_model"
-    )
+    layers = range(config.n_layers)
+    sources = [f"L{layer} from {label}" for layer in layers for label in config.labels]
+    pattern = "list layer head query key, list layer key head d, layer head d out"
+    pattern += " -> list layer key query out"
     w_o = torch.stack([block.attn.W_O for block in model.blocks]).cpu()
     moved = einops.einsum(seen.patterns[..., places, :], seen.values, w_o, pattern)
     embedded = seen.contributions[:, :2, places]

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -25,25 +25,23 @@ from transformer_lens.utilities import get_act_name
 from listcomp_utils.config import Config
 from listcomp_utils.generation import CHUNK, Accuracy, score
 from listcomp_utils.model import config_of, device_of
-from listcomp_utils.task import input_tokens
+from listcomp_utils.task import ListError, input_tokens
 
 Hook = Callable[[Tensor, HookPoint], Tensor]
 NamedHook = tuple[str, Hook]
 
 
-@dataclass(frozen=True)
-class Activations:
+class Activations(NamedTuple):
     """What the model computed on some lists, teacher-forced, on the CPU.
 
-    `contributions` are what is added to the residual stream: the token embedding, the position
-    embedding, then each layer's attention output; they add up to the last residual.
+    Queries and keys are after rotation, with rotary positions. `contributions` add up to the last
+    residual: the token's embedding, the position's, then each layer's attention output.
     """
 
     tokens: Int[Tensor, "list sequence"]
     logits: Float[Tensor, "list sequence vocabulary"]
     patterns: Float[Tensor, "list layer head query key"]
     queries: Float[Tensor, "list layer sequence head d_head"]
-    """Queries and keys as they meet: with rotary positions, after the rotation."""
     keys: Float[Tensor, "list layer sequence head d_head"]
     values: Float[Tensor, "list layer sequence head d_head"]
     contributions: Float[Tensor, "list contribution sequence d_model"]
@@ -59,30 +57,20 @@ def run_all(
     model: TransformerBridge, lists: Int[Tensor, "list position"], chunk: int = CHUNK
 ) -> Activations:
     """Run the model on `lists` with the right outputs as input, and keep what it computed."""
-    config = config_of(model)
-    parts = []
+    config, parts = config_of(model), []
+    names = ("attn.hook_pattern", "attn.hook_q", "attn.hook_k", "attn.hook_v", "hook_attn_out")
     for part in input_tokens(config, lists).split(chunk):
         logits, cache = model.run_with_cache(part.to(device_of(model)))
-        layers = range(config.n_layers)
-
-        def stack(name: str, cache=cache, layers=layers) -> Tensor:
-            return torch.stack([cache[f"blocks.{layer}.{name}"] for layer in layers], dim=1)
-
-        position = torch.zeros_like(cache["hook_embed"])
-        if config.positions != "rotary":
-            position = cache["hook_pos_embed"].expand_as(position)
-        added = [cache["hook_embed"], position]
-        added += [cache[f"blocks.{layer}.hook_attn_out"] for layer in layers]
-        values = (
-            part,
-            logits,
-            stack("attn.hook_pattern"),
-            turned(model, stack("attn.hook_q")),
-            turned(model, stack("attn.hook_k")),
-            stack("attn.hook_v"),
-            torch.stack(added, dim=1),
+        pattern, query, key, value, output = (
+            torch.stack([cache[f"blocks.{layer}.{name}"] for layer in range(config.n_layers)], 1)
+            for name in names
         )
-        parts.append([value.cpu() for value in values])
+        token = cache["hook_embed"]
+        rotary = config.positions == "rotary"
+        place = torch.zeros_like(token) if rotary else cache["hook_pos_embed"].expand_as(token)
+        added = torch.cat([torch.stack([token, place], 1), output], 1)
+        kept = (part, logits, pattern, turned(model, query), turned(model, key), value, added)
+        parts.append([values.cpu() for values in kept])
     return Activations(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 
 
@@ -110,22 +98,6 @@ class Score(Accuracy):
         return shares | {f"o{i}": share for i, share in enumerate(self.per_position, 1)}
 
 
-def score_logits(
-    config: Config,
-    lists: Int[Tensor, "list position"],
-    logits: Float[Tensor, "list sequence vocabulary"],
-) -> Score:
-    """Score logits that were computed on `input_tokens(config, lists)`.
-
-    Raises:
-        ListError: for no lists.
-    """
-    predicted, lists = logits[:, config.prediction_positions].cpu(), lists.cpu()
-    right = score(predicted.argmax(-1), lists)
-    loss = F.cross_entropy(predicted.flatten(0, 1), lists.flatten()).item()
-    return Score(**vars(right), loss=loss)
-
-
 @torch.no_grad()
 def logits_with(
     model: TransformerBridge, lists: Int[Tensor, "list position"], hooks: Sequence[NamedHook] = ()
@@ -138,8 +110,13 @@ def logits_with(
 def score_with(
     model: TransformerBridge, lists: Int[Tensor, "list position"], hooks: Sequence[NamedHook] = ()
 ) -> Score:
-    """The score on `lists` with hooks in place."""
-    return score_logits(config_of(model), lists, logits_with(model, lists, hooks))
+    """The score on `lists` with hooks in place; raises ListError for no lists."""
+    if not len(lists):
+        raise ListError("a score needs at least one list")
+    logits = logits_with(model, lists, hooks)[:, config_of(model).prediction_positions].cpu()
+    right = score(logits.argmax(-1), lists.cpu())
+    loss = F.cross_entropy(logits.flatten(0, 1), lists.cpu().flatten()).item()
+    return Score(**vars(right), loss=loss)
 
 
 def residual_name(config: Config, layer: int) -> str:

@@ -9,15 +9,16 @@ order_at_separator(config, seen, lists)["after layer 0"]     # (a, b) against (b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.model_selection import train_test_split
+from sklearn.model_selection import ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor
@@ -32,9 +33,8 @@ FEWEST_PROBED = 10
 """A probe needs at least this many vectors."""
 
 
-@dataclass(frozen=True)
-class Components:
-    """Principal components of centred vectors, largest first: as many as vectors or dimensions."""
+class Components(NamedTuple):
+    """Principal components, largest first: as many as vectors or dimensions."""
 
     scores: Float[Tensor, "vector component"]
     directions: Float[Tensor, "component d_model"]
@@ -43,54 +43,39 @@ class Components:
 
     @property
     def effective_dimension(self) -> float:
-        """Participation ratio, 1 / sum of squared shares: n for n equally large components.
-
-        0 where all vectors are the same.
-        """
+        """Participation ratio, 1 / sum of squared shares; 0 where all vectors are the same."""
         concentration = float((self.explained**2).sum())
         return 1.0 / concentration if concentration else 0.0
 
     def coordinates(self, count: int) -> pd.DataFrame:
-        """Scores along the first `count` components, a column each, named as `PC1 (42%)`.
-
-        Components that are not there, as the second of one dimension, hold 0% and are 0.
-        """
-        missing = max(0, count - len(self.explained))
-        scores = np.pad(self.scores[:, :count].numpy(), ((0, 0), (0, missing)))
-        shares = np.pad(self.explained[:count].numpy(), (0, missing))
-        return pd.DataFrame(scores, columns=[f"PC{i + 1} ({s:.0%})" for i, s in enumerate(shares)])
+        """Scores along the first `count` components, named `PC1 (42%)`; 0 where there is none."""
+        wanted = range(count)
+        scores = pd.DataFrame(self.scores.numpy()).reindex(columns=wanted, fill_value=0.0)
+        shares = pd.Series(self.explained.numpy()).reindex(wanted, fill_value=0.0)
+        return scores.set_axis([f"PC{i + 1} ({share:.0%})" for i, share in shares.items()], axis=1)
 
 
-@dataclass(frozen=True)
-class Reversal:
-    """Differences between the vectors of each list (a, b) and of (b, a), a not b."""
+class Reversal(NamedTuple):
+    """Differences between the vectors of each list (a, b) and of (b, a), a not b.
+
+    `distance` is their mean length, `distance_to_others` that between random pairs of lists;
+    `components` of the differences both ways, `cosine` of the first with an axis, without sign.
+    """
 
     distance: float
-    """Mean length of the difference."""
     distance_to_others: float
-    """Mean length of the difference between random pairs of lists."""
     components: Components
-    """Principal components of the differences, which are not centred."""
     cosine: float | None
-    """Of their first direction with an axis, without sign; None where there is no axis."""
 
 
-def principal_components(
-    vectors: Float[Tensor, "vector d_model"], centred: bool = True
-) -> Components:
-    """Principal components by singular value decomposition, in float64.
-
-    Signs are fixed: the largest entry of each direction is positive. Without `centred` the mean is
-    left in, and shares are of the squared length.
-    """
-    vectors = vectors.double()
-    if centred:
-        vectors = vectors - vectors.mean(0)
-    _, lengths, directions = torch.linalg.svd(vectors, full_matrices=False)
+def principal_components(vectors: Float[Tensor, "vector d_model"]) -> Components:
+    """By singular value decomposition, in float64; each direction's largest entry is positive."""
+    centred = vectors.double() - vectors.double().mean(0)
+    _, lengths, directions = torch.linalg.svd(centred, full_matrices=False)
     largest = directions.abs().argmax(1, keepdim=True)
     directions = directions * directions.gather(1, largest).sign()
     shares = lengths**2 / (lengths**2).sum().clamp_min(1e-300)
-    return Components(vectors @ directions.T, directions, shares)
+    return Components(centred @ directions.T, directions, shares)
 
 
 def probe_table(
@@ -100,15 +85,9 @@ def probe_table(
 ) -> pd.DataFrame:
     """Linear probes for each target at each place, scored on lists they were not fitted to.
 
-    Whole-number targets are classes, found by logistic regression (accuracy); others are numbers,
-    found by ridge regression (R²); both on standardised vectors. `seed` decides which lists are
-    held out. Columns: place, target, kind (accuracy or R²), score, shuffled (the score of the same
-    probe with the labels shuffled first: what it finds without any signal) and held_out (how many
-    lists it is scored on). Source: scikit-learn.
-
-    Raises:
-        ValueError: when a target has fewer than two different labels, or there are fewer than
-            `FEWEST_PROBED` vectors.
+    Whole-number targets are found by logistic regression (accuracy), others by ridge regression
+    (R²), on standardised vectors. `shuffled` is the score with the labels shuffled first: what the
+    probe finds without any signal; `held_out` how many lists it is scored on.
     """
     return pd.DataFrame(
         {"place": place, "target": target, **_probe(at_place, labels, seed)}
@@ -126,14 +105,13 @@ def _probe(vectors: Tensor, labels: Tensor, seed: int) -> dict[str, str | float]
     numeric = labels.is_floating_point()
     regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
     model = make_pipeline(StandardScaler(), regression)
-    scores = []
-    for given in (goal, np.random.default_rng(seed).permutation(goal)):
-        fit_to, held_out, fit_labels, held_out_labels = train_test_split(
-            features, given, test_size=HELD_OUT, random_state=seed
-        )
-        scores.append(model.fit(fit_to, fit_labels).score(held_out, held_out_labels))
-    kind = "R²" if numeric else "accuracy"
-    return {"kind": kind, "score": scores[0], "shuffled": scores[1], "held_out": len(held_out)}
+    split = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
+    found, by_chance = (
+        cross_val_score(model, features, given, cv=split).item()
+        for given in (goal, np.random.default_rng(seed).permutation(goal))
+    )
+    kind, held_out = "R²" if numeric else "accuracy", math.ceil(HELD_OUT * len(goal))
+    return {"kind": kind, "score": found, "shuffled": by_chance, "held_out": held_out}
 
 
 def separator_vectors(
@@ -160,27 +138,17 @@ def reversal(
     vectors: Float[Tensor, "list d_model"],
     lists: Int[Tensor, "list position"],
     axis: Float[Tensor, "d_model"] | None = None,
-    seed: int = 0,
 ) -> Reversal:
-    """How a list differs from itself reversed, over all lists whose reverse is there too.
-
-    Raises:
-        ValueError: when no list differs from its reverse within `lists`.
-    """
-    rows = {tuple(row): number for number, row in enumerate(lists.tolist())}
-    pairs = [
-        (number, rows[row[::-1]])
-        for row, number in rows.items()
-        if row < row[::-1] and row[::-1] in rows
-    ]
-    if not pairs:
+    """How a list differs from itself reversed, over all lists whose reverse is there too."""
+    number = {tuple(row): number for number, row in enumerate(lists.tolist())}
+    firsts = [row for row in number if row < row[::-1] and row[::-1] in number]
+    if not firsts:
         raise ValueError("no list here differs from its reverse")
-    one, other = torch.tensor(pairs).T
+    one, other = torch.tensor([(number[row], number[row[::-1]]) for row in firsts]).T
     differences = (vectors[one] - vectors[other]).double()
-    generator = torch.Generator().manual_seed(seed)
-    shuffled = torch.randperm(len(vectors), generator=generator)
+    components = principal_components(torch.cat([differences, -differences]))
+    shuffled = torch.randperm(len(vectors), generator=torch.Generator().manual_seed(0))
     others = (vectors - vectors[shuffled]).double().norm(dim=1)
-    components = principal_components(differences, centred=False)
     cosine = None
     if axis is not None:
         cosine = torch.cosine_similarity(components.directions[0], axis, 0).abs().item()
@@ -188,16 +156,16 @@ def reversal(
     return Reversal(*distances, components, cosine)
 
 
-@dataclass(frozen=True)
-class Spectrum:
-    """Fourier power of embeddings over the digits, against random orders of the digits."""
+class Spectrum(NamedTuple):
+    """Share of the embeddings' power at each frequency from 1 (cycles over the digits).
+
+    `upper` is its 95th percentile over random orders of the digits, `p_value` the share of those
+    whose largest `power` is at least as large: small means real waves.
+    """
 
     power: Float[Tensor, "frequency"]
-    """Share of the centred embeddings' power at each frequency from 1 (cycles over the digits)."""
     upper: Float[Tensor, "frequency"]
-    """95th percentile of the share over random orders, frequency by frequency."""
     p_value: float
-    """Share of random orders whose largest share is at least as large: small means real waves."""
 
 
 def fourier_spectrum(
@@ -213,11 +181,7 @@ def fourier_spectrum(
     orders = [torch.randperm(len(embeddings), generator=generator) for _ in range(permutations)]
     null = torch.stack([_power(embeddings[order]) for order in orders])
     as_large = (null.max(1).values >= real.max()).sum().item()
-    return Spectrum(
-        power=real,
-        upper=null.quantile(0.95, dim=0),
-        p_value=(as_large + 1) / (permutations + 1),
-    )
+    return Spectrum(real, null.quantile(0.95, dim=0), (as_large + 1) / (permutations + 1))
 
 
 def _power(embeddings: Tensor) -> Tensor:

@@ -68,6 +68,8 @@ from listcomp_utils import attention
 from listcomp_utils.ablation.edges import edge_table
 from listcomp_utils.ablation.minimal_circuits import feeding_edges
 from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label, edges
@@ -283,19 +285,13 @@ print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refute
 # the diagonal, where the two digits are the same.
 
 # %%
-tables = attention.weight_tables(large, layer=0)
-own = tables["token by token"][hundred.sep_id] + tables["position by token"][hundred.sep_position]
-rank = own[: hundred.n_digits]
+axis = order_axis(hundred, weights_of(large))
+rank = axis.scores
 order = rank.argsort()
 higher = rank[:, None] > rank[None]
 agree = (to_d1 > to_d1.T)[higher].float().mean().item()
-at = (
-    tables["token by position"][hundred.sep_id]
-    + tables["position by position"][hundred.sep_position]
-)
-print(
-    f"the two places' scores differ by {(at[0] - at[1]).abs():.3f}, the digits' have a std of {rank.std():.3f}"
-)
+places_apart = f"the two places' scores differ by {abs(axis.offset):.3f}"
+print(f"{places_apart}, the digits' have a std of {rank.std():.3f}")
 print(f"attention to d1 where both digits are the same: {to_d1.diagonal().mean():.3f}")
 
 # %%
@@ -393,12 +389,7 @@ print(f"largest difference between the sum of the paths and the logits: {attribu
 
 # %%
 without = edge_table(model, lists, ["zero"])
-wanted = dict(zip(config.prediction_positions, example, strict=True))
-spoken = attention.logit_lens(model, close_up)[0].argmax(-1).tolist()
-circles = [
-    [str(token) if wanted.get(place) == token else "" for place, token in enumerate(row)]
-    for row in spoken
-]
+circles = attention.right_so_far(model, torch.tensor([example]))
 watched = close_up.patterns[0].mean(1)
 arrows = [
     diagrams.Arrow(*edge, weight=watched[edge].item(), cost=-change)

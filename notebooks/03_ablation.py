@@ -354,7 +354,7 @@ if shipped_model:
 
 # %%
 core = seeds.core_by_seed(models if exhaustive else {}, search_lists)
-kept = core.drop(columns="edges").astype(float)
+kept = core.drop(columns="edges", errors="ignore").astype(float)
 universal = [e for e, on in zip(feeding, kept.all(), strict=True) if on] if len(core) > 1 else []
 searched = len(core) if exhaustive else "none, as they have too many edges"
 print(f"{len(models)} seeds; searched, as they copy every list: {searched}")
@@ -419,12 +419,12 @@ show_frame(interchange.interchange(model, pairs, [place[0]], [place[1]]))
 
 
 # %%
-def shares_that_follow(*arguments):
-    shares = interchange.interchange(*arguments).follows_source.to_numpy()
+def shares_that_follow(a_model, placebo=False):
+    shares = interchange.interchange(a_model, pairs, placebo=placebo).follows_source.to_numpy()
     return shares.reshape(config.n_layers + 1, -1, config.list_len)
 
 
-follows = shares_that_follow(model, pairs)
+follows = shares_that_follow(model)
 at_sep = follows[1, config.sep_position]
 says = ", ".join(f"o{o}: {value:.0%}" for o, value in enumerate(at_sep, 1))
 
@@ -445,8 +445,8 @@ print("one vector holds the list:", "held" if at_sep.min() > 0.5 else "refuted")
 # often, the figure would mean nothing.
 
 # %%
-placebo = shares_that_follow(model, pairs, None, None, "placebo").max().item()
-untrained = shares_that_follow(make_model(config), pairs).max().item()
+placebo = shares_that_follow(model, placebo=True).max().item()
+untrained = shares_that_follow(make_model(config)).max().item()
 print(f"largest share, random direction {placebo:.3f}, untrained model {untrained:.3f}")
 claims += [
     at_most("follows a random direction, largest share", placebo, 0.3),

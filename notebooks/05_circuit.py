@@ -60,6 +60,7 @@ print(*filter(None, [subject.because, f"analysed here: {config.slug}"]), sep="\n
 import pandas as pd
 import torch
 
+from listcomp_utils.attention import right_so_far
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit import failures, formula, order_axis, published, quantities, tables
 from listcomp_utils.explorer.page import show_explorer
@@ -117,7 +118,7 @@ def beside(*names):
 # %%
 a, b = (60, 44) if config.n_digits > 60 else (1, 0)
 flow = tables.flow(model, torch.tensor([[a, b]]), held_out)
-circles = tables.right_so_far(model, torch.tensor([[a, b]]))
+circles = right_so_far(model, torch.tensor([[a, b]]))
 costly = (flow.cost >= 0.005).sum()
 title = f"{costly} of {len(flow)} edges carry the list"
 places = [f"d1({a})", f"d2({b})", *config.labels[2:]]
@@ -339,9 +340,8 @@ claims.append(at_most(what, float(moderated.iloc[0]), 0.05, established))
 # all directions; the horizontal axis is the largest dose allowed. Look at the right end, and at how early the curve rises.
 
 # %%
-ways = order_axis.steering_directions(config, weights, lists, 0, options.random_directions)
-doses = order_axis.DOSES
-steered = {way: order_axis.steer(config, weights, lists, one, doses) for way, one in ways.items()}
+ways = order_axis.steering_directions(config, weights, lists, options.random_directions)
+steered = {way: order_axis.steer(config, weights, lists, one) for way, one in ways.items()}
 random = [found for way, found in steered.items() if way.startswith("random")]
 best, somewhere = max(steered["P_1 - P_2"].reversed), steered["P_1 - P_2"].reversed_somewhere
 most_random = max(found.reversed_somewhere for found in random)
@@ -350,7 +350,7 @@ most_random = max(found.reversed_somewhere for found in random)
 words = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S": "S"}
 curve = {word: steered[way].within for way, word in words.items()}
 title = f"Doses chosen for each list reverse {somewhere:.0%}, no dose for all more than {best:.0%}"
-sizes = sorted({abs(dose) for dose in doses})
+sizes = sorted({abs(dose) for dose in order_axis.DOSES})
 figure = order.steering_curves(sizes, curve, [found.within for found in random], title)
 show(figure, alt=f"Lists reversed by doses up to a size, along P1 - P2 and controls. {title}.")
 
@@ -417,7 +417,7 @@ beside("failures.base_rate", "failures.precision", "failures.recall", "failures.
 
 # %%
 built = failures.built_table(config, weights, held_out, split.train)
-show_frame(built.reset_index(), digits=3)
+show_frame(built, digits=3)
 claims.append(at_least("failures foretold, precision", score.precision, 0.7, established))
 claims.append(at_least("failures foretold, recall", score.recall, 0.7, established))
 claims.append(shown("failures, base rate", score.base_rate))

@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from listcomp_utils.attention import (
-    contribution_names,
     logit_attribution,
     logit_lens,
+    right_so_far,
     score_terms,
     scores,
-    weight_tables,
 )
+from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
 from listcomp_utils.mask import build_mask
@@ -53,21 +53,9 @@ def test_score_terms_add_up_in_every_layer(case):
     config, model, seen = case
     for layer in range(config.n_layers):
         terms = score_terms(model, seen, layer)
-        assert len(terms) == (len(contribution_names(config)[: layer + 2]) + 1) ** 2
+        assert len(terms) == (layer + 3) ** 2
         total = sum(terms.values())
         torch.testing.assert_close(total, scores(seen)[:, layer], rtol=0, atol=2e-5)
-
-
-def test_weight_tables_are_the_terms_without_layer_norm():
-    config = CONFIGS["study"]
-    model = make_model(config)
-    seen = run_all(model, lists_to_score(config, most=200))
-    terms, tables = score_terms(model, seen, 0), weight_tables(model, 0)
-    tokens = seen.tokens
-    expected = tables["token by token"][tokens[:, :, None], tokens[:, None, :]]
-    torch.testing.assert_close(terms["token", "token"][:, 0], expected, rtol=0, atol=1e-6)
-    placed = tables["position by position"].expand(len(tokens), -1, -1)
-    torch.testing.assert_close(terms["position", "position"][:, 0], placed, rtol=0, atol=1e-6)
 
 
 def test_contributions_are_the_residual_stream(case):
@@ -85,6 +73,13 @@ def test_logit_lens_ends_in_the_logits(case):
     lens = logit_lens(model, seen)
     assert lens.shape == (len(seen.tokens), config.n_layers + 1, config.seq_len, config.d_vocab)
     torch.testing.assert_close(lens[:, -1], seen.logits, rtol=0, atol=1e-4)
+
+
+def test_circles_hold_an_answer_once_it_is_read():
+    model = find_trained(Config.preset("study")).model
+    *_, levels = zip(*right_so_far(model, torch.tensor([[60, 44]])), strict=True)
+    # The last position is o2, which must predict d2, and can after the last layer only.
+    assert levels == ("", "", "44")
 
 
 def test_attribution_adds_up_to_the_logits(case):

@@ -15,7 +15,6 @@ from listcomp_utils.hooks import (
     replace_head,
     residual_name,
     run_all,
-    score_logits,
     score_with,
 )
 from listcomp_utils.model import make_model
@@ -68,7 +67,6 @@ def test_teacher_forced_lists_are_greedy_lists():
     assert list(forced.columns()) == ["loss", "per_token", "per_list", "o1", "o2"]
 
 
-def test_no_lists_are_refused():
-    config = Config()
+def test_no_lists_are_refused(trained):
     with pytest.raises(ListError, match="at least one list"):
-        score_logits(config, torch.zeros(0, 2).long(), torch.zeros(0, 5, config.d_vocab))
+        score_with(trained.model, torch.zeros(0, 2).long())

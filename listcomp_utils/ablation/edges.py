@@ -20,7 +20,7 @@ from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.config import ConfigError
-from listcomp_utils.hooks import Hook, NamedHook, run_all, score_with
+from listcomp_utils.hooks import Hook, NamedHook, score_with
 from listcomp_utils.mask import Edge, build_mask, edge_label, edges
 from listcomp_utils.model import config_of
 
@@ -31,34 +31,38 @@ the edge's mean weight over lists. The three answer different questions and are 
 REMOVALS: tuple[Removal, ...] = get_args(Removal)
 
 
-def scale_edges(
-    keep: Float[Tensor, "#list #head query key"],
+def keep_edges(
+    keep: Float[Tensor, "subset layer query key"],
     removal: Removal,
-    mean: Float[Tensor, "head query key"] | None = None,
-) -> Hook:
-    """A hook on an attention pattern that keeps the edges where `keep` is 1 and removes where 0.
+    mean: Float[Tensor, "layer head query key"] | None = None,
+) -> list[NamedHook]:
+    """Hooks that keep the edges where `keep` is 1, in every head, and remove those where it is 0.
 
-    Raises:
-        ConfigError: for an unknown `removal`, or "mean" without the mean pattern.
+    With several subsets the lists that are run must stand there once for each, subset by subset.
     """
     if removal not in REMOVALS:
         raise ConfigError(f"removal must be one of {REMOVALS}, got {removal!r}")
     if removal == "mean" and mean is None:
         raise ConfigError("removal 'mean' needs the mean pattern, got mean=None")
 
-    def hook(pattern: Tensor, hook: HookPoint) -> Tensor:
-        kept = keep.to(pattern)
-        edited = pattern * kept
-        if removal == "mean":
-            return edited + mean.to(pattern) * (1 - kept)
-        if removal == "renormalise":
-            before, after = pattern.sum(-1, keepdim=True), edited.sum(-1, keepdim=True)
-            # An untouched row stays as it is, to the bit; an emptied one stays empty.
-            touched = (kept < 1).any(-1, keepdim=True) & (after > 0)
-            return edited * torch.where(touched, before / after.clamp_min(1e-30), 1)
-        return edited
+    def edit(layer: int) -> Hook:
+        def hook(pattern: Tensor, hook: HookPoint) -> Tensor:
+            pattern = pattern.unflatten(0, (len(keep), -1))
+            kept = keep[:, layer, None, None].to(pattern)
+            edited = pattern * kept
+            if removal == "mean":
+                edited += mean[layer].to(pattern) * (1 - kept)
+            if removal == "renormalise":
+                before, after = pattern.sum(-1, keepdim=True), edited.sum(-1, keepdim=True)
+                # An untouched row stays as it is, to the bit; an emptied one stays empty.
+                touched = (kept < 1).any(-1, keepdim=True) & (after > 0)
+                edited *= torch.where(touched, before / after.clamp_min(1e-30), 1)
+            return edited.flatten(0, 1)
 
-    return hook
+        return hook
+
+    layers = (keep < 1).any(3).any(2).any(0).nonzero()[:, 0].tolist()
+    return [(get_act_name("pattern", layer), edit(layer)) for layer in layers]
 
 
 def knock_out(
@@ -67,47 +71,28 @@ def knock_out(
     removal: Removal,
     mean: Float[Tensor, "layer head query key"] | None = None,
 ) -> list[NamedHook]:
-    """Hooks that remove edges in every head.
-
-    Raises:
-        ConfigError: for an edge that the mask does not allow, or as `scale_edges`.
-    """
-    config = config_of(model)
-    allowed = set(edges(build_mask(config)))
-    keep = torch.ones(config.n_layers, 1, 1, config.seq_len, config.seq_len)
-    for layer, query, key in removed:
-        if (layer, query, key) not in allowed:
-            raise ConfigError(
-                f"edge {(layer, query, key)} is not one of the mask's (layer, query, key)"
-            )
-        keep[layer, ..., query, key] = 0
-    return [
-        (
-            get_act_name("pattern", layer),
-            scale_edges(keep[layer], removal, None if mean is None else mean[layer]),
-        )
-        for layer in sorted({layer for layer, _, _ in removed})
-    ]
+    """Hooks that remove edges in every head; raises ConfigError for one that is not in the mask."""
+    allowed = build_mask(config_of(model))
+    keep = torch.ones(1, *allowed.shape)
+    for edge in removed:
+        if edge not in edges(allowed):
+            raise ConfigError(f"edge {edge} is not one of the mask's (layer, query, key)")
+        keep[0][edge] = 0
+    return keep_edges(keep, removal, mean)
 
 
 def edge_table(
     model: TransformerBridge,
     lists: Int[Tensor, "list position"],
-    removals: Sequence[Removal] = REMOVALS,
+    removals: Sequence[Removal],
     mean: Float[Tensor, "layer head query key"] | None = None,
 ) -> pd.DataFrame:
-    """What each single edge of the mask is worth: the model's score on `lists` without it.
+    """The model's score on `lists` without each single edge of the mask, removed in each way.
 
-    One row an edge and removal: removal, layer, query, key, edge (its label), loss (nats),
-    per_token, per_list, o1, o2, ... (shares right) and change, of per_token against the untouched
-    model. `mean` is by default the mean pattern over `lists`.
-
-    Raises:
-        ConfigError: as `knock_out`.
+    Beside the score's columns removal, layer, query, key, edge (its label), and change, of
+    per_token against the untouched model.
     """
     config, untouched = config_of(model), score_with(model, lists)
-    if "mean" in removals and mean is None:
-        mean = run_all(model, lists).patterns.mean(0)
     rows = []
     for removal in removals:
         for edge in edges(build_mask(config)):

@@ -9,8 +9,7 @@ A layer counts residual streams: 0 is before layer 0, 1 after layer 0 (before la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import NamedTuple
 
 import pandas as pd
 import torch
@@ -23,11 +22,8 @@ from listcomp_utils.hooks import logits_with, replace_at, residual_name, run_all
 from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists, sample_lists
 
-Source = Literal["list", "placebo"]
 
-
-@dataclass(frozen=True)
-class ListPairs:
+class ListPairs(NamedTuple):
     """Base lists, whose run is edited, and source lists, whose vectors are put in."""
 
     base: Int[Tensor, "pair position"]
@@ -38,10 +34,8 @@ def list_pairs(config: Config, most: int, seed: int) -> ListPairs:
     """Every ordered pair of lists when there are at most `most`, else a seeded sample."""
     if config.n_lists**2 <= most:
         lists = all_lists(config)
-        count = len(lists)
-        return ListPairs(lists.repeat_interleave(count, 0), lists.repeat(count, 1))
-    both = sample_lists(config, 2 * most, seed)
-    return ListPairs(both[:most], both[most:])
+        return ListPairs(lists.repeat_interleave(len(lists), 0), lists.repeat(len(lists), 1))
+    return ListPairs(*sample_lists(config, 2 * most, seed).chunk(2))
 
 
 def interchange(
@@ -49,21 +43,16 @@ def interchange(
     pairs: ListPairs,
     layers: Sequence[int] | None = None,
     positions: Sequence[int] | None = None,
-    source: Source = "list",
-    seed: int = 0,
+    placebo: bool = False,
 ) -> pd.DataFrame:
-    """Replace the residual at one layer and position of each base by the source's, place by place.
+    """Replace the residual of each base by the source's, at one layer and position at a time.
 
-    With source "placebo" the vector put in is the base's own, moved as far as the source's is
-    away but in a random direction. Outputs are teacher-forced with the base's. By default at every
-    layer, and every position up to the last that predicts.
-
-    One row a layer, position and output: layer, position and output (labels), and of the n_pairs
-    pairs whose digits differ there, the shares in which the output is the source's digit
-    (follows_source) and the base's (follows_base).
+    By default all that can matter. A placebo is the base's own vector, moved as far as the source's
+    is away but in a random direction. Of the `n_pairs` pairs whose digits differ at an output, the
+    columns have the shares in which it is the source's (follows_source) or the base's digit.
     """
     config = config_of(model)
-    lists, number = torch.cat([pairs.base, pairs.source]).unique(dim=0, return_inverse=True)
+    lists, number = torch.cat(pairs).unique(dim=0, return_inverse=True)
     bases, sources = run_all(model, lists).residuals[number].chunk(2)
     differ = pairs.base != pairs.source
     n_pairs = differ.sum(0)
@@ -71,8 +60,8 @@ def interchange(
     for layer in range(config.n_layers + 1) if layers is None else layers:
         for place in range(config.prediction_positions.stop) if positions is None else positions:
             base, put_in = bases[:, layer, place], sources[:, layer, place]
-            if source == "placebo":
-                direction = torch.randn(base.shape, generator=torch.Generator().manual_seed(seed))
+            if placebo:
+                direction = torch.randn(base.shape, generator=torch.Generator().manual_seed(0))
                 distance = (put_in - base).norm(dim=-1, keepdim=True)
                 put_in = base + direction / direction.norm(dim=-1, keepdim=True) * distance
             hook = (residual_name(config, layer), replace_at([place], put_in[:, None]))

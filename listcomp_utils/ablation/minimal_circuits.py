@@ -1,7 +1,7 @@
 """Which attention edges are enough? Subsets of them are tried, many in one batch.
 
 search = EdgeSearch(model, lists, "zero")
-found = search.all_subsets()       # or search.by_size(), search.greedy()
+found = search.all_subsets()       # or search.greedy(), where they are too many
 found.frontier()                   # best accuracy per token for each number of edges
 found.smallest()                   # the smallest subsets with every list right
 found.cut                          # what was left out to stay within search.most_tokens
@@ -10,7 +10,6 @@ found.cut                          # what was left out to stay within search.mos
 from __future__ import annotations
 
 import itertools
-import math
 import sys
 import time
 from collections.abc import Sequence
@@ -21,13 +20,11 @@ import pandas as pd
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from transformer_lens.hook_points import HookPoint
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.ablation.edges import Removal, scale_edges
+from listcomp_utils.ablation.edges import Removal, keep_edges
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.hooks import Hook, logits_with
+from listcomp_utils.hooks import logits_with
 from listcomp_utils.mask import Edge, build_mask
 from listcomp_utils.model import config_of
 
@@ -71,18 +68,9 @@ class SubsetScores:
 
     def smallest(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
         """The subsets of the smallest size with `level` of the lists right; empty when none has."""
-        found = self.minimal(level)
-        return [circuit for circuit in found if len(circuit) == len(found[0])]
-
-    def minimal(self, level: float = 1.0) -> list[tuple[Edge, ...]]:
-        """The subsets with `level` of the lists right that contain no other such; small first."""
         good = self.kept[self.per_list >= level]
-        good = good[good.sum(1).argsort(stable=True)]
-        found = []
-        while len(good):
-            found.append(self._edges_of(good[0]))
-            good = good[(good[0] & ~good).any(1)]
-        return found
+        sizes = good.sum(1)
+        return [self._edges_of(row) for row in good[sizes == min(sizes, default=0)]]
 
     def core(self, level: float = 1.0) -> tuple[Edge, ...]:
         """The edges that every subset with `level` of the lists right keeps."""
@@ -103,50 +91,35 @@ class EdgeSearch:
     mean: Float[Tensor, "layer head query key"] | None = None
     """The mean pattern, which removal "mean" needs."""
     most_tokens: int = 35_000_000
-    """Subsets x lists x positions that a search runs at most: on one CPU thread about half a minute
-    for the seed preset's model, with which it allows all subsets of 16 edges.
-
-    Raises:
-        ConfigError: when that allows no subset at all.
-    """
-
-    def __post_init__(self) -> None:
-        if self.most_subsets < 1:
-            raise ConfigError(
-                f"most_tokens must allow one subset: {len(self.lists)} lists x "
-                f"{self.config.seq_len} positions, got {self.most_tokens}"
-            )
-
-    @cached_property
-    def config(self) -> Config:
-        """The model's config."""
-        return config_of(self.model)
+    """Subsets x lists x positions that a search runs at most: about half a minute on one thread for
+    the seed preset's model, of which it allows all subsets of 16 edges."""
 
     @cached_property
     def edges(self) -> list[Edge]:
         """The feeding edges; those that cannot matter are left alone."""
-        return feeding_edges(self.config)
+        return feeding_edges(config_of(self.model))
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that one subset takes."""
+        return len(self.lists) * config_of(self.model).seq_len
 
     @property
     def most_subsets(self) -> int:
         """Subsets that a search runs at most."""
-        return self.most_tokens // (len(self.lists) * self.config.seq_len)
+        return self.most_tokens // self.tokens
 
     def score(self, kept: Bool[Tensor, "subset edge"]) -> SubsetScores:
         """Teacher-forced accuracy with only the kept feeding edges, for each subset."""
+        config = config_of(self.model)
         layers, queries, keys = torch.tensor(self.edges, dtype=torch.long).reshape(-1, 3).T
-        n_layers, size = self.config.n_layers, self.config.seq_len
         rights = []
-        for part in kept.split(max(1, TOKENS_AT_ONCE // (len(self.lists) * size))):
-            keep = torch.ones(len(part), n_layers, 1, 1, size, size)
-            keep[:, layers, 0, 0, queries, keys] = part.float()
-            hooks = []
-            for layer in range(n_layers):
-                mean = None if self.mean is None else self.mean[layer]
-                edit = _by_subset(scale_edges(keep[:, layer], self.removal, mean), len(part))
-                hooks.append((get_act_name("pattern", layer), edit))
+        for part in kept.split(max(1, TOKENS_AT_ONCE // self.tokens)):
+            keep = torch.ones(len(part), config.n_layers, config.seq_len, config.seq_len)
+            keep[:, layers, queries, keys] = part.float()
             repeated = self.lists.repeat(len(part), 1)
-            logits = logits_with(self.model, repeated, hooks)[:, self.config.prediction_positions]
+            hooks = keep_edges(keep, self.removal, self.mean)
+            logits = logits_with(self.model, repeated, hooks)[:, config.prediction_positions]
             right = logits.argmax(-1).cpu() == repeated
             rights.append(right.unflatten(0, (len(part), -1)))
         right = torch.cat(rights)
@@ -154,88 +127,60 @@ class EdgeSearch:
         return SubsetScores(self.edges, kept, right.double().mean((1, 2)), per_list)
 
     def all_subsets(self) -> SubsetScores:
-        """Every subset of the feeding edges.
-
-        Raises:
-            ConfigError: when they are more than `most_subsets`.
-        """
+        """Every subset of the feeding edges; ConfigError when they are more than `most_subsets`."""
         count = len(self.edges)
         if 2**count > self.most_subsets:
             raise ConfigError(
                 f"{count} edges have too many subsets for most_tokens {self.most_tokens:,}: at "
                 f"most {self.most_subsets:,} on {len(self.lists)} lists; give fewer lists, or "
-                "search by_size or greedy"
+                "search greedy"
             )
         self._say_how_long("all subsets", 2**count)
         return self.score((torch.arange(2**count)[:, None] >> torch.arange(count)) & 1 == 1)
 
-    def by_size(self) -> SubsetScores:
-        """Subsets in order of size, up to the first size at which one gets every list right.
-
-        A subset is first run on a few lists; only one that gets those right is run on all. The
-        scores of the others are of those few lists alone: below 1 per list, and no estimate for
-        all. The search ends, cut, before a size with more than `most_subsets` of the few lists.
-        """
+    def smallest_exact(self) -> list[tuple[Edge, ...]]:
+        """The smallest subsets with every list right; all are tried, but few on all lists."""
         spread = torch.linspace(0, len(self.lists) - 1, min(SCREEN, len(self.lists))).long()
-        screen, count = replace(self, lists=self.lists[spread]), len(self.edges)
-        totals = itertools.accumulate(math.comb(count, size) for size in range(count + 1))
-        within = [total for total in totals if total <= screen.most_subsets]
-        screen._say_how_long("by size, at most", within[-1])
-        parts, exact = [], False
-        for size in range(len(within)):
-            chosen = torch.tensor(list(itertools.combinations(range(count), size))).long()
-            kept = torch.zeros(len(chosen), count, dtype=torch.bool).scatter(1, chosen, True)
-            scored = screen.score(kept)
-            survivors = scored.per_list == 1.0
-            if survivors.any():
-                full = self.score(kept[survivors])
-                scored.per_token[survivors] = full.per_token
-                scored.per_list[survivors] = full.per_list
-            parts.append(scored)
-            if exact := bool((scored.per_list == 1.0).any()):
-                break
-        complete = exact or len(within) > count
-        return _joined(parts, "" if complete else f"no subset of {len(within)} edges or more tried")
+        screened = replace(self, lists=self.lists[spread]).all_subsets()
+        promising = screened.kept[screened.per_list == 1.0]
+        sizes = promising.sum(1)
+        for size in sizes.unique():
+            if found := self.score(promising[sizes == size]).smallest():
+                return found
+        return []
 
     def greedy(self) -> SubsetScores:
         """From all edges, drop again and again the one that costs least accuracy per token.
 
-        One subset a size: n(n+1)/2 subsets run instead of 2^n. Ties go to the first edge. Where
-        that is more than `most_subsets`, the search is cut: a round drops one in so many of the
-        edges that are left, the cheapest, each judged alone.
-
-        Raises:
-            ConfigError: when dropping half of the edges a round is still too much.
+        n(n+1)/2 subsets run instead of 2^n. Where that is more than `most_subsets`, the search is
+        cut: a round drops one in so many of the edges left, half of them at most, the cheapest.
         """
         count = len(self.edges)
-        shares = range(max(count, 2), 1, -1)
-        fitting = (n for n in shares if sum(_rounds(count, n)) <= self.most_subsets)
-        share = next(fitting, None)
-        if share is None:
+        for share in range(max(count, 2), 1, -1):
+            rounds = _rounds(count, share)
+            if sum(rounds) <= self.most_subsets:
+                break
+        else:
             raise ConfigError(
                 f"most_tokens {self.most_tokens:,} is too few for {count} edges and "
-                f"{len(self.lists)} lists of {self.config.seq_len} positions; give fewer lists"
+                f"{self.tokens:,} tokens a subset; give fewer lists"
             )
-        rounds, whole = _rounds(count, share), count * (count + 1) // 2
+        whole = count * (count + 1) // 2
         cut = f"1 in {share} edges dropped a round: {sum(rounds):,} of {whole:,} subsets run"
         self._say_how_long("greedy", sum(rounds))
-        current = torch.ones(count, dtype=torch.bool)
-        parts = [self.score(current[None])]
+        kept = [torch.ones(count, dtype=torch.bool)]
         for size, left in itertools.pairwise([*rounds, 0]):
-            droppable = current.nonzero()[:, 0]
-            candidates = current.repeat(size, 1)
+            droppable = kept[-1].nonzero()[:, 0]
+            candidates = kept[-1].repeat(size, 1)
             candidates[torch.arange(size), droppable] = False
-            costs = self.score(candidates).per_token
-            current = current.clone()
-            current[droppable[costs.argsort(descending=True, stable=True)[: size - left]]] = False
-            parts.append(self.score(current[None]))
-        return _joined(parts, cut if sum(rounds) < whole else "")
+            order = self.score(candidates).per_token.argsort(descending=True, stable=True)
+            kept.append(kept[-1].index_fill(0, droppable[order[: size - left]], False))
+        return replace(self.score(torch.stack(kept)), cut=cut if sum(rounds) < whole else "")
 
     def _say_how_long(self, search: str, subsets: int) -> None:
-        tokens = len(self.lists) * self.config.seq_len
-        if subsets * tokens < SAID_FROM:
+        if subsets * self.tokens < SAID_FROM:
             return
-        batch = torch.ones(max(1, TOKENS_AT_ONCE // tokens), len(self.edges), dtype=torch.bool)
+        batch = torch.ones(max(1, TOKENS_AT_ONCE // self.tokens), len(self.edges)).bool()
         started = time.perf_counter()
         self.score(batch)
         seconds = (time.perf_counter() - started) * subsets / len(batch)
@@ -261,17 +206,3 @@ def _rounds(count: int, share: int) -> list[int]:
         sizes.append(count)
         count -= max(1, count // share)
     return sizes
-
-
-def _by_subset(edit: Hook, n_subsets: int) -> Hook:
-    """An edit of patterns (subset list head query key) as one of patterns (list head query key)."""
-
-    def hook(pattern: Tensor, hook: HookPoint) -> Tensor:
-        return edit(pattern.unflatten(0, (n_subsets, -1)), hook).flatten(0, 1)
-
-    return hook
-
-
-def _joined(parts: Sequence[SubsetScores], cut: str) -> SubsetScores:
-    fields = [torch.cat([getattr(p, n) for p in parts]) for n in ("kept", "per_token", "per_list")]
-    return SubsetScores(parts[0].edges, *fields, cut)

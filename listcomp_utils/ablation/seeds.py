@@ -37,12 +37,7 @@ PAIRS = 10_000
 
 
 def make_table(name: str, out: str | Path, jobs: int | None, progress: str = "auto") -> Path:
-    """Train `SEEDS` seeds of a preset, measure each, and write `out`/NAME.json.
-
-    Raises:
-        ConfigError: for a folder that cannot be written.
-        RuntimeError: when a training failed.
-    """
+    """Train `SEEDS` seeds of a preset, measure each, and write `out`/NAME.json."""
     cells = config_cells({"seed": range(SEEDS)}, Config.preset(name.removesuffix("_seeds")))
     work = TrainCell(measure=follow_figures)
     frame = run_grid(cells, work, sweep_folder(name), jobs=jobs, progress=progress)
@@ -51,11 +46,7 @@ def make_table(name: str, out: str | Path, jobs: int | None, progress: str = "au
 
 
 def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
-    """Of each output, as `follows_o1`: the share of pairs of lists in which it follows SEP.
-
-    That is, it becomes the other list's digit when the other's vector at the separator after layer
-    0 is put in (see `interchange`).
-    """
+    """`follows_o1`, ...: how often outputs follow SEP's vector after layer 0; see `interchange`."""
     config = config_of(trained.model)
     pairs = list_pairs(config, PAIRS, seed=0)
     table = interchange(trained.model, pairs, layers=[1], positions=[config.sep_position])
@@ -63,19 +54,15 @@ def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
 
 
 def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
-    """Of one trained model: n_scored, per_token, per_list, broke_through, follows_o1, ... .
+    """Of one trained model: per_token (held-out lists, if any), broke_through and `follow_figures`.
 
-    Accuracy is on held-out lists where there are any. `broke_through` says whether training left
-    the plateau (see `history.breakthrough_step`); None without a history.
+    `broke_through`, whether training left the plateau, is None without a history.
     """
     config, history = config_of(trained.model), trained.history
     held_out = split_lists(config).held_out
     lists = held_out if len(held_out) else lists_to_score(config, most=LISTS_SCORED)
-    scores = accuracy(trained.model, lists)
     return {
-        "n_scored": scores.n_lists,
-        "per_token": scores.per_token,
-        "per_list": scores.per_list,
+        "per_token": accuracy(trained.model, lists).per_token,
         "broke_through": history and breakthrough_step(history, config) is not None,
         **follow_figures(trained),
     }
@@ -86,17 +73,15 @@ def trained_seeds(
 ) -> dict[int, TrainedModel]:
     """The model and those of the first `n_seeds` training seeds, by seed.
 
-    They are trained when that takes at most 1,000 steps each and two minutes in all; else only
-    those already trained are found.
+    Trained where that takes at most 1,000 steps each and two minutes in all, else only found.
     """
     models = {config.seed: trained}
     quick = config.steps <= 1000 and n_seeds * trained.history.seconds <= 120
     for seed in set(range(n_seeds)) - {config.seed}:
         other = config.replace(seed=seed)
-        found = (
-            load_or_train(other, folder, progress="none") if quick else find_trained(other, folder)
-        )
-        if found is not None:
+        if quick:
+            models[seed] = load_or_train(other, folder, progress="none")
+        elif found := find_trained(other, folder):
             models[seed] = found
     return dict(sorted(models.items()))
 
@@ -104,29 +89,27 @@ def trained_seeds(
 def core_by_seed(
     models: Mapping[int, TrainedModel], lists: Int[Tensor, "list position"]
 ) -> pd.DataFrame:
-    """The edges in every smallest circuit of each seed that copies all `lists`.
+    """The edges in every smallest circuit (the others zeroed) of each seed that copies all `lists`.
 
-    One row a seed, which is the index: edges (how many the smallest have, the others zeroed), and a
-    column an edge that can reach an output, True where all of the smallest keep it.
+    A row a seed (the index): edges, how many the smallest have, and a column for each edge that can
+    reach an output, True where all of the smallest keep it.
     """
-    rows, names = {}, ["edges"]
+    rows = {}
     for seed, found in models.items():
-        config = config_of(found.model)
-        feeding = feeding_edges(config)
-        names = ["edges", *(edge_label(config, edge) for edge in feeding)]
         if score_with(found.model, lists).per_list == 1.0:
-            smallest = EdgeSearch(found.model, lists, "zero").by_size().smallest()
+            config = config_of(found.model)
+            smallest = EdgeSearch(found.model, lists, "zero").smallest_exact()
             core = set(smallest[0]).intersection(*smallest)
-            rows[seed] = [len(smallest[0]), *(edge in core for edge in feeding)]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+            kept = {edge_label(config, edge): edge in core for edge in feeding_edges(config)}
+            rows[seed] = {"edges": len(smallest[0]), **kept}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def how_seeds_carry(figures: pd.DataFrame) -> pd.DataFrame:
     """Of rows of `seed_figures` with their `model`: how its seeds carry the list, a row a model.
 
-    Columns: model, seeds, left_plateau (how many did), and of these the shares that route (an
-    output follows SEP's vector after layer 0 in under a tenth of the pairs) and compose (every
-    output in over half), and the lowest and highest share of the output that follows least.
+    Of those that left the plateau, the shares that route (an output follows SEP in under a tenth of
+    the pairs) and compose (all in over half), and the range of the output that follows least.
     """
     rows = []
     for model, seeds in figures.groupby("model", sort=False):

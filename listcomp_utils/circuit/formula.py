@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -33,7 +34,7 @@ from listcomp_utils.task import input_tokens
 Lists = Int[Tensor, "list position"]
 """Lists of digits, a row each."""
 Edit = Callable[[int, Tensor], Tensor]
-"""From a layer and its patterns (list, query, key) to the patterns that take their place."""
+"""From a layer and its patterns (list, query, key) to those that take their place."""
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,8 @@ class Weights:
     query_key: Float[Tensor, "layer d_model d_model"]
 
 
-@dataclass(frozen=True)
-class Circuit:
-    """What the formula computed on some lists.
-
-    Patterns are attention, 0 in rows that may attend to nothing; mixtures how much of each source
-    position's embedding a position holds, before each layer and at the end.
-    """
+class Circuit(NamedTuple):
+    """Attention on some lists, and how much of each source's embedding a position then holds."""
 
     tokens: Int[Tensor, "list sequence"]
     patterns: Float[Tensor, "list layer query key"]
@@ -66,11 +62,7 @@ def check_architecture(config: Config) -> None:
 
 
 def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
-    """The weights of a model, with hooks or without: detached, on the CPU, in `dtype` if given.
-
-    Raises:
-        ConfigError: as `check_architecture`.
-    """
+    """The weights of a model, with hooks or without: detached, on the CPU, in `dtype` if given."""
     check_architecture(config_of(model))
     native = getattr(model, "original_model", model)
 
@@ -94,21 +86,18 @@ def run(config: Config, weights: Weights, lists: Lists, edit: Edit | None = None
     times larger than their differences, and float32 scores alone would cost 1e-4 of them.
     """
     tokens = input_tokens(config, lists).to(weights.token.device)
-    allowed = build_mask(config).to(tokens.device)
-    mixture = torch.eye(config.seq_len).to(tokens.device, torch.float64)
+    mixture = torch.eye(config.seq_len, dtype=torch.float64, device=tokens.device)
     mixture = mixture.expand(len(tokens), -1, -1)
     patterns, mixtures = [], [mixture]
-    for layer in range(config.n_layers):
+    for layer, allowed in enumerate(build_mask(config).to(tokens.device)):
         # Attention to an only key is 1 whatever the scores are; without any key it is 0.
-        pattern = allowed[layer].to(mixture).repeat(len(tokens), 1, 1)
-        several = (allowed[layer].sum(-1) > 1).nonzero().flatten()
-        choosing = several.tolist()
+        several = (allowed.sum(-1) > 1).nonzero().flatten()
         if layer == 0:
-            scores = input_scores(weights, tokens, layer, choosing)
+            scores = input_scores(weights, tokens, layer, several.tolist())
         else:
-            scores = mixture[:, choosing] @ input_scores(weights, tokens, layer) @ mixture.mT
-        chosen = scores.masked_fill(~allowed[layer, choosing], -torch.inf).softmax(-1)
-        pattern = pattern.index_copy(1, several, chosen)
+            scores = mixture[:, several] @ input_scores(weights, tokens, layer) @ mixture.mT
+        chosen = scores.masked_fill(~allowed[several], -torch.inf).softmax(-1)
+        pattern = allowed.to(mixture).repeat(len(tokens), 1, 1).index_copy(1, several, chosen)
         if edit is not None:
             pattern = edit(layer, pattern)
         mixture = mixture + (pattern @ mixture if layer > 0 else pattern)
@@ -123,14 +112,13 @@ def without_edge(edge: Edge, renormalise: bool = False) -> Edit:
     edge_layer, query, key = edge
 
     def edit(layer: int, pattern: Tensor) -> Tensor:
-        if layer != edge_layer:
-            return pattern
         pattern = pattern.clone()
-        pattern[:, query, key] = 0
-        left = pattern[:, query].sum(-1, keepdim=True)
-        # A row without any other key stays empty.
-        if renormalise:
-            pattern[:, query] /= torch.where(left > 0, left, 1)
+        if layer == edge_layer:
+            pattern[:, query, key] = 0
+            if renormalise:
+                left = pattern[:, query].sum(-1, keepdim=True)
+                # A row without any other key stays empty.
+                pattern[:, query] /= torch.where(left > 0, left, 1)
         return pattern
 
     return edit
@@ -139,10 +127,7 @@ def without_edge(edge: Edge, renormalise: bool = False) -> Edit:
 def edge_costs(
     config: Config, weights: Weights, lists: Lists, renormalise: bool = False
 ) -> dict[Edge, float]:
-    """Share of the outputs on `lists` that each edge of the mask, removed alone, turns wrong.
-
-    Negative where the model does better without the edge; see `without_edge` for the removals.
-    """
+    """Share of outputs that each edge of the mask, removed alone, turns wrong (right: below 0)."""
 
     def right(edit: Edit | None = None) -> float:
         written = predictions(config, weights, lists, edit)
@@ -178,15 +163,6 @@ def input_scores(
         + by_position[:, tokens].movedim(0, 1)
         + by_position[:, n_tokens:]
     )
-
-
-def residuals(
-    weights: Weights,
-    tokens: Int[Tensor, "list sequence"],
-    mixtures: Float[Tensor, "list position source"],
-) -> Float[Tensor, "list position d_model"]:
-    """The vectors that mixtures stand for: sum over sources of weight times (E[t] + P)."""
-    return mixtures @ weights.token[tokens] + mixtures @ weights.position
 
 
 def logits(

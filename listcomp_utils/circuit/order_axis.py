@@ -4,7 +4,7 @@
     axis = order_axis(config, weights)
     axis.attention(a, b)                              # SEP's attention to d1, without running
     swap_shares(config, weights, lists).loc["position weights, exchanged", "reversed"]
-    steer(config, weights, lists, axis.direction, doses).reversed_somewhere
+    steer(config, weights, lists, axis.direction).reversed_somewhere
 
 For lists of two digits, two layers and masked decoding; SEP holds after layer 0
     r = E_SEP + P_SEP + alpha_1 (E_a + P_1) + alpha_2 (E_b + P_2),    alpha_1 + alpha_2 = 1,
@@ -27,8 +27,8 @@ from listcomp_utils.config import Config, require
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
-CHUNK = 512
-"""Lists steered at once: their logits fit in a processor's cache."""
+CHUNK = 16
+"""Lists steered at once: their logits at all doses fit in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,7 @@ class OrderAxis:
     """The scalar that SEP compares the digits by, and the one that the unembedding reads.
 
     Scores s_t are the query of SEP times the key of each digit's embedding, the offset c what the
-    two positions add to s_a - s_b. The readout U_t (P_1 - P_2) is how much each digit's logit gains
-    along the direction P_1 - P_2.
+    two positions add to s_a - s_b; the readout is U_t (P_1 - P_2), along the direction P_1 - P_2.
     """
 
     scores: Float[Tensor, "digit"]
@@ -50,9 +49,7 @@ class OrderAxis:
         """Pearson correlation of scores and readout over the digits."""
         return torch.corrcoef(torch.stack([self.scores, self.readout]))[0, 1].item()
 
-    def attention(
-        self, first: Int[Tensor, "list"], second: Int[Tensor, "list"]
-    ) -> Float[Tensor, "list"]:
+    def attention(self, first: Tensor, second: Tensor) -> Float[Tensor, "list"]:
         """alpha_1, SEP's attention to the first digit: sigmoid(s_a - s_b + c), exactly."""
         return torch.sigmoid(self.scores[first] - self.scores[second] + self.offset)
 
@@ -72,7 +69,7 @@ class Outputs(NamedTuple):
 
     @property
     def written(self) -> Int[Tensor, "list output"]:
-        """The tokens with the largest logits."""
+        """The tokens of the largest logits."""
         return self.logits.argmax(-1)
 
 
@@ -107,8 +104,7 @@ def compose(
 ) -> Float[Tensor, "list d_model"]:
     """SEP's vector with chosen weights for the digits' content and for their positions."""
     digits = torch.einsum("lp,lpd->ld", content, weights.token[lists])
-    places = position @ weights.position[:2]
-    return _separator_input(config, weights) + digits + places
+    return _separator_input(config, weights) + digits + position @ weights.position[:2]
 
 
 def read_out(
@@ -135,11 +131,9 @@ def outputs_of(config: Config, weights: Weights, lists: Lists) -> Outputs:
 def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
-    A row for each edit (the index), its columns shares of lists: `reversed` are written exactly
-    (b, a), `kept` exactly (a, b), `a_twice` (a, a) and `b_twice` (b, b), the rest with a third
-    digit; `o1_right` and `o2_right` have that output right. "exchanged" gives alpha_1 and alpha_2
-    each other's place; "of the reversed list" takes them from the run on (b, a). The moderation
-    rows leave SEP as it is and edit o2's attention to it.
+    A row an edit (the index), a column an outcome's share of the lists; the rest of the first four
+    write a third digit. "exchanged" gives alpha_1 and alpha_2 each other's place; "of the reversed
+    list" takes them from the run on (b, a). "moderation" is o2's attention to SEP, alone edited.
     """
     lists = unequal(lists)
     held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
@@ -161,21 +155,21 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
         "moderation, mean over lists": (own, own, beta.mean().expand_as(beta)),
     }
     shares = {}
+    a, b = lists.split(1, dim=1)
+    wholes = {"reversed": lists.flip(1), "kept": lists, "a_twice": a, "b_twice": b}
     for name, (content, position, moderation) in edits.items():
         vectors = compose(config, weights, lists, content, position)
         written = read_out(config, weights, vectors, moderation).written
-        wholes = [(written == lists[:, order]).all(1) for order in ([1, 0], [0, 1], [0, 0], [1, 1])]
-        found = torch.stack([*wholes, *(written == lists).T])
-        shares[name] = found.double().mean(1).tolist()
-    columns = ["reversed", "kept", "a_twice", "b_twice", "o1_right", "o2_right"]
-    return pd.DataFrame.from_dict(shares, orient="index", columns=columns).rename_axis("edit")
+        found = {outcome: (written == whole).all(1) for outcome, whole in wholes.items()}
+        found["o1_right"], found["o2_right"] = (written == lists).T
+        shares[name] = {outcome: of.double().mean().item() for outcome, of in found.items()}
+    return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 
 
 class Steering(NamedTuple):
-    """Shares of the lists (a, b), a not b, that each dose of a direction at SEP writes as (b, a).
+    """Shares of the lists (a, b), a not b, written as (b, a) and (a, b) at each steering dose.
 
-    `kept` are written as (a, b); `within` as (b, a) at some dose of this size or less, a share for
-    each size from the smallest, and so `reversed_somewhere` at any dose at all.
+    `within` are written as (b, a) at some dose of this size or less, for each size from the least.
     """
 
     reversed: tuple[float, ...]
@@ -184,7 +178,7 @@ class Steering(NamedTuple):
 
     @property
     def reversed_somewhere(self) -> float:
-        """Share of the lists that some dose reverses."""
+        """Share of the lists that any dose reverses."""
         return self.within[-1]
 
 
@@ -193,43 +187,39 @@ def steer(
     weights: Weights,
     lists: Lists,
     direction: Float[Tensor, "#list d_model"],
-    doses: Sequence[float],
+    doses: Sequence[float] = DOSES,
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
-    vectors = separator(config, weights, lists).vectors
-    inputs = _output_inputs(config, weights)
-    query, (first, second) = inputs[1] @ weights.query_key[1], inputs @ weights.unembed
-    parts = []
+    vectors, unembed = separator(config, weights, lists).vectors, weights.unembed
+    first, second = _output_inputs(config, weights)
+    query, amounts = second @ weights.query_key[1], torch.tensor(doses).to(vectors)[:, None]
+    hits = []
     chunks = (x.split(CHUNK) for x in (lists, vectors, direction.expand_as(vectors)))
     for goal, start, along in zip(*chunks, strict=True):
         # Logits are linear in the vector but for beta, so that a dose costs no matrix product.
-        read, shift = start @ weights.unembed, along @ weights.unembed
-        score, gain = (start - inputs[0]) @ query, along @ query
-        hits = []
-        for dose in doses:
-            held, beta = read + dose * shift, torch.sigmoid(score + dose * gain)[:, None]
-            o2 = second + beta * held + (1 - beta) * first
-            written = torch.stack([(first + held).argmax(-1), o2.argmax(-1)], 1)
-            hits.append(torch.stack([(written == x).all(1) for x in (goal.flip(1), goal)]))
-        parts.append(torch.stack(hits, 1))
-    turned, kept = torch.cat(parts, -1).double()
+        held = start @ unembed + amounts[..., None] * (along @ unembed)
+        beta = torch.sigmoid((start - first) @ query + amounts * (along @ query))[..., None]
+        o1, o2 = first @ unembed + held, second @ unembed + beta * held
+        o2 += (1 - beta) * (first @ unembed)
+        written = torch.stack([o1.argmax(-1), o2.argmax(-1)], -1)
+        hits.append(torch.stack([(written == x).all(-1) for x in (goal.flip(1), goal)]))
+    turned, kept = torch.cat(hits, -1).double()
     by_dose = (tuple(shares.mean(1).tolist()) for shares in (turned, kept))
-    sizes = torch.tensor(doses).abs()
+    sizes = amounts[:, 0].abs()
     within = (turned[sizes <= size].amax(0).mean().item() for size in sizes.unique())
     return Steering(*by_dose, tuple(within))
 
 
 def steering_directions(
-    config: Config, weights: Weights, lists: Lists, seed: int, count: int = 5
+    config: Config, weights: Weights, lists: Lists, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
-    """P_1 - P_2 and its controls, all of its length, for `steer`.
+    """P_1 - P_2 and its controls, all of its length, for `steer`; `count` are random.
 
-    "E_a - E_b" is each list's own digit difference (lists with a = b have none and are left out),
-    "S" what SEP holds in every list, "random 1" to "random `count`" are drawn by `seed`.
+    "E_a - E_b" is each list's own (a not b), "S" what SEP holds in every list.
     """
     lists, axis = unequal(lists), order_axis(config, weights).direction
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
     directions = {
         "P_1 - P_2": axis[None],
@@ -246,10 +236,7 @@ def steering_directions(
 def pairwise_margins(
     logits: Float[Tensor, "list output vocabulary"], lists: Lists
 ) -> Float[Tensor, "unequal output"]:
-    """Logit of an output's own digit minus that of the list's other one, on lists (a, b), a not b.
-
-    `logits` are those of all `lists`; the lists with twice the same digit are left out.
-    """
+    """Logit of each output's digit minus that of the other one; only lists (a, b) with a not b."""
     own, other = (logits.gather(2, rows[:, :, None])[..., 0] for rows in (lists, lists.flip(1)))
     return (own - other)[lists[:, 0] != lists[:, 1]]
 
@@ -264,5 +251,4 @@ def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model
 
 
 def _output_inputs(config: Config, weights: Weights) -> Float[Tensor, "output d_model"]:
-    places = list(config.output_positions)
-    return weights.token[config.mask_id] + weights.position[places]
+    return weights.token[config.mask_id] + weights.position[list(config.output_positions)]

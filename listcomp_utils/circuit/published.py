@@ -24,11 +24,10 @@ PRINTED_PARAMETERS = {2: 92_288, 3: 125_056}
 
 
 class Published(NamedTuple):
-    """One printed figure, and why a model of the study's kind may have another.
+    """One printed figure, within half of its last digit (0 for a count), or "over" it (`or_more`).
 
-    `within` is half of the last digit printed (0 for a count), and `or_more` that "over" it is
-    printed. `wrong` says what is wrong with the print, `note` what is to be known where a model
-    agrees, `differs` why one need not where the print is right.
+    `wrong` says what is wrong with the print, `note` what is to be known where a model agrees,
+    `differs` why one need not where the print is right.
     """
 
     name: str
@@ -101,17 +100,14 @@ LABELS = {
 
 
 def beside_seeds(
-    measured: Mapping[str, float], seeds: pd.DataFrame, names: Sequence[str], scale: float = 1
+    measured: Mapping[str, float], seeds: pd.DataFrame, names: Sequence[str]
 ) -> pd.DataFrame:
-    """A row for each quantity: on this model, and its mean and range over seeds, times `scale`.
-
-    Of a quantity that is a list, its mean.
-    """
-    over = scale * seeds[names].map(np.mean).astype(float).agg(["mean", "min", "max"]).T
+    """A row a quantity: on this model, its mean and range over seeds; of a list, its mean."""
+    over = seeds[names].map(np.mean).astype(float).agg(["mean", "min", "max"]).T
     over.columns = ["our seeds, mean", "lowest", "highest"]
     words = [LABELS.get(name, name.split(".", 1)[-1].replace("_", " ")) for name in names]
     over.insert(0, "quantity", words)
-    over.insert(1, "this model", [scale * np.mean(measured[name]) for name in names])
+    over.insert(1, "this model", [np.mean(measured[name]) for name in names])
     return over.reset_index(drop=True)
 
 

@@ -38,12 +38,7 @@ SEEDS = range(8)
 def make_table(
     name: str, out: str | Path, jobs: int | None = None, progress: Progress = "auto"
 ) -> Path:
-    """Train and measure what is not recorded yet, and write the table into the folder `out`.
-
-    Raises:
-        ConfigError: for an unknown name, or as `run_grid` and `write_table`.
-        RuntimeError: when the training or the measuring of a seed failed.
-    """
+    """Train and measure what is not recorded yet, and write the table into the folder `out`."""
     check_names([name], list(TABLES), "table")
     frame = measure_seeds(Config.preset("study"), SEEDS, sweep_folder(name), jobs, progress)
     question = "Is the order mechanism of the study's model the same for every training seed?"
@@ -60,9 +55,6 @@ def measure_seeds(
     """A row for each seed, as `run_grid` gives them; models are kept in `folder`/models.
 
     With two seeds or more, none of which failed, also the cross-fitted failure predictors.
-
-    Raises:
-        ConfigError: as `run_grid`, or when the other seeds' lists are all right or all wrong.
     """
     models_folder = folder / "models"
     cells = config_cells({"seed": seeds}, config)
@@ -78,8 +70,7 @@ def measure_seeds(
         predictor = fit_failures(models[:number] + models[number + 1 :])
         scores = score_failures(predictor, *model).add_prefix("failures.")
         rows.append({**scores, "failure_predictor": asdict(predictor)})
-    predicted = pd.DataFrame(rows)
-    frame[predicted.columns] = predicted
+    frame[[*rows[0]]] = pd.DataFrame(rows)
     return frame
 
 

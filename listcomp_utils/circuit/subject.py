@@ -8,8 +8,8 @@ check_claims("05_circuit", subject.claims(claims, subject.config))
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from listcomp_utils.circuit.formula import check_architecture
 from listcomp_utils.circuit.order_axis import check_pairs
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from listcomp_utils.notebook.claims import Claim
 
 
-@dataclass(frozen=True)
-class Subject:
+class Subject(NamedTuple):
     """The models to analyse, the study preset's in the place of one that cannot be.
 
     `config` has the order mechanism, `formula` the closed form, of any number of digits and layers;
@@ -40,12 +39,7 @@ class Subject:
 
 
 def subject_of(config: Config, checkpoint: str | None = None) -> Subject:
-    """The models that can be analysed where `config` was asked for, with or without a checkpoint.
-
-    Raises:
-        ConfigError: for a checkpoint beside a config without the order mechanism, as no other model
-            can take its place.
-    """
+    """The models to analyse; raises ConfigError where a checkpoint's would need a stand-in."""
     try:
         check_pairs(config)
         return Subject(config, config, config)

@@ -4,6 +4,9 @@ exactness(model, lists)                        # how far the formula is from the
 flow(model, torch.tensor([[60, 44]]), lists)   # each edge: attention on a list, and its cost
 by_hand(config, weights, lists)                # each list from two scores to what is written
 random_readouts(config, weights).correlation   # the control for the order axis
+
+ConfigError where the model is not of the study's architecture; all but the first two also need
+lists of two.
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ import pandas as pd
 import torch
 from torch import nn
 
-from listcomp_utils.attention import logit_lens
 from listcomp_utils.circuit.formula import Lists, Weights, edge_costs, logits, run, weights_of
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
 from listcomp_utils.circuit.quantities import difference_terms
@@ -24,14 +26,7 @@ from listcomp_utils.task import lists_to_score
 
 
 def exactness(model: nn.Module, lists: Lists) -> dict[str, float]:
-    """How far formula and model are apart at most, in the model's own number format.
-
-    "logits" at the positions that predict, "patterns" in every layer; beside them "largest logit",
-    the size that the first is to be held against.
-
-    Raises:
-        ConfigError: for a model that is not of the study's architecture.
-    """
+    """How far formula and model are apart at most, in the model's own number format."""
     config, weights = config_of(model), weights_of(model)
     places = list(config.prediction_positions)
     circuit, seen = run(config, weights, lists), run_all(model, lists)
@@ -55,35 +50,22 @@ def exactness_at_random() -> dict[str, dict[str, float]]:
 
 
 def flow(model: nn.Module, example: Lists, lists: Lists) -> pd.DataFrame:
-    """Every edge of the mask, a row each, as `diagrams.attention_flow` draws them.
+    """Every edge of the mask, as `diagrams.attention_flow` draws them.
 
-    `layer`, `query` and `key`, its `weight` on one example, and the `cost` of removing it: the
-    share of outputs on `lists` that turn wrong, as `edge_costs`. The index is the edge's name.
-
-    Raises:
-        ConfigError: for a model that is not of the study's architecture.
+    `weight` is attention on one example, `cost` that of `edge_costs` on `lists`.
     """
     config, weights = config_of(model), weights_of(model, torch.float64)
     watched = run(config, weights, example).patterns[0]
-    costs = edge_costs(config, weights, lists)
-    rows = [(*edge, watched[edge].item(), cost) for edge, cost in costs.items()]
-    names = pd.Index([edge_label(config, edge) for edge in costs], name="edge")
-    return pd.DataFrame(rows, names, ["layer", "query", "key", "weight", "cost"])
-
-
-def right_so_far(model: nn.Module, example: Lists) -> list[list[str]]:
-    """For each level and position the digit that it must predict, if the logit lens reads it."""
-    wanted = dict(zip(config_of(model).prediction_positions, example[0].tolist(), strict=True))
-    spoken = logit_lens(model, run_all(model, example))[0].argmax(-1).tolist()
-    return [[str(t) if wanted.get(p) == t else "" for p, t in enumerate(row)] for row in spoken]
+    rows = {
+        edge_label(config, edge): (*edge, watched[edge].item(), cost)
+        for edge, cost in edge_costs(config, weights, lists).items()
+    }
+    columns = ["layer", "query", "key", "weight", "cost"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("edge")
 
 
 def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
-    """The algorithm on lists (a, b): both scores, both attentions, the two digits' logits, output.
-
-    Raises:
-        ConfigError: for a model that is not of the study's architecture with lists of two.
-    """
+    """The algorithm on lists (a, b): both scores, both attentions, the digits' logits, output."""
     axis, outputs = order_axis(config, weights), outputs_of(config, weights, lists)
     words = [", ".join(map(str, digits)) for digits in lists.tolist()]
     frame = pd.DataFrame({"list a, b": words})
@@ -97,18 +79,12 @@ def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     return frame
 
 
-def random_readouts(
-    config: Config, weights: Weights, count: int = 200, seed: int = 0
-) -> pd.DataFrame:
+def random_readouts(config: Config, weights: Weights, count: int = 200) -> pd.DataFrame:
     """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
 
-    A row a direction: the readout's `correlation` with SEP's scores (no sign), and its `spread`
-    over the digits (std). The control for `OrderAxis.readout`.
-
-    Raises:
-        ConfigError: for a model that is not of the study's architecture with lists of two.
+    The `correlation` with SEP's scores is without sign, `spread` the std over the digits.
     """
-    axis, generator = order_axis(config, weights), torch.Generator().manual_seed(seed)
+    axis, generator = order_axis(config, weights), torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
     random = random / random.norm(dim=1, keepdim=True) * axis.direction.norm()
     read = weights.unembed.T[: config.n_digits] @ random.T.to(weights.unembed)
@@ -117,18 +93,15 @@ def random_readouts(
 
 
 def difference(config: Config, weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
-    """What each term of equation (6) adds to the logit of d2 minus that of d1, and its error.
+    """What each term of equation (6) adds to the logit of d2 minus that of d1 (a not b).
 
-    A row for o1's own difference and for each term: mean and std over the lists (a, b) with a not
-    b. The error is how far o1's logits and the terms are from o2's at most.
+    Beside it, how far o1's logits and the terms are from o2's at most.
     """
     lists = unequal(lists)
-    terms, told = (
-        difference_terms(config, weights, lists),
-        outputs_of(config, weights, lists).logits,
-    )
-    error = (sum(terms.values()) + told[:, 0] - told[:, 1]).abs().max().item()
-    parts = {"o1's own logits": told[:, 0], **terms}
+    first, second = outputs_of(config, weights, lists).logits.unbind(1)
+    terms = difference_terms(config, weights, lists)
+    error = (sum(terms.values()) + first - second).abs().max().item()
+    parts = {"o1's own logits": first, **terms}
     added = {name: part.gather(1, lists).diff()[:, 0].numpy() for name, part in parts.items()}
     frame = pd.DataFrame(added).agg(["mean", "std"]).T.rename_axis("term").reset_index()
     return frame, error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from listcomp_utils.ablation.edges import REMOVALS, edge_table, knock_out, scale_edges
+from listcomp_utils.ablation.edges import REMOVALS, edge_table, keep_edges, knock_out
 from listcomp_utils.ablation.minimal_circuits import feeding_edges
 from listcomp_utils.checkpoints import load_model
 from listcomp_utils.config import Config, ConfigError
@@ -25,12 +25,12 @@ def case(trained):
 @pytest.mark.parametrize("removal", REMOVALS)
 def test_keeping_all_edges_changes_nothing_and_removing_some_does(case, removal):
     model, lists, seen = case
-    mean, before = seen.patterns[:, 1].mean(0), logits_with(model, lists)
-    some = torch.rand(1, 1, 5, 5, generator=torch.Generator().manual_seed(0)).round()
-    kept, removed = (
-        logits_with(model, lists, [(PATTERN, scale_edges(keep, removal, mean))])
-        for keep in (torch.ones(1, 1, 5, 5), some)
-    )
+    mean, before = seen.patterns.mean(0), logits_with(model, lists)
+    some = torch.rand(1, 2, 5, 5, generator=torch.Generator().manual_seed(0)).round()
+    beside_some = torch.cat([some, torch.ones(1, 2, 5, 5)])
+    removed, kept = logits_with(
+        model, lists.repeat(2, 1), keep_edges(beside_some, removal, mean)
+    ).chunk(2)
     assert torch.equal(kept, before)
     assert (removed - before).abs().max() > 1e-4
 
@@ -71,7 +71,7 @@ def test_wrong_calls_are_named(case):
 
 def test_the_table_has_a_row_for_each_edge_and_removal(case):
     model, lists, seen = case
-    table = edge_table(model, lists)
+    table = edge_table(model, lists, REMOVALS, seen.patterns.mean(0))
     columns = "removal layer query key edge loss per_token per_list o1 o2 change"
     assert list(table.columns) == columns.split()
     assert table.groupby("removal").size().to_dict() == dict.fromkeys(REMOVALS, 22)

@@ -34,7 +34,7 @@ def test_a_digit_put_in_before_layer_0_swaps_that_digit(trained, pairs):
     }
     at_the_end = interchange(trained.model, pairs, layers=[2], positions=[2])
     assert [*at_the_end["follows_source"]] == [1.0, 0.0], "SEP's last residual is o1's prediction"
-    placebo = interchange(trained.model, pairs, [0], [0], "placebo")
+    placebo = interchange(trained.model, pairs, [0], [0], placebo=True)
     assert placebo["follows_source"].max() < 0.3
 
 

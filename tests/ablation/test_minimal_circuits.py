@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 
 import pytest
@@ -74,11 +73,9 @@ def test_searches_agree_and_the_core_is_in_every_circuit(case):
     good = everything.kept[everything.per_list == 1.0]
     smallest = everything.smallest()
     assert len(smallest) == (good.sum(1) == good.sum(1).min()).sum()
-    assert set(search.by_size().smallest()) == set(smallest) and not search.by_size().cut
+    assert search.smallest_exact() == smallest
     core = set(everything.core())
-    assert core and all(core <= set(circuit) for circuit in everything.minimal())
-    for one, other in itertools.permutations(everything.minimal(), 2):
-        assert not set(one) < set(other)
+    assert core and all(core <= set(circuit) for circuit in smallest)
     best, by_greed = everything.frontier(), search.greedy()
     assert sorted(by_greed.kept.sum(1).tolist()) == list(range(len(search.edges) + 1))
     assert (by_greed.frontier() <= best).all() and not by_greed.cut
@@ -87,38 +84,34 @@ def test_searches_agree_and_the_core_is_in_every_circuit(case):
 
 def test_no_exact_circuit_is_an_empty_answer():
     config = Config(n_digits=3)
-    found = EdgeSearch(make_model(config), all_lists(config), "zero").by_size()
-    assert found.smallest() == [] and found.core() == () and found.minimal() == []
-    assert not found.cut, "all subsets were tried"
+    search = EdgeSearch(make_model(config), all_lists(config), "zero")
+    found = search.greedy()
+    assert search.smallest_exact() == found.smallest() == [] and found.core() == ()
 
 
 def test_a_model_whose_outputs_read_nothing_has_one_subset():
     config = Config.preset("study", n_layers=1, n_digits=3, d_model=4)
     search = EdgeSearch(make_model(config), all_lists(config), "zero")
-    for found in (search.all_subsets(), search.by_size(), search.greedy()):
+    for found in (search.all_subsets(), search.greedy()):
         assert found.kept.shape == (1, 0)
 
 
 def test_too_many_subsets_are_refused_before_any_runs(long_search):
-    with pytest.raises(ConfigError, match="258 edges have too many subsets for most_tokens"):
-        long_search.all_subsets()
+    for search in (long_search.all_subsets, long_search.smallest_exact):
+        with pytest.raises(ConfigError, match="258 edges have too many subsets for most_tokens"):
+            search()
     tight = EdgeSearch(long_search.model, long_search.lists, "zero", most_tokens=10_000)
     with pytest.raises(ConfigError, match="most_tokens 10,000 is too few for 258 edges"):
         tight.greedy()
-    with pytest.raises(ConfigError, match="most_tokens must allow one subset"):
-        EdgeSearch(long_search.model, long_search.lists, "zero", most_tokens=99)
 
 
 def test_searches_of_a_long_list_end_and_say_that_they_were_cut(long_search):
-    """Twelve digits: greed had no end in sight, nor had the search by size."""
+    """Twelve digits: dropping one edge at a time has no end in sight."""
     short = EdgeSearch(long_search.model, long_search.lists, "zero", most_tokens=150_000)
     by_greed = short.greedy()
     assert by_greed.cut == "1 in 5 edges dropped a round: 1,321 of 33,411 subsets run"
     sizes = by_greed.kept.sum(1).tolist()
     assert sizes[:3] == [258, 207, 166] and sizes[-6:] == [5, 4, 3, 2, 1, 0]
-    by_size = short.by_size()
-    assert by_size.cut == "no subset of 2 edges or more tried"
-    assert len(by_size.kept) == 1 + 258
 
 
 def test_long_searches_say_how_long_before_they_start(long_search, capsys, monkeypatch):

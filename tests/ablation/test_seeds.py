@@ -51,7 +51,7 @@ def test_a_table_is_made_and_read(tmp_path, runs, monkeypatch):
 
 def test_a_model_without_a_history_is_measured_too(trained, tmp_path):
     found = seed_figures(TrainedModel(trained.model, None, tmp_path))
-    assert found["broke_through"] is None and found["per_list"] == 1.0
+    assert found["broke_through"] is None and found["per_token"] == 1.0
 
 
 def test_seeds_are_trained_where_that_is_quick_and_else_found(tmp_path):

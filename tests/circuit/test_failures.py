@@ -8,12 +8,10 @@ import torch
 from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.failures import (
     FailurePredictor,
-    built_lists,
     built_table,
     failure_features,
     fit_failures,
     score_failures,
-    wrong_share,
 )
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import order_axis, separator
@@ -51,28 +49,27 @@ def test_a_predictor_beats_the_base_rate_on_lists_it_was_not_fitted_to(study):
 def test_a_predictor_that_knows_nothing_is_at_the_base_rate(study):
     config, weights, lists = study
     score = score_failures(FailurePredictor(0.0, (0.0, 0.0), 0.5), config, weights, lists)
-    assert (score.named, score.recall) == (1, 1)
+    assert score.recall == 1
     assert score.precision == pytest.approx(score.base_rate)
     assert score.average_precision == pytest.approx(score.base_rate)
 
 
 def test_built_lists_fail_and_are_safe(study):
     config, weights, lists = study
-    failing, safe = built_lists(config, weights, lists)
-    assert len(failing) == len(safe) == int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
-    everything = wrong_share(config, weights, lists)
     table = built_table(config, weights, lists, lists[:10])
-    assert table["how many"].to_list() == [len(failing), len(safe), len(lists), 10]
-    assert table.wrong.iloc[2] == everything
-    assert table.examples.iloc[0].split("; ")[0] == ", ".join(map(str, failing[0].tolist()))
-    assert wrong_share(config, weights, failing) > 3 * everything
-    assert wrong_share(config, weights, safe) == 0
+    count = int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
+    assert table["how many"].to_list() == [count, count, len(lists), 10]
+    failing, safe, everything, _ = table["wrong"]
+    assert failing > 3 * everything and safe == 0
+    example = torch.tensor([[int(d) for d in table.examples[0].split("; ")[0].split(", ")]])
+    features = failure_features(config, weights, torch.cat([example, lists]))
+    assert (features[0] < features.quantile(0.2, dim=0)).all()
 
 
 def test_what_cannot_be_done_is_refused(study):
     config, weights, lists = study
     with pytest.raises(ConfigError, match="two different digits, got 0"):
-        built_lists(config, weights, torch.tensor([[4, 4]]))
+        built_table(config, weights, torch.tensor([[4, 4]]), lists)
     untrained = weights_of(make_model(config), torch.float64)
     with pytest.raises(ConfigError, match="right and some that are wrong"):
         fit_failures([(config, untrained, lists[:50])])

@@ -8,7 +8,6 @@ import torch
 from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
-    DOSES,
     order_axis,
     outputs_of,
     pairwise_margins,
@@ -108,7 +107,7 @@ def test_figures_of_the_released_model(reference):
     reversed_by = swap_shares(config, weights, lists)["reversed"]
     assert reversed_by["position weights, exchanged"] == pytest.approx(0.765, abs=5e-4)
     assert reversed_by["content weights, exchanged"] == pytest.approx(0.005, abs=5e-4)
-    steering = steer(config, weights, lists, axis.direction[None], DOSES)
+    steering = steer(config, weights, lists, axis.direction[None])
     assert steering.reversed_somewhere == pytest.approx(0.930, abs=5e-4)
 
 

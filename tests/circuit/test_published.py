@@ -57,9 +57,9 @@ def test_verdicts_by_hand():
 
 def test_a_quantity_stands_beside_its_seeds(measured):
     seeds = read_table("circuit_seeds")
-    frame = beside_seeds(measured, seeds, ["accuracy", "edge_zeroed.L1 o2<-o1"], scale=100)
+    frame = beside_seeds(measured, seeds, ["accuracy", "edge_zeroed.L1 o2<-o1"])
     assert frame["quantity"].to_list() == ["accuracy", "L1 o2<-o1"]
-    values = frame.iloc[:, 1:].to_numpy()
+    values = 100 * frame.iloc[:, 1:].to_numpy(float)
     assert values[0].round(2).tolist() == [92.95, 92.53, 92.28, 93.10]
     assert values[1].round(1).tolist() == [-26.0, -26.2, -26.6, -25.5]
     several = beside_seeds(measured, seeds, ["steering_random"]).iloc[0]

@@ -8,32 +8,25 @@ import pytest
 import torch
 
 from listcomp_utils.checkpoints import find_trained, load_model
-from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.formula import predictions, weights_of
 from listcomp_utils.circuit.order_axis import outputs_of
 from listcomp_utils.circuit.quantities import (
     BINS,
-    accuracy_by_difference,
     difference_terms,
     measure,
     slot_classifier,
     trained_parameters,
 )
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.generation import score
 from listcomp_utils.model import add_hooks, make_model, make_native_model, parameter_table
-from listcomp_utils.task import all_lists, sample_lists
+from listcomp_utils.task import all_lists, sample_lists, split_lists
 
 RELEASED = {
     "trained_parameters": (29_760, 0),
     "accuracy": (0.9145, 5e-5),
-    "accuracy_o1": (0.990, 5e-4),
     "accuracy_o2": (0.839, 5e-4),
     "accuracy_per_list": (0.831, 5e-4),
-    "accuracy_all_lists": (0.95495, 5e-6),
-    "accuracy_per_list_all_lists": (0.9118, 5e-5),
-    "o2_wrong": (322, 0),
-    "o2_wrong_is_d1": (1, 0),
-    "o1_wrong": (20, 0),
-    "o1_wrong_is_d2": (1, 0),
     "mean_patterns_layer_0": (0.418, 5e-4),
     "mean_patterns_layer_1": (0.647, 5e-4),
     "mean_patterns_both": (0.466, 5e-4),
@@ -56,13 +49,7 @@ RELEASED = {
     "o2_alpha_0_1": (0.3415, 5e-5),
     "slots": (0.999, 1.1e-3),
 }
-RIGHT_BY_DIFFERENCE = {
-    0: (0.42, 5e-3),
-    0.02: (0.56, 5e-3),
-    0.05: (0.85, 5e-3),
-    0.1: (0.984, 5e-4),
-    0.3: (1.0, 0),
-}
+RIGHT_BY_DIFFERENCE = {0: "0.42", 0.02: "0.56", 0.05: "0.85", 0.1: "0.984", 0.3: "1.000"}
 
 
 def test_every_figure_of_the_released_model(reference):
@@ -73,11 +60,24 @@ def test_every_figure_of_the_released_model(reference):
         if abs(measured[name] - expected) > within + 1e-9
     }
     assert not wrong
-    for low, (expected, within) in RIGHT_BY_DIFFERENCE.items():
+    for low, printed in RIGHT_BY_DIFFERENCE.items():
         right = measured["right_by_difference"][BINS.index(low)]
-        assert right == pytest.approx(expected, abs=within + 1e-9)
+        assert f"{right:.{len(printed) - 2}f}" == printed
+    assert right == 1
     untouched = [name for name in measured if "L1 SEP<-" in name or ".L0 d1<-d1" in name]
     assert len(untouched) == 6 and all(measured[name] == 0 for name in untouched)
+
+
+def test_what_the_released_model_gets_wrong(reference):
+    config = Config.preset("study")
+    weights = weights_of(load_model(reference("published_len2_n100_d64.pt"), config), torch.float64)
+    everything, held_out = all_lists(config), split_lists(config).held_out
+    whole = score(predictions(config, weights, everything), everything)
+    assert whole.per_token == pytest.approx(0.95495, abs=5e-6)
+    assert whole.per_list == pytest.approx(0.9118, abs=5e-5)
+    written = predictions(config, weights, held_out)
+    wrong, other = written != held_out, written == held_out.flip(1)
+    assert wrong.sum(0).tolist() == [20, 322] and other[wrong].all()
 
 
 def test_a_small_model_has_every_quantity_with_hooks_and_without():
@@ -130,6 +130,5 @@ def test_the_slot_classifier_needs_two_slots(study):
 
 
 def test_bins_cover_every_unequal_list(study):
-    config, weights = study
-    shares = accuracy_by_difference(config, weights, all_lists(config))
+    shares = measure(find_trained(study[0]).model)["right_by_difference"]
     assert shares[-1] > 0.99 > shares[0]
