@@ -75,9 +75,13 @@ from listcomp_utils.task import all_lists, lists_to_score, split_lists
 # %% [markdown]
 # ## The model, and the only way through
 #
-# The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by Scale" (2025), here
-# called *the study*; *the follow-up* is the later work that put sparse autoencoders on its model. Its input has
-# five positions: the digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which start as a MASK token
+# The **hundred-digit model** (the preset "study") follows *the study*: Farrell, Leask and Al Moubayed, "Order by Scale:
+# Relative-Magnitude Relational Composition in Attention-Only Transformers", NeurIPS 2025 workshop on Socially
+# Responsible and Trustworthy Foundation Models ([openreview](https://openreview.net/forum?id=vWRVzNtk7W)). *The follow-up* is
+# what its authors did next, sparse autoencoders on its model. We know it from drafts and tables in their working
+# repository, to mid-2026, and know of no published paper or title to cite for it.
+#
+# The model's input has five positions: the digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which start as a MASK token
 # and must answer with d1 and d2. We write a list as (a, b). The model is two layers of attention, one head each, and
 # nothing else: no LayerNorm, no biases, and what attention looks at is copied as it is. A *query* position looks
 # at *key* positions with weights that sum to 1 and adds what it sees to its own vector in the *residual stream*.
