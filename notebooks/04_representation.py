@@ -464,7 +464,7 @@ for name, one in spectra.items():
 # %%
 title = f"Waves found: {', '.join(waves) or 'none'} ({tested})"
 figure = curves.lines(power, title, "frequency (cycles over the digits)", "share of power")
-figure.update_xaxes(dtick=max(1, config.n_digits // 20))
+figure.update_xaxes(dtick=max(1, config.n_digits // 20)).update_yaxes(rangemode="tozero")
 for real, usual in zip(figure.data[::2], figure.data[1::2], strict=True):
     usual.update(line_dash="dash", marker_color=real.marker.color)
 alt = f"Fourier power by frequency, beside the 95th percentile of random orders. {title}."

@@ -320,7 +320,8 @@ r = measured["moderation_correlation"]
 title = f"o2 attends to SEP {'less' if r < 0 else 'more'} as SEP prefers d1: correlation {r:+.2f}"
 names = ("SEP's attention to d1 minus that to d2", "o2's attention to SEP")
 figure = curves.lines({"": (preference.tolist(), beta.tolist())}, title, *names, points=[""])
-show(figure.update_traces(marker_size=3), f"A point a list. {title}.", interactive=False)
+alt = f"o2's attention to SEP against SEP's preference for d1, a point a list. {title}."
+show(figure.update_traces(marker_size=3), alt, interactive=False)
 
 # %%
 show_frame(shares[["o1_right", "o2_right"]].reset_index(), digits=3)

@@ -312,7 +312,10 @@ title = "Layers with which most seeds copy: "
 title += ", ".join(f"{most} for lists of {n}" for n, most, _ in fewest.itertuples())
 names = {"n_layers": "layers", "per_list": "held-out lists right", "list_len": "digits in a list"}
 lines = summarise(depth, ["list_len", "n_layers"], ["per_list"])
-show(curves.seed_lines(lines, names, title, (0, 1.03)), alt=f"Lists right by layers. {title}.")
+show(
+    curves.seed_lines(lines, names, title, (0, 1.03)),
+    alt=f"Lists right by layers, by length. {title}.",
+)
 
 # %%
 for n, most, one in fewest.itertuples():
@@ -483,8 +486,9 @@ counts = tables.printed_as_counts()
 runs = table4[table4.d_model == 64].assign(parts=tables.flag_words).set_index("parts").per_token
 dots = {"study, mean of 3": variants.set_index("parts").printed, "here, each seed": runs}
 title = f"{variants.left.sum()} of {len(runs)} runs left; the study's means lie near counts of runs"
-marks = {f"{n} of 3 left": level for n, level in enumerate(counts.levels)}
-figure = curves.dot_rows(dots, title, "held-out outputs right", (0.4, 1.0), marks)
+marks = {f"{n} of 3": level for n, level in enumerate(counts.levels)}
+words = "held-out outputs right<br>(dotted: so many runs left)"
+figure = curves.dot_rows(dots, title, words, (0.4, 1.0), marks)
 show(figure, alt=f"By what the architecture has: the study's means and five seeds here. {title}.")
 
 # %%

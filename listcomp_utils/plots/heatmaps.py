@@ -24,7 +24,7 @@ MOST_ANNOTATED = 12
 More could not be read at 500 px.
 """
 MOST_SMALL = 6
-"""Up to this many columns, a table is 500 px wide instead of as wide as the page."""
+"""Up to this many columns, a table is 460 px wide instead of as wide as the page."""
 PER_ROW = 10
 """Maps in a row of a gallery."""
 
@@ -110,7 +110,7 @@ def heatmap_panels(
     figure.update_xaxes(showticklabels=True)
     label_axis(figure.update_xaxes, column_labels)
     label_axis(figure.update_yaxes, row_labels, reverse=True)
-    width = 500 if columns * len(column_labels) <= MOST_SMALL else None
+    width = 460 if columns * len(column_labels) <= MOST_SMALL else None
     name_lines = 1 + max(name.count("<br>") for name in names)
     return themed(figure, title, height, name_lines, width=width)
 
