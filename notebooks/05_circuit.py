@@ -156,6 +156,8 @@ print("a handful of edges is enough:", "held" if costly < len(flow) / 2 else "re
 # %%
 formula_model = load_or_train(subject.formula, folder, checkpoint=options.checkpoint).model
 some = lists_to_score(subject.formula, most=10_000)
+if subject.formula != config:
+    print("the trained weights of this table:", subject.formula.slug)
 rows = {"trained, float32": tables.exactness(formula_model, some)}
 rows |= {"trained, float64": tables.exactness(formula_model.double(), some)}
 errors = pd.DataFrame(rows | tables.exactness_at_random()).T

@@ -100,7 +100,8 @@ print(f"guessing: at most {guessed:.4f} right; one layer, best seed: {best[1]:.4
 print("one layer only guesses:", "held" if best[1] < 2 * guessed else "refuted")
 
 # %% [markdown]
-# Two layers do what one cannot: in the first SEP reads the digits, in the second the outputs read SEP.
+# In the ten-digit model two layers do what one cannot: in the first SEP reads the digits, in the second the outputs read
+# SEP. (With other parameters the table and the verdict are what holds; what follows does not depend on them.)
 #
 # <details><summary><b>Question.</b> How many layers will lists of <i>three</i> digits take, in as many steps?
 # Guess, then set <code>list_len</code> to 3 in the parameters cell.</summary>

@@ -56,7 +56,7 @@ folder = parameters.artifacts_folder(options.artifacts_dir, options.drive_dir)
 subject = subject_of(config, options.checkpoint)
 config = subject.config
 established = parameters.is_established(config) and options.checkpoint is None
-print(subject.because or config.slug)
+print(*filter(None, [subject.because, f"trained, here: {config.slug}"]), sep="\n")
 
 # %%
 import numpy as np
@@ -231,7 +231,8 @@ claims += [at_most("bfloat16: most copied over most carried, largest", most["bfl
 # how much o2 attends to SEP on them, $p$ and $q$ what $w$ reads off the inputs at o1 and o2. A *margin* is the logit of
 # an output's own digit, less that of the list's other digit.
 #
-# Each is tested on three kinds of weights: trained, set by hand, and random.
+# Each is tested on three kinds of weights: trained, set by hand, and random. What the text says of the trained ones it
+# says of the study preset as it ships; tables are of the model that the parameters chose.
 
 # %%
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)

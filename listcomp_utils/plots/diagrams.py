@@ -93,11 +93,11 @@ def ranked_bars(
     value_name: str,
     reference: float | None = None,
 ) -> go.Figure:
-    """Horizontal bars in the order given, coloured by group, with a line at `reference`."""
+    """Horizontal bars of shares, in the order given, coloured by group; a line at `reference`."""
     spreads = [spread or None for spread in spreads]
     frame = pd.DataFrame(dict(value=values, variable=groups, spread=spreads), names)
     columns = dict(x="value", color="variable", error_x="spread")
-    figure = lying_bars(frame, title, value_name, **columns)
+    figure = lying_bars(frame, title, value_name, **columns).update_xaxes(range=[0, 1.04])
     if reference is not None:
         figure.add_vline(reference, line=dict(color=GREYS[0], width=1, dash="dash"))
     return figure

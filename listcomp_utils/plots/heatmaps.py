@@ -108,7 +108,8 @@ def heatmap_panels(
     figure.for_each_annotation(lambda note: note.update(text=names[int(note.text.split("=")[1])]))
     figure.update_traces(hoverongaps=False, textfont_size=11)
     figure.update_xaxes(showticklabels=True)
-    label_axis(figure.update_xaxes, column_labels)
+    # In two lines "d1(8)" needs not be turned.
+    label_axis(figure.update_xaxes, [label.replace("(", "<br>(") for label in column_labels])
     label_axis(figure.update_yaxes, row_labels, reverse=True)
     width = 460 if columns * len(column_labels) <= MOST_SMALL else None
     name_lines = 1 + max(name.count("<br>") for name in names)
