@@ -488,6 +488,7 @@ here, other = carry.itertuples(index=False)
 ten, hundred = (here, other) if preset == "seed" else (other, here)
 for one, claim in ((ten, "route"), (hundred, "compose")):
     verdict = "held" if getattr(one, claim) >= 0.9 else "refuted"
+    verdict = verdict if one.left_plateau else "untested, as no seed left the plateau"
     seen = f"{one.model} ({one.seeds} seed{'s' if one.seeds != 1 else ''})"
     print(f"{seen}: at least nine in ten {claim}: {verdict}")
 neither = own[own.filter(like="follows_").min(axis=1).between(0.1, 0.5)]

@@ -90,13 +90,16 @@ def heatmap_panels(
     if annotate:
         columns = max(1, min(columns, MOST_ANNOTATED // len(column_labels)))
     rows = -(-len(panels) // columns)
-    height = 130 + rows * (60 + min(max(120, 30 * len(row_labels)), 400))
+    # In two lines "d1(8)" needs not be turned.
+    column_labels = [label.replace("(", "<br>(") for label in column_labels]
+    gap = 82 if any("<br>" in label for label in column_labels) else 60
+    height = 130 + rows * (gap + min(max(120, 30 * len(row_labels)), 400))
     figure = px.imshow(
         matrices,
         facet_col=0,
         facet_col_wrap=columns,
         facet_col_spacing=0.04,
-        facet_row_spacing=60 / height,
+        facet_row_spacing=gap / height,
         zmin=-bound if signed else 0,
         zmax=bound,
         color_continuous_scale="RdBu" if signed else "Blues",
@@ -108,8 +111,7 @@ def heatmap_panels(
     figure.for_each_annotation(lambda note: note.update(text=names[int(note.text.split("=")[1])]))
     figure.update_traces(hoverongaps=False, textfont_size=11)
     figure.update_xaxes(showticklabels=True)
-    # In two lines "d1(8)" needs not be turned.
-    label_axis(figure.update_xaxes, [label.replace("(", "<br>(") for label in column_labels])
+    label_axis(figure.update_xaxes, column_labels)
     label_axis(figure.update_yaxes, row_labels, reverse=True)
     width = 460 if columns * len(column_labels) <= MOST_SMALL else None
     name_lines = 1 + max(name.count("<br>") for name in names)
