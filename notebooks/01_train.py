@@ -18,7 +18,8 @@
 # Two models run through this series. The *ten-digit model* (preset `seed`) is trained here. The
 # *hundred-digit model* (preset `study`) is that of Farrell, Leask and Al Moubayed, "Order by Scale" (2025),
 # below *the study*; one that this project trained ships with it. The parameter `seed` is something else: the
-# number from which the initial weights and the order of the training lists are drawn.
+# number from which the initial weights and the order of the training lists are drawn. What the text says it sees, it
+# sees in these two models as they are; titles, tables and verdicts are of the model of your run.
 #
 # **You need** nothing beyond the install, and to know what attention is. **It takes** about half a minute on a
 # laptop CPU, of which the training is a second or two.
@@ -185,7 +186,7 @@ made = "trained now" if trained.trained_now else "loaded"
 print(f"{trained.path.name}: {made}, {history.steps_done:,} steps in {history.seconds:.1f} s")
 
 # %% [markdown]
-# Look on the left for the curve meeting its dotted floor, and on the right for all curves reaching 1. The dashed
+# Look on the left at whether the curve meets its dotted floor, and on the right at whether all curves reach 1. The dashed
 # upright line is the *break-through*: the first evaluation at which the avoidable loss per output is under half of
 # $\ln 2$. A model that knows the two digits of a list but not their order guesses one of two, which costs $\ln 2$; so
 # this is where order becomes known. It may come after accuracy has reached 1, as accuracy asks only which logit is
@@ -287,7 +288,8 @@ study = Config.preset("study")
 hundred = load_or_train(study, folder)
 settings = pd.DataFrame({"above": config.to_dict(), "hundred-digit model": study.to_dict()})
 settings = settings.astype(str).rename_axis("setting").reset_index()
-show_frame(settings[settings["above"] != settings["hundred-digit model"]])
+differ = settings[settings["above"] != settings["hundred-digit model"]]
+show_frame(differ) if len(differ) else print("nowhere: it has the same settings")
 
 # %% [markdown]
 # *Hypothesis 3:* on its way it waits where it knows which two digits the list holds but not their order, at a loss of

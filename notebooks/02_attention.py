@@ -86,6 +86,7 @@ from listcomp_utils.task import lists_to_score
 # **o1, o2**. It predicts the next token, so SEP must answer with the first digit and o1 with the second.
 # The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by Scale" (2025),
 # here called the study. Its copies start as MASK tokens, and each answers for itself. We meet it further down.
+# What the text says it sees, it sees in these two as they ship; titles, tables and verdicts are of the model of your run.
 #
 # Both models have layers of attention and nothing else. In each layer every position, the *query*, looks at some
 # positions, the *keys*, with weights that sum to 1, and adds what it sees there to its own vector. That
@@ -103,8 +104,8 @@ print(f"{trained.path.name}: {len(lists):,} of {config.n_lists:,} lists, {right:
 # %% [markdown]
 # ## One list
 #
-# What we want to know first is the route. The separator has two layers in which to read two digits, and it must
-# answer with the *first* digit before o1 can answer with the second.
+# What we want to know first is the route. In the ten-digit model the separator has two layers in which to read two
+# digits, and it must answer with the *first* digit before o1 can answer with the second.
 #
 # <details><summary><b>Question.</b> Which digit will SEP read in which layer? And would the list written the
 # other way round be read differently? Guess, then set <code>sample_list</code> in the parameters cell to
@@ -157,7 +158,8 @@ show_attention_heads(patterns, places, head_names, name="02_attention-heads")
 # It *would be refuted* by weights that stay the same: say, if no weight from SEP to a digit has a standard deviation
 # (std) over lists above 0.1. Weights lie between 0 and 1, and tossing a coin between the ends would give 0.5.
 #
-# An **edge** is one query looking at one key in one layer, written `L0 SEP<-d2`: in layer 0, SEP attends to d2. We
+# An **edge** is one query looking at one key in one layer, written `L0 SEP<-d2`: in layer 0, SEP attends to d2. (Where
+# a layer has several heads, its weight is the mean of theirs, and what one head varies another may hide.) We
 # keep to the edges that can reach an answer and that have a choice: an edge alone in its row always has weight 1.
 
 # %%
@@ -209,7 +211,7 @@ else:
 show(figure, f"Weight of one edge by the list's digits. {title}.", interactive=len(lists) < 1000)
 
 # %% [markdown]
-# With ten digits, whatever the digits are, the route stays. What little the weight moves has some structure by
+# In the ten-digit model, whatever the digits are, the route stays. What little the weight moves has some structure by
 # digit, but it is far from deciding what SEP reads.
 #
 # ## From weights to scores
@@ -249,7 +251,7 @@ print(f"places differ by {apart:.3f}, lists by a std of {by_digit:.3f} at most")
 print("the place outweighs the digit:", "held" if apart > by_digit else "refuted")
 
 # %% [markdown]
-# In layer 1 everything moves more, because SEP's own vector now holds what it read: the products with "layer 0 output" lead
+# In layer 1 of the ten-digit model everything moves more, because SEP's own vector now holds what it read: the products with "layer 0 output" lead
 # the table. They move together, though, and the weights after the softmax hardly change, as we saw above.
 #
 # ## A hundred digits
@@ -339,7 +341,7 @@ figure = heatmaps.heatmap_panels(panel, levels, asked, title, "probability", **a
 show(figure, alt=f"Mean logit-lens probability of the right digit at each level. {title}.")
 
 # %% [markdown]
-# The answer appears in the last layer only. Until then what SEP carries is written in a code that the unembedding does
+# In the ten-digit model the answer appears in the last layer only. Until then what SEP carries is written in a code that the unembedding does
 # not read; notebook 04 looks at that code.
 #
 # ## Which paths write the answer?
@@ -354,16 +356,19 @@ path_names, attribution = attention.logit_attribution(model, seen)
 outputs = [f"o{o + 1}" for o in range(config.list_len)]
 means = pd.DataFrame(attribution.mean(0).numpy(), index=path_names, columns=outputs)
 sizes = means.abs().max(axis=1)
-title = "; ".join(f"{path} writes {output}" for output, path in means.idxmax().items())
+share = (means.max() / means.clip(lower=0).sum()).astype(float)
+paths = (f"{path} {share[output]:.0%} for {output}" for output, path in means.idxmax().items())
+title = "Of what helps the right digit: " + ", ".join(paths)
 bars = means[sizes > 0.02 * sizes.max()]
 show(
-    curves.grouped_bars(bars, title, "mean logit of the right digit", value_range=None),
+    curves.grouped_bars(
+        bars, title, "added to the logit of the right digit, mean", value_range=None
+    ),
     alt=f"Mean direct contribution of each path to the logit of the right digit. {title}.",
 )
 
 # %%
-share = (means.max() / means.clip(lower=0).sum()).astype(float).round(3)
-print("share of the longest path in all that helps:", share.to_dict())
+print("share of the longest path in all that helps:", share.round(3).to_dict())
 print("one path for each output:", "held" if share.min() > 0.9 else "refuted")
 
 # %%
@@ -408,7 +413,7 @@ show(
 print("most edges are idle:", "held" if len(costly) < len(arrows) / 2 else "refuted")
 
 # %% [markdown]
-# The numbered arrows from d2 by way of SEP to o1, and from d1 to SEP, are the route. Other numbered ones are a position's look at
+# In the ten-digit model the numbered arrows from d2 by way of SEP to o1, and from d1 to SEP, are the route. Other numbered ones are a position's look at
 # itself: they bring no digit anywhere, but without them the vector that is fetched from there is another one.
 # Width is a poor guide: the arrow from d2 to SEP is thin, and needed.
 #
@@ -427,7 +432,7 @@ show_frame(lost[["edge", "per_token", *outputs]], digits=3)
 # %% [markdown]
 # ## What we know now
 #
-# With ten digits the two layers take turns, and the digits' places decide; with a hundred digits, and one layer to read in,
+# In the ten-digit model the two layers take turns, and the digits' places decide; in the hundred-digit model, with one layer to read in,
 # the mixture of both digits depends on their rank. **Open** is what stays after several edges are cut together,
 # whether other random seeds find the same route (03_ablation), in which code SEP holds what it read
 # (04_representation), and how an uneven mixture becomes two digits in the right order (05_circuit).

@@ -77,10 +77,11 @@ from listcomp_utils.sweeps.table import read_table
 # Two models run through this series. The **ten-digit model** (preset `seed`) comes from the notebook that
 # started the work; it writes one output after another and sees what it has written. The **hundred-digit model**
 # (preset `study`) is that of Farrell, Leask and Al Moubayed, "Order by Scale" (2025), called *the study* below. This
-# page shows the ten-digit model unless you change `preset`.
+# page shows the ten-digit model unless you change `preset`; what the text says it sees, it sees in these two as they
+# ship, and titles, tables and verdicts are of the model of your run.
 #
-# An **edge** is one position attending to another in one layer: `L0 SEP<-d2` says that in layer 0 SEP looks at
-# d2. To **ablate** a part is to take it out, or to put something else in its place, and to see what breaks. What
+# An **edge** is one position attending to another in one layer, by all of its heads: `L0 SEP<-d2` says that in layer 0
+# SEP looks at d2. To **ablate** a part is to take it out, or to put something else in its place, and to see what breaks. What
 # we count is accuracy: the share of outputs right (*per token*) and of lists right as a whole (*per list*).
 
 # %%
@@ -194,7 +195,7 @@ worst = scored.loc[scored.groupby("group", sort=False).per_token.idxmin()]
 show_frame(worst[["group", "intervention", "per_token", "per_list", "change_points"]], digits=2)
 
 # %% [markdown]
-# Each kind of part has a place without which hardly a list is copied. That says little about *how* the list
+# In the ten-digit model each kind of part has a place without which hardly a list is copied. That says little about *how* the list
 # is copied. For this we need a finer knife.
 #
 # ## What is every single edge worth?
@@ -245,7 +246,7 @@ print("few edges carry the copy:", "held" if needed <= len(feeding) / 2 else "re
 
 # %% [markdown]
 # Where bars of the mean are nowhere to be seen, they have no length: what varies in an attention weight is not what
-# carries the digits. Most of the costly edges form a path from a digit to an output. One is a surprise: `L0 d1<-d1`, the
+# carries the digits. In the ten-digit model most of the costly edges form a path from a digit to an output. One is a surprise: `L0 d1<-d1`, the
 # first digit looking at itself. It has nothing else to look at, and what it adds to itself is part of what SEP
 # reads there one layer later.
 #
@@ -308,7 +309,8 @@ figure = curves.lines(best, title, "edges kept", f"best {right}", y_range=(-0.03
 show(figure, alt=f"Best share of outputs right against edges kept, for three removals. {title}.")
 
 # %% [markdown]
-# And these are the edges themselves. `in every circuit` names those that no circuit of any size can miss.
+# And these are the edges themselves. `in every circuit` names those that no circuit of any size can miss (after a greedy
+# search: that no circuit on its way did miss).
 
 
 # %%
@@ -334,7 +336,7 @@ for removal, one in by_greed.items() if exhaustive else ():
     print(f"{removal}: greed falls short of the best subset of its size by up to {gap:.3f}")
 
 # %% [markdown]
-# With zeroed edges the circuit reads like a recipe: one layer moves a digit into SEP, the other layer the other
+# In the ten-digit model, with zeroed edges, the circuit reads like a recipe: one layer moves a digit into SEP, the other layer the other
 # digit, and one edge hands what SEP holds to the last output. With means in place, the smallest circuit tells how
 # much of the model's attention has to vary: in the ten-digit model, none. Greed loses accuracy on the way: an edge that
 # is cheap to drop now can be needed later, when others are gone.
@@ -357,7 +359,7 @@ core = seeds.core_by_seed(models if exhaustive else {}, search_lists)
 kept = core.drop(columns="edges", errors="ignore").astype(float)
 universal = [e for e, on in zip(feeding, kept.all(), strict=True) if on] if len(core) > 1 else []
 searched = len(core) if exhaustive else "none, as they have too many edges"
-print(f"{len(models)} seeds; searched, as they copy every list: {searched}")
+print(f"seeds: {len(models)}; searched, as they copy every list: {searched}")
 
 # %%
 if len(core) > 1:
@@ -486,7 +488,9 @@ here, other = carry.itertuples(index=False)
 ten, hundred = (here, other) if preset == "seed" else (other, here)
 for one, claim in ((ten, "route"), (hundred, "compose")):
     verdict = "held" if getattr(one, claim) >= 0.9 else "refuted"
-    print(f"{one.model}: at least nine seeds in ten {claim}: {verdict}")
+    verdict = verdict if one.left_plateau else "untested, as no seed left the plateau"
+    seen = f"{one.model} ({one.seeds} seed{'s' if one.seeds != 1 else ''})"
+    print(f"{seen}: at least nine in ten {claim}: {verdict}")
 neither = own[own.filter(like="follows_").min(axis=1).between(0.1, 0.5)]
 if len(neither):
     show_frame(neither[["seed", "per_token", *neither.filter(like="follows_")]])

@@ -83,7 +83,8 @@ from listcomp_utils.task import lists_to_score
 #   predicts both outputs at once, at their own positions, from blank tokens. SEP itself predicts nothing.
 #
 # The model that the parameters ask for is analysed in full; the other preset stands beside it where the two
-# answers differ. Every list is run once, and its reverse with it.
+# answers differ. What the text says it sees, it sees in the two presets as they ship; titles, tables and verdicts are of
+# the model of your run. Every list is run once, and its reverse with it.
 
 # %%
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
@@ -189,7 +190,7 @@ for name, row in ((this, says), (other, other_says)):
 #
 # ## The separator's vector, where it can be read and where it cannot
 #
-# Layer 1 is where the outputs read SEP, and they read it as it stands *after layer 0*. After the last layer it
+# With two layers, layer 1 is where the outputs read SEP, and they read it as it stands *after layer 0*. After the last layer it
 # can be read by nothing but SEP's own prediction. The authors' first notebook plotted it there. We look at both.
 
 # %%
@@ -203,6 +204,8 @@ claims += [
     shown("effective dimension of SEP after layer 0", dimension),
 ]
 print(f"effective dimension of SEP {read_at}: {dimension:.2f}")
+if config.n_layers > 2:
+    print(f"outputs read SEP in {config.n_layers - 1} layers; what follows is of the first reading")
 
 # %% [markdown]
 # How much of the vector does one digit determine? Put the lists into groups by their first digit and replace each
@@ -464,7 +467,7 @@ for name, one in spectra.items():
 # %%
 title = f"Waves found: {', '.join(waves) or 'none'} ({tested})"
 figure = curves.lines(power, title, "frequency (cycles over the digits)", "share of power")
-figure.update_xaxes(dtick=max(1, config.n_digits // 20))
+figure.update_xaxes(dtick=max(1, config.n_digits // 20)).update_yaxes(rangemode="tozero")
 for real, usual in zip(figure.data[::2], figure.data[1::2], strict=True):
     usual.update(line_dash="dash", marker_color=real.marker.color)
 alt = f"Fourier power by frequency, beside the 95th percentile of random orders. {title}."

@@ -76,9 +76,13 @@ from listcomp_utils.task import all_lists, lists_to_score, split_lists
 # %% [markdown]
 # ## The model, and the only way through
 #
-# The **hundred-digit model** (the preset "study") follows Farrell, Leask and Al Moubayed, "Order by Scale" (2025), here
-# called *the study*; *the follow-up* is the later work that put sparse autoencoders on its model. Its input has
-# five positions: the digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which start as a MASK token
+# The **hundred-digit model** (the preset "study") follows *the study*: Farrell, Leask and Al Moubayed, "Order by Scale:
+# Relative-Magnitude Relational Composition in Attention-Only Transformers", NeurIPS 2025 workshop on Socially
+# Responsible and Trustworthy Foundation Models ([openreview](https://openreview.net/forum?id=vWRVzNtk7W)). *The follow-up* is
+# what its authors did next, sparse autoencoders on its model. We know it from drafts and tables in their working
+# repository, to mid-2026, and know of no published paper or title to cite for it.
+#
+# The model's input has five positions: the digits **d1, d2**, the separator **SEP**, and the outputs **o1, o2**, which start as a MASK token
 # and must answer with d1 and d2. We write a list as (a, b). The model is two layers of attention, one head each, and
 # nothing else: no LayerNorm, no biases, and what attention looks at is copied as it is. A *query* position looks
 # at *key* positions with weights that sum to 1 and adds what it sees to its own vector in the *residual stream*.
@@ -153,6 +157,8 @@ print("a handful of edges is enough:", "held" if costly < len(flow) / 2 else "re
 # %%
 formula_model = load_or_train(subject.formula, folder, checkpoint=options.checkpoint).model
 some = lists_to_score(subject.formula, most=10_000)
+if subject.formula != config:
+    print("the trained weights of this table:", subject.formula.slug)
 rows = {"trained, float32": tables.exactness(formula_model, some)}
 rows |= {"trained, float64": tables.exactness(formula_model.double(), some)}
 errors = pd.DataFrame(rows | tables.exactness_at_random()).T
@@ -317,7 +323,8 @@ r = measured["moderation_correlation"]
 title = f"o2 attends to SEP {'less' if r < 0 else 'more'} as SEP prefers d1: correlation {r:+.2f}"
 names = ("SEP's attention to d1 minus that to d2", "o2's attention to SEP")
 figure = curves.lines({"": (preference.tolist(), beta.tolist())}, title, *names, points=[""])
-show(figure.update_traces(marker_size=3), f"A point a list. {title}.", interactive=False)
+alt = f"o2's attention to SEP against SEP's preference for d1, a point a list. {title}."
+show(figure.update_traces(marker_size=3), alt, interactive=False)
 
 # %%
 show_frame(shares[["o1_right", "o2_right"]].reset_index(), digits=3)

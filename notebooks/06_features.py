@@ -162,14 +162,15 @@ by_hand = separator.codes_by_hand(held, d_sae, ks)
 # autoencoders' curve and for what lies above it at the same number of active units.
 
 # %%
+single = (separator.PLACES, separator.NO_ORDER)
 enough = int(means.index[means >= means.max() - 0.05][0])
 rows = {"the model's own vector": (ks, [own.held_out_per_token] * len(ks))}
 rows[f"autoencoders, {d_sae} latents"] = (ks, means)
-for name in ("principal components", separator.PLACES, separator.NO_ORDER):
+for name in ("principal components", *single):
     rows[name] = by_hand[by_hand.code == name][["l0", "held_out_per_token"]].to_numpy().T
 title = f"With {enough} active latents the outputs are as right as with more, within 0.05"
 axes = ("active units a list, or principal components", "held-out outputs right", (0, 1.03))
-figure = curves.lines(rows, title, *axes).update_xaxes(tickvals=ks)
+figure = curves.lines(rows, title, *axes, points=single).update_xaxes(tickvals=ks)
 show(figure, alt=f"Outputs right by number of active units, a line a code. {title}.", main=True)
 
 # %%
@@ -337,7 +338,7 @@ print("off means near the middle:", VERDICT[bool(near)])
 print("the rest holds the order there:", VERDICT[bool(there > 0.9)])
 
 # %% [markdown]
-# Look at the two colours. Where a dot lies on the diagonal, the digit latents and the constant hold the list's order
+# Look at the two colours. Where a dot lies on the line, the digit latents and the constant hold the list's order
 # without help.
 
 # %%
@@ -345,10 +346,13 @@ dots = order_latents.held_points(first)
 title = f"Without order latents the order is held with r = {there:.2f} where none is on, and "
 title += f"with r = {mean['the same where an order latent is on']:.2f} where one is"
 axes = ("order of the list, α1 - α2", "order held without order latents")
-show(curves.lines(dots, title, *axes, points=list(dots)), alt=f"Scatter of lists. {title}.")
+held_there = [y for _, ys in dots.values() for y in ys]
+ends = [min(held_there), max(held_there)]
+figure = curves.lines({**dots, "held in full": (ends, ends)}, title, *axes, points=list(dots))
+show(figure, alt=f"Order held without order latents against the order, a dot a list. {title}.")
 
 # %% [markdown]
-# In the hundred-digit model the blue dots lie on the diagonal, the orange ones anywhere else: the order latents are on where what the digits imply is wrong. A digit latent knows
+# In the hundred-digit model the blue dots lie on the line, the orange ones anywhere else: the order latents are on where what the digits imply is wrong. A digit latent knows
 # nothing of places, so it implies nearly the same order for a list and its reverse, and can be right for one of the two at most. *Then* an order latent must be on
 # in the other. *Refuted* if, of the lists that are far from their reverse and have no order latent on, fewer than nine in ten have a
 # reverse with one on. The table above has the figures in its last rows.
@@ -381,7 +385,8 @@ print("a copy of the attention:", VERDICT[graded])
 dots = latents.graded_points(first)
 title = f"A digit latent follows its digit's attention: r = {r.mean():.2f} (the median latent)"
 axes = ("SEP's attention to the digit", "activation of its latent")
-show(curves.lines(dots, title, *axes, points=list(dots)), alt=f"A dot a list. {title}.")
+figure = curves.lines(dots, title, *axes, points=list(dots))
+show(figure, alt=f"Activation against attention for some digits, a dot a list. {title}.")
 
 # %% [markdown]
 # **Is the grading needed?** Make it *binary*: set each active latent to its own mean, so that it can only be on or off. If

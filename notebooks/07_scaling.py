@@ -100,7 +100,8 @@ print(f"guessing: at most {guessed:.4f} right; one layer, best seed: {best[1]:.4
 print("one layer only guesses:", "held" if best[1] < 2 * guessed else "refuted")
 
 # %% [markdown]
-# Two layers do what one cannot: in the first SEP reads the digits, in the second the outputs read SEP.
+# In the ten-digit model two layers do what one cannot: in the first SEP reads the digits, in the second the outputs read
+# SEP. (With other parameters the table and the verdict are what holds; what follows does not depend on them.)
 #
 # <details><summary><b>Question.</b> How many layers will lists of <i>three</i> digits take, in as many steps?
 # Guess, then set <code>list_len</code> to 3 in the parameters cell.</summary>
@@ -312,7 +313,10 @@ title = "Layers with which most seeds copy: "
 title += ", ".join(f"{most} for lists of {n}" for n, most, _ in fewest.itertuples())
 names = {"n_layers": "layers", "per_list": "held-out lists right", "list_len": "digits in a list"}
 lines = summarise(depth, ["list_len", "n_layers"], ["per_list"])
-show(curves.seed_lines(lines, names, title, (0, 1.03)), alt=f"Lists right by layers. {title}.")
+show(
+    curves.seed_lines(lines, names, title, (0, 1.03)),
+    alt=f"Lists right by layers, by length. {title}.",
+)
 
 # %%
 for n, most, one in fewest.itertuples():
@@ -484,8 +488,9 @@ counts = tables.nearness_to_counts(variants.printed, guessed, copied)
 runs = table4[table4.d_model == 64].assign(parts=tables.flag_words).set_index("parts").per_token
 dots = {"study, mean of 3": variants.set_index("parts").printed, "here, each seed": runs}
 title = f"{variants.left.sum()} of {len(runs)} runs left; the study's means lie near counts of runs"
-marks = {f"{n} of 3 left": level for n, level in enumerate(counts.levels)}
-figure = curves.dot_rows(dots, title, "held-out outputs right", (0.4, 1.0), marks)
+marks = {f"{n} of 3": level for n, level in enumerate(counts.levels)}
+words = "held-out outputs right<br>(dotted: so many runs left)"
+figure = curves.dot_rows(dots, title, words, (0.4, 1.0), marks)
 show(figure, alt=f"By what the architecture has: the study's means and five seeds here. {title}.")
 
 # %%

@@ -55,9 +55,9 @@ def grouped_bars(
         there = pd.notna(bars.x)
         bars.update(x=bars.x[there], y=bars.y[there])
     low, high = value_range or (min(0, frame.min(axis=None)), max(0, frame.max(axis=None)))
-    # Numbers stand beyond the ends of bars, which is to the left where the bar is negative.
-    room = 0.12 * (high - low)
-    figure.update_xaxes(range=[low - room if low < 0 else low, high + room if high > 0 else high])
+    # Numbers stand beyond the ends of bars: to the left of a negative one, to the right of a 0.
+    room = 0.17 * (high - low)
+    figure.update_xaxes(range=[low - room if low < 0 else low, high + room])
     rows, columns = frame.shape
     height = figure.layout.height + (16 * columns - 8) * rows
     return figure.update_layout(height=height, showlegend=columns > 1)

@@ -57,9 +57,10 @@ def attention_flow(
     n_layers = len(node_tokens) - 1
     label_axis(figure.update_xaxes, labels)
     label_axis(figure.update_yaxes, ["embedding", *(f"after layer {i}" for i in range(n_layers))])
-    figure.update_xaxes(title_text="position (numbers: points of accuracy lost without an arrow)")
+    numbers = "(numbers: points of accuracy lost without an arrow)"
+    figure.update_xaxes(title_text=f"position<br>{numbers}", title_font_size=14)
     figure.update_yaxes(range=[-0.3, n_layers + 0.3])
-    return themed(figure, title, height=140 + 180 * n_layers, showlegend=False)
+    return themed(figure, title, height=160 + 180 * n_layers, showlegend=False)
 
 
 def _add_arrow(figure: go.Figure, arrow: Arrow, labels: Sequence[str]) -> None:
@@ -92,11 +93,11 @@ def ranked_bars(
     value_name: str,
     reference: float | None = None,
 ) -> go.Figure:
-    """Horizontal bars in the order given, coloured by group, with a line at `reference`."""
+    """Horizontal bars of shares, in the order given, coloured by group; a line at `reference`."""
     spreads = [spread or None for spread in spreads]
     frame = pd.DataFrame(dict(value=values, variable=groups, spread=spreads), names)
     columns = dict(x="value", color="variable", error_x="spread")
-    figure = lying_bars(frame, title, value_name, **columns)
+    figure = lying_bars(frame, title, value_name, **columns).update_xaxes(range=[0, 1.04])
     if reference is not None:
         figure.add_vline(reference, line=dict(color=GREYS[0], width=1, dash="dash"))
     return figure
@@ -130,7 +131,7 @@ def point_panels(
         rows,
         len(planes),
         subplot_titles=[f"{name}, by {by}" for by in digits for name in planes],
-        horizontal_spacing=0.18,
+        horizontal_spacing=0.24,
         vertical_spacing=0.25 / rows,
         shared_xaxes="columns",
     )
@@ -142,6 +143,7 @@ def point_panels(
             figure.add_trace(points, row, column)
             figure.update_yaxes(title_text=y, row=row, col=column)
             figure.update_xaxes(title_text=x, row=rows, col=column)
+    figure.update_annotations(font_size=13)
     size = 7 if len(texts) <= 200 else 3
     figure.update_traces(mode="markers", cliponaxis=False, hoverinfo="text", marker_size=size)
     scale = dict(colorscale="Viridis", cmin=-0.5, cmax=n_digits - 0.5, colorbar_title_text="digit")

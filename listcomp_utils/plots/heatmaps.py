@@ -24,7 +24,7 @@ MOST_ANNOTATED = 12
 More could not be read at 500 px.
 """
 MOST_SMALL = 6
-"""Up to this many columns, a table is 500 px wide instead of as wide as the page."""
+"""Up to this many columns, a table is 460 px wide instead of as wide as the page."""
 PER_ROW = 10
 """Maps in a row of a gallery."""
 
@@ -90,13 +90,16 @@ def heatmap_panels(
     if annotate:
         columns = max(1, min(columns, MOST_ANNOTATED // len(column_labels)))
     rows = -(-len(panels) // columns)
-    height = 130 + rows * (60 + min(max(120, 30 * len(row_labels)), 400))
+    # In two lines "d1(8)" needs not be turned.
+    column_labels = [label.replace("(", "<br>(") for label in column_labels]
+    gap = 82 if any("<br>" in label for label in column_labels) else 60
+    height = 130 + rows * (gap + min(max(120, 30 * len(row_labels)), 400))
     figure = px.imshow(
         matrices,
         facet_col=0,
         facet_col_wrap=columns,
         facet_col_spacing=0.04,
-        facet_row_spacing=60 / height,
+        facet_row_spacing=gap / height,
         zmin=-bound if signed else 0,
         zmax=bound,
         color_continuous_scale="RdBu" if signed else "Blues",
@@ -110,7 +113,7 @@ def heatmap_panels(
     figure.update_xaxes(showticklabels=True)
     label_axis(figure.update_xaxes, column_labels)
     label_axis(figure.update_yaxes, row_labels, reverse=True)
-    width = 500 if columns * len(column_labels) <= MOST_SMALL else None
+    width = 460 if columns * len(column_labels) <= MOST_SMALL else None
     name_lines = 1 + max(name.count("<br>") for name in names)
     return themed(figure, title, height, name_lines, width=width)
 

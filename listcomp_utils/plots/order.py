@@ -40,7 +40,7 @@ def accuracy_bins(
     edges: Sequence[float], shares: dict[str, Sequence[Sequence[float]]], title: str, x_title: str
 ) -> go.Figure:
     """Share of lists right in each bin: the mean of a series' models and their range."""
-    bins = [f"{low:g} to {high:g}" for low, high in pairwise(edges)]
+    bins = [f"{low:g}<br>to {high:g}" for low, high in pairwise(edges)]
     models = {name: pd.DataFrame(list(rows), dtype=float) for name, rows in shares.items()}
     means = {name: (bins, table.mean()) for name, table in models.items()}
     figure = lines(means, title, x_title, "lists right", (-0.02, 1.04), points=list(means))

@@ -8,6 +8,7 @@ Figures have no width unless they are small: they fill the page, and a picture i
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,8 +21,8 @@ COLOURS = ("#1b4f8f", "#d2600f", "#12966f", "#b0509f", "#444444", "#3d9bd6", "#6
 GREYS = ("#222222", "#767676", "#bbbbbb")
 RIGHT, WRONG = COLOURS[:2]
 """Blue for what is right or positive, orange for what is wrong or negative."""
-TITLE_LETTERS = 62
-"""A title's line; as many letters are about 450 px."""
+TITLE_LETTERS = 55
+"""A title's line; as many letters are about 410 px, what a card of a page of 500 px has."""
 
 _AXIS = {**pio.templates["simple_white"].layout.xaxis.to_plotly_json(), "ticklabelstandoff": 2}
 pio.templates["listcomp"] = go.layout.Template(
@@ -63,8 +64,15 @@ def themed(
 
 
 def wrapped(text: str, letters: int) -> str:
-    """The text in lines of at most so many letters, where words allow."""
-    return "<br>".join(textwrap.wrap(text, letters, break_long_words=False))
+    """The text in the fewest lines of at most so many letters, as even as words allow.
+
+    A number stays with the word before it, a sign with both sides.
+    """
+    joined = re.sub(r" (?=[-=<+]|\(?\d)|(?<=[-=<+]) ", "\N{NO-BREAK SPACE}", text)
+    options = dict(break_long_words=False, break_on_hyphens=False)
+    wraps = [textwrap.wrap(joined, width, **options) for width in range(1, letters + 1)]
+    lines = next(some for some in wraps if len(some) <= len(wraps[-1]))
+    return "<br>".join(lines).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def label_axis(update: Callable, labels: Sequence[str], reverse: bool = False) -> None:

@@ -51,8 +51,8 @@ def test_bars_have_the_values_and_labels_given_and_room_for_their_numbers():
     assert figure.data[0].texttemplate == "%{x:.3~g}"
 
 
-@pytest.mark.parametrize(("values", "sides"), [([-40, 0], (True, False)), ([3, 5], (False, True))])
-def test_bars_without_a_range_start_at_zero_with_room_beyond_their_ends(values, sides):
+@pytest.mark.parametrize(("values", "sides"), [([-40, 0], (True, True)), ([3, 5], (False, True))])
+def test_bars_without_a_range_start_at_zero_with_room_for_numbers(values, sides):
     frame = pd.DataFrame({"x": values}, ["a", "b"])
     figure = curves.grouped_bars(frame, "Change", "points", value_range=None)
     low, high = figure.layout.xaxis.range

@@ -36,7 +36,7 @@ def test_bins_show_mean_and_range_and_are_not_joined():
     np.testing.assert_allclose(seeds.y, [0.3, 0.8])
     np.testing.assert_allclose(seeds.error_y.array, [0.1, 0], atol=1e-12)
     np.testing.assert_allclose(seeds.error_y.arrayminus, [0.1, 0], atol=1e-12)
-    assert list(one.x) == list(seeds.x) == ["0 to 0.1", "0.1 to 1"]
+    assert list(one.x) == list(seeds.x) == ["0<br>to 0.1", "0.1<br>to 1"]
     assert figure.layout.scattermode == "group"
     assert figure.layout.yaxis.range == (-0.02, 1.04)
 

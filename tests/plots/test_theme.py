@@ -66,6 +66,8 @@ def test_long_titles_are_broken_into_lines_with_room_for_them():
     figure, short = theme.themed(go.Figure(), long), theme.themed(go.Figure(), "Short")
     lines = figure.layout.title.text.split("<br>")
     assert " ".join(lines) == long and max(map(len, lines)) <= theme.TITLE_LETTERS
+    even = theme.wrapped("Lists right: 46% where |α1 - α2| is least, 100% where it is most", 50)
+    assert even == "Lists right: 46% where |α1 - α2|<br>is least, 100% where it is most"
     assert figure.layout.margin.t - short.layout.margin.t == figure.layout.height - 400 > 0
 
 
