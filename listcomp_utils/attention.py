@@ -21,12 +21,15 @@ from listcomp_utils.hooks import Activations, run_all, turned
 from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
 
-def scores(seen: Activations) -> Float[Tensor, "list layer head query key"]:
+def scores(
+    model: TransformerBridge, seen: Activations
+) -> Float[Tensor, "list layer head query key"]:
     """Attention scores before mask and softmax, from queries and keys."""
     # TransformerLens 4 caches post-softmax values under `hook_attn_scores` for this model.
     d_head = seen.queries.shape[-1]
     pattern = "list layer query head d, list layer key head d -> list layer head query key"
-    return einops.einsum(seen.queries, seen.keys, pattern) / d_head**0.5
+    queries, keys = turned(model, seen.queries), turned(model, seen.keys)
+    return einops.einsum(queries, keys, pattern) / d_head**0.5
 
 
 @torch.no_grad()

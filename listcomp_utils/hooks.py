@@ -34,7 +34,7 @@ NamedHook = tuple[str, Hook]
 class Activations(NamedTuple):
     """What the model computed on some lists, teacher-forced, on the CPU.
 
-    Queries and keys are after rotation, with rotary positions. `contributions` add up to the last
+    Queries and keys are before rotation, with rotary positions. `contributions` add up to the last
     residual: the token's embedding, the position's, then each layer's attention output.
     """
 
@@ -69,7 +69,7 @@ def run_all(
         rotary = config.positions == "rotary"
         place = torch.zeros_like(token) if rotary else cache["hook_pos_embed"].expand_as(token)
         added = torch.cat([torch.stack([token, place], 1), output], 1)
-        kept = (part, logits, pattern, turned(model, query), turned(model, key), value, added)
+        kept = (part, logits, pattern, query, key, value, added)
         parts.append([values.cpu() for values in kept])
     return Activations(*(torch.cat(pieces) for pieces in zip(*parts, strict=True)))
 

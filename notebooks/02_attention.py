@@ -228,7 +228,7 @@ show(figure, f"Weight of one edge by the list's digits. {title}.", interactive=l
 # than the two places differ. The table shows each product's std over lists.
 
 # %%
-term_errors, spreads, raw = [], {}, attention.scores(seen)
+term_errors, spreads, raw = [], {}, attention.scores(model, seen)
 for layer in range(config.n_layers):
     terms = attention.score_terms(model, seen, layer)
     term_errors.append((sum(terms.values()) - raw[:, layer]).abs().max().item())

@@ -43,9 +43,9 @@ def case(request):
 
 
 def test_scores_give_the_patterns(case):
-    config, _, seen = case
+    config, model, seen = case
     blocked = ~build_mask(config)[None, :, None]
-    pattern = scores(seen).masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0)
+    pattern = scores(model, seen).masked_fill(blocked, -torch.inf).softmax(-1).nan_to_num(0)
     torch.testing.assert_close(pattern, seen.patterns, rtol=0, atol=1e-6)
 
 
@@ -55,7 +55,7 @@ def test_score_terms_add_up_in_every_layer(case):
         terms = score_terms(model, seen, layer)
         assert len(terms) == (layer + 3) ** 2
         total = sum(terms.values())
-        torch.testing.assert_close(total, scores(seen)[:, layer], rtol=0, atol=2e-5)
+        torch.testing.assert_close(total, scores(model, seen)[:, layer], rtol=0, atol=2e-5)
 
 
 def test_contributions_are_the_residual_stream(case):

@@ -40,7 +40,7 @@ def test_patterns_follow_the_mask_and_the_terms_of_their_scores(decoding, positi
     assert (patterns[..., ~allowed] == 0).all() and (patterns[..., allowed] > 0).all()
     torch.testing.assert_close(patterns.sum(-1), allowed.any(-1).float().expand(50, 2, 3, 7))
     terms = score_terms(model, seen, layer=1)
-    torch.testing.assert_close(sum(terms.values()), scores(seen)[:, 1], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sum(terms.values()), scores(model, seen)[:, 1], rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("values", itertools.product([False, True], repeat=4))
@@ -111,7 +111,7 @@ def test_rotary_positions_add_nothing_and_scores_depend_on_the_distance_alone():
     config = small(positions="rotary")
     model = make_model(config)
     assert "pos_embed.weight" not in model.state_dict()
-    table = scores(run_all(model, torch.tensor([[2, 2, 2]])))[0, 0, 0]
+    table = scores(model, run_all(model, torch.tensor([[2, 2, 2]])))[0, 0, 0]
     digits, outputs = config.digit_positions, config.output_positions
     for queries, keys in ((digits, digits), (outputs, digits), (outputs, outputs)):
         for query, key in itertools.product(list(queries)[1:], list(keys)[1:]):

@@ -18,6 +18,7 @@ from listcomp_utils.config import Config
 from listcomp_utils.generation import mean_loss
 from listcomp_utils.hooks import logits_with, score_with
 from listcomp_utils.mask import build_mask
+from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
 
 
@@ -85,3 +86,14 @@ def test_loss_by_position_is_the_training_loss_place_by_place(trained):
     losses = loss_by_position(trained.model, (8, 3))
     assert [*losses.index] == ["d1", "d2", "SEP", "o1"] and losses.idxmax() == "d1"
     assert losses.mean() == pytest.approx(mean_loss(trained.model, [(8, 3)]), abs=1e-6)
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_the_mean_over_one_list_changes_nothing(positions):
+    model = make_model(Config(positions=positions, n_digits=5))
+    lists = torch.tensor([[3, 1]])
+    means = [one for one in catalogue(model, lists, draws=1, seed=0) if "mean" in one.name]
+    assert {"queries", "keys", "values"} <= {one.group for one in means}
+    for one in means:
+        edited = logits_with(model, lists, one.draws[0])
+        torch.testing.assert_close(edited, logits_with(model, lists), rtol=0, atol=1e-5)
