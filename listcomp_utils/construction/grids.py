@@ -167,6 +167,6 @@ def measure_pairs(config: Config, folder: Path) -> dict[str, Any]:
         "proven_right": proven.lower,
         "proven_at_most": proven.upper,
         "share_of_operations": proven.operations / brute_force(config, weights).operations,
-        "pairs_at_most": upper_certificate(config, weights).per_list,
+        "pairs_at_most": upper_certificate(config, weights),
     }
     return figures | asdict(explain(config, weights, split_lists(config)))

@@ -82,11 +82,11 @@ def side_by_side(models: Models) -> pd.DataFrame:
     """Lemmas 2 to 4 on several models: how far the formula is off, pairs refused, near ties."""
     rows = []
     for name, model in models.items():
-        closed, sums = predicted_sums(*model), pair_margins(*model).o1_sum
+        closed, pairs = predicted_sums(*model), pair_margins(*model)
+        sums = pairs.o1_sum
         off = (closed.o1_order + closed.o1_content - sums).abs().max() / sums.abs().max()
-        refused, ties = upper_certificate(*model), near_ties(*model)
-        figures = (refused.pairs_at_o2, refused.per_list, ties.exponent, ties.left)
-        rows.append((name, off, *figures))
+        refused = (pairs.o2_sum <= 0).mean()
+        rows.append((name, off, refused, upper_certificate(*model), *near_ties(*model)))
     shares = ["off, of the largest", "pairs refused at o2", "lists right, at most"]
     names = ["weights", *shares, "exponent of the sum", "left between neighbours"]
     return pd.DataFrame(rows, columns=names)
