@@ -348,7 +348,7 @@ claims += [at_most("bounds from both sides, power of the cost in the digits", po
 # order outweighed content in them. Each row is a share, over the seeds of the study preset:
 
 # %%
-show_frame(tables.over_seeds(seeds, tables.OF_NEAR_TIES), digits=3)
+show_frame(tables.over_seeds(seeds, content_and_order.OF_NEAR_TIES), digits=3)
 lowest, highest = seeds.min(numeric_only=True), seeds.max(numeric_only=True)
 claims += [
     shown("study preset, held-out lists right, mean of seeds", float(seeds.per_list.mean())),
@@ -366,7 +366,7 @@ claims += [
 # o1's content it should name none:
 
 # %%
-show_frame(tables.over_seeds(seeds, tables.OF_FORETELLING), digits=3)
+show_frame(tables.over_seeds(seeds, content_and_order.OF_FORETELLING), digits=3)
 claims += [
     at_least("failing held-out lists named, precision, lowest seed", lowest.precision, 0.85),
     at_least("the same, recall, lowest seed", lowest.recall, 0.7),

@@ -12,7 +12,6 @@ hand-built weights copy.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -169,4 +168,4 @@ def measure_pairs(config: Config, folder: Path) -> dict[str, Any]:
         "share_of_operations": proven.operations / brute_force(config, weights).operations,
         "pairs_at_most": upper_certificate(config, weights),
     }
-    return figures | asdict(explain(config, weights, split_lists(config)))
+    return figures | explain(config, weights, split_lists(config)).to_dict()

@@ -32,26 +32,6 @@ from listcomp_utils.task import lists_to_score
 Models = Mapping[str, tuple[Config, Weights]]
 """Models by a name: config and weights, in float64."""
 
-OF_NEAR_TIES = {
-    "outweighed": "near ties in which order is smaller than content",
-    "near_at_o1": "near ties right at o1",
-    "trained_near": "lists right: near ties, trained on",
-    "held_out_near": "lists right: near ties, held out",
-    "trained_far": "lists right: others, trained on",
-    "held_out_far": "lists right: others, held out",
-    "missed": "held-out lists wrong",
-    "missed_at_o2": "of these, wrong at o2",
-}
-OF_FORETELLING = {
-    "impossible": "near ties of which lemma 3 refuses one order",
-    "without_content": "the same, were o2 not to pay for o1's content",
-    "precision": "held-out lists it names that are wrong",
-    "recall": "wrong held-out lists that it names",
-    "foretold": "precision-recall area of the scores' closeness alone",
-    "contents_alike": "held-out lists right, both contents at SEP weighed alike",
-}
-"""Fields of `content_and_order.Explanation`, in words."""
-
 
 def copied(sizes: Iterable[tuple[int, int, int]], most: int = 50_000) -> pd.DataFrame:
     """Hand-built models of (digits, list length, width): lists run and right, and the error bound.
@@ -94,8 +74,10 @@ def side_by_side(models: Models) -> pd.DataFrame:
 
 def fixed_attention_runs(alphas: Iterable[float | None]) -> pd.DataFrame:
     """Models of two digits trained with frozen attention at SEP (None: learned), and the bound."""
-    runs = [train_fixed_attention(2, 8, alpha, seed=0, steps=1_500) for alpha in alphas]
-    rows = [(run.alpha or "learned", run.per_list, run.bound, run.copied) for run in runs]
+    rows = []
+    for alpha in alphas:
+        run = train_fixed_attention(2, 8, alpha, seed=0, steps=1_500)
+        rows.append((alpha or "learned", run.per_list, run.bound, run.copied))
     return pd.DataFrame(rows, columns=["attention", "lists right", "bound", "pairs copied"])
 
 
