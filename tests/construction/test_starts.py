@@ -67,7 +67,7 @@ def test_one_group_alone_has_the_noise_and_is_trained(group):
 
 
 def test_a_pulled_group_has_the_penaltys_gradient_beside_its_own():
-    model = started(Attempt((), noise=1.0, pull={"embeddings": 0.5}))
+    model = started(Attempt((), noise=1.0, penalties={"embeddings": 0.5}))
     (model.tok_embed.weight.sum() + model.head.weight.sum()).backward()
     torch.testing.assert_close(
         model.tok_embed.weight.grad, 1 + 0.5 * model.tok_embed.weight.detach()
@@ -81,7 +81,7 @@ def test_a_penalty_adds_its_gradient_to_that_of_the_loss(name):
     ours, theirs = (dict(one.named_parameters()) for one in (model, plain))
     (0.5 * PENALTIES[name](TINY, theirs) + sum(one.sum() for one in plain.parameters())).backward()
     sum(one.sum() for one in model.parameters()).backward()
-    assert ours["tok_embed.weight"].grad.std() > 0
+    assert any(one.grad.std() > 0 for one in ours.values() if one.requires_grad)
     for one in ours:
         torch.testing.assert_close(ours[one].grad, theirs[one].grad)
 
