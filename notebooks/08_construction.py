@@ -67,7 +67,6 @@ from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.construction import content_and_order, fixed_attention, lemmas, tables
 from listcomp_utils.construction.proof import hand_built, proof
-from listcomp_utils.construction.published import corrections
 from listcomp_utils.construction.weights import Constants, assemble
 from listcomp_utils.explorer.page import show_explorer
 from listcomp_utils.features import latents, sae, separator
@@ -552,7 +551,7 @@ lists = {"length 3": (3, 100, 64), "length 4": (4, 30, 64)}
 for what, size in lists.items():
     words = f"two layers, {size[1]} digits, ranked start, lists, lowest seed"
     measured[what] = (words, float(least.per_list[size]))
-show_frame(corrections(measured))
+show_frame(tables.corrections(measured))
 
 # %% [markdown]
 # ## See it for yourself

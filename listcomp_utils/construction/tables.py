@@ -29,15 +29,22 @@ from listcomp_utils.hooks import run_all
 from listcomp_utils.sweeps.table import read_table, summarise
 from listcomp_utils.task import lists_to_score
 
+PRINTED = {
+    "width 64": ("a two-layer model of width 64 copies 92.2 % of the outputs", 0.922),
+    "width 64, best": ("at width 64, the best of 60 runs of its newest grid (outputs)", 0.9405),
+    "width 8": ("at width 8, .3148 of the outputs (Table 4, mean of three runs)", 0.3148),
+    "width 32": ("at width 32, .6074 of the outputs (Table 4, mean of three runs)", 0.6074),
+    "width 8, best": ("at width 8, the best run of its newest grid (outputs)", 0.634),
+    "length 3": ("lists of three need three layers: .989 of them right (released code)", 0.989),
+    "length 4": ("lists of four, 50 digits, three layers: .889 right (released code)", 0.889),
+}
+"""What Farrell, Leask and Al Moubayed print in "Order by Scale" (2025) or its released code has."""
 Models = Mapping[str, tuple[Config, Weights]]
 """Models by a name: config and weights, in float64."""
 
 
 def copied(sizes: Iterable[tuple[int, int, int]], most: int = 50_000) -> pd.DataFrame:
-    """Hand-built models of (digits, list length, width): lists run and right, and the error bound.
-
-    All lists are run where there are at most `most`, else a sample of that many (seed 1).
-    """
+    """Hand-built models of (digits, list length, width): up to `most` lists run, the error bound."""
     rows = []
     for n, length, width in sizes:
         config = Config.preset("study", n_digits=n, list_len=length, d_model=width)
@@ -74,10 +81,8 @@ def side_by_side(models: Models) -> pd.DataFrame:
 
 def fixed_attention_runs(alphas: Iterable[float | None]) -> pd.DataFrame:
     """Models of two digits trained with frozen attention at SEP (None: learned), and the bound."""
-    rows = []
-    for alpha in alphas:
-        run = train_fixed_attention(2, 8, alpha, seed=0, steps=1_500)
-        rows.append((alpha or "learned", run.per_list, run.bound, run.copied))
+    runs = [(alpha or "learned", train_fixed_attention(2, 8, alpha)) for alpha in alphas]
+    rows = [(attention, run.per_list, run.bound, run.copied) for attention, run in runs]
     return pd.DataFrame(rows, columns=["attention", "lists right", "bound", "pairs copied"])
 
 
@@ -108,5 +113,11 @@ def over_seeds(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
 def by_attempt(name: str, figures: Iterable[str]) -> pd.DataFrame:
     """A table of starts over its seeds: the mean of some figures, by attempt and learning rate."""
     table = read_table(name)
-    by = [one for one in ("attempt", "lr") if one == "attempt" or name == "ranked_rule"]
+    by = ["attempt", "lr"] if name == "ranked_rule" else ["attempt"]
     return summarise(table, by, list(figures))[[*by, "seeds", *figures]]
+
+
+def corrections(measured: Mapping[str, tuple[str, float]]) -> pd.DataFrame:
+    """A row for each of the study's figures in `PRINTED` that has a measured one: both, in words."""
+    rows = [(*PRINTED[name], *measured[name]) for name in PRINTED if name in measured]
+    return pd.DataFrame(rows, columns=["the study", "printed", "here", "measured"])

@@ -57,3 +57,8 @@ def test_bounds_cost_a_smaller_share_of_more_digits():
     rows = tables.costs([40, 80])
     assert rows.share.is_monotonic_decreasing and rows.share.iloc[-1] < 1
     assert (rows.operations < rows["of every logit"]).iloc[-1]
+
+
+def test_corrections_stand_beside_the_studys_own_words():
+    rows = tables.corrections({"length 3": ("two layers", 0.99)})
+    assert rows.values.tolist() == [[*tables.PRINTED["length 3"], "two layers", 0.99]]
