@@ -29,16 +29,18 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction.logit_bounds import (
     CHUNK,
     PER_CELL,
+    PER_LOGIT,
     PER_SCORE,
     PER_SPLIT,
+    Problem,
     Ranking,
     cells_of,
+    problem_of,
     rank,
     rounding,
     split_logits,
     unranked,
 )
-from listcomp_utils.construction.logit_tables import PER_LOGIT, Problem, problem_of
 
 LADDER = (0, 1, 2, 4, 8)
 """How many tokens of each digit a list may evaluate after a ranking."""
@@ -66,16 +68,16 @@ class Sandwich:
     operations: int
 
 
-def sandwich(config: Config, weights: Weights, finish: bool = True) -> Sandwich:
+def sandwich(config: Config, weights: Weights) -> Sandwich:
     """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
 
-    Without `finish` the lists that no ranking decides stay open; with it all their logits are
-    computed, which is the only part whose operations may grow as n^3.
+    All logits are computed of the lists that no ranking decides, which is the only part whose
+    operations may grow as n^3.
 
     Raises:
         ConfigError: for another architecture or task than the study's, or weights not finite.
     """
-    return _prove(config, weights, lambda search, rows: search.run(rows, finish))
+    return _prove(config, weights, _Search.run)
 
 
 def brute_force(config: Config, weights: Weights) -> Sandwich:
@@ -87,6 +89,7 @@ def _prove(
     config: Config, weights: Weights, look: Callable[[_Search, Int[Tensor, "list"]], None]
 ) -> Sandwich:
     """What `look` finds at both outputs; it is given the lists that are not yet proven wrong."""
+    weights = Weights(*(part.double() for part in vars(weights).values()))
     problem = problem_of(config, weights)
     if not all(part.isfinite().all() for part in vars(weights).values()):
         raise ConfigError("weights must be finite")
@@ -118,10 +121,10 @@ class _Search:
         self.bounded = torch.zeros(len(self.lists), dtype=torch.bool)
         self.spent = len(self.lists) * PER_LOGIT
 
-    def run(self, rows: Int[Tensor, "list"], finish: bool) -> None:
-        """Decide these lists as far as rankings can, and the others from all logits on `finish`."""
+    def run(self, rows: Int[Tensor, "list"]) -> None:
+        """Decide these lists, as far as rankings can by them, and the others from all logits."""
         self.evaluate(rows, self.pair[rows, 1:])
-        rows, lost = rows[self.margin[rows] >= -self.slack], []
+        rows = rows[self.margin[rows] >= -self.slack]
         split, n = split_logits(self.problem, self.place), self.digits
         self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(self.lists)
         ranking, group = unranked(self.problem), self.lists.clone()
@@ -139,15 +142,12 @@ class _Search:
             ranking = rank(split, groups % n, hearts[groups // n], (rows, member), before, keep)
             self.spent += cost + PER_CELL * len(rows)
             group[rows] = member
-            rows, gone = self.settle(rows, ranking, member)
-            lost.append(gone)
+            rows = self.settle(rows, ranking, member)
         if self.pool(ranking) < self.vocabulary:
             self.evaluate(rows, ranking.tokens[group[rows]].flatten(1))
             self.bounded[rows] = True
         else:
-            lost.append(rows)
-        if finish:
-            self.exhaust(torch.cat(lost))
+            self.exhaust(rows)
 
     def exhaust(self, rows: Int[Tensor, "list"]) -> None:
         """Compare each list's own logit with all others."""
@@ -169,11 +169,12 @@ class _Search:
 
     def settle(
         self, rows: Int[Tensor, "list"], ranking: Ranking, member: Int[Tensor, "list 2"]
-    ) -> tuple[Int[Tensor, "open"], Int[Tensor, "lost"]]:
-        """Decide what a ranking can, and give the lists worth another and those it is lost on.
+    ) -> Int[Tensor, "open"]:
+        """Decide what a ranking can, exhaust the lists it is lost on, give those worth another.
 
-        Its two digits' groups are `member` of the `ranking`. It evaluates as few of their tokens as
-        leave the bound on all others below its own logit; with no such number, some for a witness.
+        A list's two digits are in the groups `member` of the `ranking`. It evaluates as few of
+        their tokens as leave the bound on all others below its own logit; with no such number, some
+        for a witness.
         """
         alpha, deepest = self.problem.alpha[rows, None], ranking.tokens.shape[1]
         steps = torch.tensor([step for step in LADDER if step < deepest] + [deepest])
@@ -190,4 +191,5 @@ class _Search:
             self.evaluate(rows[some], named.flatten(1))
         self.bounded[rows[few]] = True
         left = ~few & (self.margin[rows] >= -self.slack)
-        return rows[left & fits[:, -1]], rows[left & ~fits[:, -1]]
+        self.exhaust(rows[left & ~fits[:, -1]])
+        return rows[left & fits[:, -1]]

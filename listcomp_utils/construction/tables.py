@@ -44,7 +44,7 @@ Models = Mapping[str, tuple[Config, Weights]]
 
 
 def copied(sizes: Iterable[tuple[int, int, int]], most: int = 50_000) -> pd.DataFrame:
-    """Hand-built models of (digits, list length, width): up to `most` lists run, the error bound."""
+    """Hand-built models of (digits, list length, width): `most` lists run, the error bound."""
     rows = []
     for n, length, width in sizes:
         config = Config.preset("study", n_digits=n, list_len=length, d_model=width)
@@ -118,6 +118,6 @@ def by_attempt(name: str, figures: Iterable[str]) -> pd.DataFrame:
 
 
 def corrections(measured: Mapping[str, tuple[str, float]]) -> pd.DataFrame:
-    """A row for each of the study's figures in `PRINTED` that has a measured one: both, in words."""
+    """A row for each figure in `PRINTED` that has a measured one: both, in words."""
     rows = [(*PRINTED[name], *measured[name]) for name in PRINTED if name in measured]
     return pd.DataFrame(rows, columns=["the study", "printed", "here", "measured"])
