@@ -38,8 +38,7 @@ PARTS = ("values", "scores", "places", "constants", "lever", "turns", "line", "p
 
 
 class Coarseness(NamedTuple):
-    """Constants of the code: scores run from minus `score` to it, o2's attention moves `lever`,
-    and a place of 1 has logits of size `logit`."""
+    """The largest score of a digit, what o2 moves by its attention, and the logits at a place of 1."""
 
     score: float
     lever: float

@@ -5,12 +5,11 @@
     found.right[a, b], found.wrong[a, b]         # the list (a, b) is proven right, or wrong
     found.operations / brute_force(config, weights).operations
 
-A list is wrong as soon as one token beats its own at an output: one such logit is a proof. It is
-right if no token can, which needs a bound on all. Lists are put in cells, and each digit ranks the
-tokens within a cell by such a bound (`logit_bounds`). A list adds up those of its two digits: what
-it need not evaluate is below the same mixture of the two first scores left out, the threshold of
-Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open get
-narrower cells, in which only the tokens kept are ranked again, until refining costs more than
+One logit that beats a list's own proves it wrong; that it is right needs a bound on all. Lists are
+put in cells, and each digit ranks the tokens within a cell by such a bound (`logit_bounds`). Below
+the mixture of its two digits' first scores left out is what a list need not evaluate: the threshold
+of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open
+get narrower cells, in which only the tokens kept are ranked again, until refining costs more than
 evaluating what is kept.
 """
 
@@ -56,23 +55,25 @@ FIRST, DEEPEST = 2, 14
 
 @dataclass(frozen=True)
 class Sandwich:
-    """What is proven of a model on all lists (a, b), and its cost in multiply-adds and comparisons.
+    """What is proven of all lists (a, b), and its cost in multiply-adds and comparisons."""
 
-    `lower` is the share of lists proven right and `upper` 1 minus the share proven wrong.
-    """
-
-    lower: float
-    upper: float
     right: Bool[Tensor, "first second"]
     wrong: Bool[Tensor, "first second"]
     operations: int
 
+    @property
+    def lower(self) -> float:
+        """Share of lists proven right."""
+        return self.right.double().mean().item()
+
+    @property
+    def upper(self) -> float:
+        """1 minus the share of lists proven wrong."""
+        return (~self.wrong).double().mean().item()
+
 
 def sandwich(config: Config, weights: Weights) -> Sandwich:
     """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
-
-    All logits are computed of the lists that no ranking decides, which is the only part whose
-    operations may grow as n^3.
 
     Raises:
         ConfigError: for another architecture or task than the study's, or weights not finite.
@@ -104,8 +105,7 @@ def _prove(
         wrong |= search.margin < -slack
         spent += search.spent
     shape = (config.n_digits, config.n_digits)
-    lower, upper = right.double().mean().item(), (~wrong).double().mean().item()
-    return Sandwich(lower, upper, right.view(shape), wrong.view(shape), spent)
+    return Sandwich(right.view(shape), wrong.view(shape), spent)
 
 
 class _Search:

@@ -43,21 +43,14 @@ def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame
 
     `order`, `content` and `bias` add up to `margin`; `distance` is |s_a - s_b|; `o1`, `o2` and
     `both` say which outputs are right against every token.
-
-    Raises:
-        ConfigError: as `check_pairs`.
     """
-    check_pairs(config)
     lists, axis = unequal(lists), order_axis(config, weights)
     (first, second), unembed = lists.T, weights.unembed.T
-    w = unembed[first] - unembed[second]
-    alpha = axis.attention(first, second)
-    turn = 2 * alpha - 1
-    gamma = (w * (weights.token[first] - weights.token[second])).sum(1)
-    inputs = weights.token[config.mask_id] + weights.position[config.output_positions[0]]
-    inputs = inputs + weights.token[config.sep_id] + weights.position[config.sep_position]
-    middle = inputs + weights.position[:2].mean(0)
-    middle = middle + (weights.token[first] + weights.token[second]) / 2
+    w, turn = unembed[first] - unembed[second], 2 * axis.attention(first, second) - 1
+    token, position = weights.token, weights.position
+    middle = token[[config.mask_id, config.sep_id]].sum(0) + position[:2].mean(0)
+    middle = middle + position[[config.output_positions[0], config.sep_position]].sum(0)
+    middle = middle + (token[first] + token[second]) / 2
     outputs = outputs_of(config, weights, lists)
     right = outputs.written == lists
     columns = {
@@ -65,7 +58,7 @@ def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame
         "b": second,
         "distance": (axis.scores[first] - axis.scores[second]).abs(),
         "order": turn * (axis.readout[first] - axis.readout[second]) / 2,
-        "content": turn * gamma / 2,
+        "content": turn * (w * (token[first] - token[second])).sum(1) / 2,
         "bias": (w * middle).sum(1),
         "margin": pairwise_margins(outputs.logits, lists)[:, 0],
         "o1": right[:, 0],
@@ -105,7 +98,6 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
     Raises:
         ConfigError: as `check_pairs`, or when no list is held out or all are sampled.
     """
-    check_pairs(config)
     if split.train is None or not len(split.held_out):
         raise ConfigError(f"train_fraction must hold lists out, got {config.train_fraction}")
     trained, held_out, every = (
@@ -148,11 +140,9 @@ def at_logit_size(config: Config, weights: Weights, sizes: Sequence[float]) -> p
     check_pairs(config)
     lists = all_lists(config)
     logits = outputs_of(config, weights, lists).logits
-    largest = logits.abs().max()
-    return pd.DataFrame(
-        [(size, _loss(logits * (size / largest), lists)) for size in sizes],
-        columns=["largest_logit", "loss"],
-    )
+    logits = logits / logits.abs().max()
+    rows = [(size, _loss(logits * size, lists)) for size in sizes]
+    return pd.DataFrame(rows, columns=["largest_logit", "loss"])
 
 
 def along_path(

@@ -65,8 +65,7 @@ def train_fixed_attention(
     Raises:
         ConfigError: as `fixed_attention_bound`, or for a width or steps below 1.
     """
-    sizes = {"d_model": d_model, "steps": steps}
-    for name, value in sizes.items():
+    for name, value in {"d_model": d_model, "steps": steps}.items():
         if coerce(name, value, int) < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     _check(n_digits, 0.5 if alpha is None else alpha)

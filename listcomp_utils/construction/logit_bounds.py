@@ -3,9 +3,6 @@
     problem = problem_of(config, weights)
     problem.logits(0, lists, tokens)             # at o1, by numbers of lists and of tokens
 
-With r = SEP after layer 0 and x = E_M + P,
-    logits at o1:  U (x_o1 + r),    at o2:  U (x_o2 + beta r + (1 - beta) x_o1),
-    r = E_SEP + P_SEP + alpha (E_a + P_1) + (1 - alpha) (E_b + P_2).
 A list's logits at an output are a mixture of two digits' rows, alpha g_a + (1 - alpha) g_b, with
     g_d[t] = constant[t] + X axis[t] + beta alpha tilt[t] + beta rest[d, t],
 where X, the list's place along the content's first axis, takes from the other terms all that lies
@@ -134,8 +131,7 @@ class Ranking(NamedTuple):
 def split_logits(problem: Problem, place: int) -> Split:
     """Write an output's logits over three coordinates; equal to the model's for any axis.
 
-    Axis, in content centred over digits and tokens, has length 1 or, without content, 0. What all
-    tokens share stays in `rest`, where it does no harm: bounds are on differences.
+    What all tokens share stays in `rest`, where it does no harm: bounds are on differences.
     """
     content = problem.content - problem.content.mean(0)
     table = content - content.mean(1, keepdim=True)
@@ -156,22 +152,17 @@ def split_logits(problem: Problem, place: int) -> Split:
     return Split(problem.constant[place] + passed, (axis, tilt, rest), coordinates, reach)
 
 
-def _cut(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
-    """Equal parts of the range that occurs."""
-    low, high = values.aminmax()
-    width = (high - low).clamp_min(torch.finfo(values.dtype).tiny)
-    return ((values - low) / width * bins).long().clamp_max(bins - 1)
-
-
 def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor, "list"]:
     """Number the cells that occur: equal parts, the more of a coordinate the more it moves logits.
 
     A level halves each part of the one before exactly, so that a cell lies within one older cell.
     """
-    cells = torch.zeros_like(rows)
+    cells, tiny = torch.zeros_like(rows), torch.finfo(split.coordinates.dtype).tiny
     for part, share in zip(split.coordinates, split.reach / split.reach.max(), strict=True):
-        halvings = level + math.ceil(math.log2(share)) if share > 0 else 0
-        cells = (cells << max(halvings, 0)) + _cut(part, 2 ** max(halvings, 0))[rows]
+        halvings = max(level + math.ceil(math.log2(share)), 0) if share > 0 else 0
+        (low, high), bins = part.aminmax(), 2**halvings
+        cut = ((part[rows] - low) / (high - low).clamp_min(tiny) * bins).long()
+        cells = (cells << halvings) + cut.clamp_max(bins - 1)
     return cells.unique(return_inverse=True)[1]
 
 

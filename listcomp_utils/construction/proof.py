@@ -67,12 +67,11 @@ def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> Transforme
 def proof(
     config: Config, dtype: torch.dtype = torch.float32, constants: Constants | None = None
 ) -> pd.DataFrame:
-    """Bounds on the error of the number that each output reads, over all n_digits^list_len lists.
+    """Bounds on the error of the number that each output reads, over all lists; none is run.
 
     A row an output: `exact_low` and `exact_high` hold in exact arithmetic, `rounding` is the most
     that a precision adds (half of the distance between neighbouring numbers an operation, added up
-    to first order), `error` bounds all of it, and `proven` says that it is below 1/2, half of what
-    lies between two digits. Nothing is run, so that lists too many to enumerate are covered.
+    to first order), `error` bounds all of it, and `proven` says that it is below 1/2.
 
     Source: Taylor's theorem for softmax at equal scores, with third derivatives bounded by
     16 (s X)^3 e^(2 s X) / L for digits within X; the sigmoid's by 1/8.
@@ -88,10 +87,9 @@ def proof(
 
 @functools.cache
 def constants_for(config: Config, dtype: torch.dtype = torch.float32) -> Constants:
-    """The powers of two with the smallest error bound, rounding counted `MARGINS[0]` times.
+    """The powers of two with the smallest error bound, rounding counted as often as a proof allows.
 
-    Where these are not proven to copy, those with rounding counted fewer times are tried; where no
-    proof is found and the lists are few, all are run with each.
+    Where no proof is found and the lists are few, all are run with each choice.
     """
 
     def worst(constants: Constants, margin: float) -> float:
@@ -111,17 +109,13 @@ def constants_for(config: Config, dtype: torch.dtype = torch.float32) -> Constan
     return next(itertools.chain(proven, all_run, choices))
 
 
-def is_proven(config: Config, dtype: torch.dtype = torch.float32) -> bool:
+def is_proven(config: Config, dtype: torch.dtype) -> bool:
     """Whether `proof` covers every output."""
     return bool(proof(config, dtype).proven.all())
 
 
-def carries(config: Config, dtype: torch.dtype = torch.float32) -> bool:
-    """Whether all lists are known to be copied: proven, or so few lists that all have been run.
-
-    With a handful of digits, as bfloat16 carries, roundings rarely meet at their worst, and running
-    every list says more than a bound.
-    """
+def carries(config: Config, dtype: torch.dtype) -> bool:
+    """Whether all lists are known to be copied: proven, or so few lists that all have been run."""
     return is_proven(config, dtype) or _all_run(config, constants_for(config, dtype), dtype)
 
 
@@ -161,11 +155,7 @@ def copies(config: Config, dtype: torch.dtype) -> bool:
 
 
 def hard_lists(config: Config, count: int = 10_000, seed: int = 0) -> Int[Tensor, "list position"]:
-    """All lists, or those whose errors are largest beside a sample: digits at the ends, near ties.
-
-    Of the many, `count` have each digit at one of the two ends, `count` digits that differ by one
-    at most, `count` a mixture of ends and any digits, and `count` any digits.
-    """
+    """All lists, or, of many, four times `count`: any, digits at the ends, near ties, a mixture."""
     if config.n_lists <= ENUMERATED:
         return all_lists(config)
     n, length = config.n_digits, config.list_len
@@ -180,13 +170,10 @@ def hard_lists(config: Config, count: int = 10_000, seed: int = 0) -> Int[Tensor
 
 
 def measure_frontier(settings: Mapping[str, Any]) -> dict[str, int]:
-    """Work for `run_grid`: the most digits `proven`, `carried` by `hand_built`, and `copied`.
-
-    The settings are `list_len`, `d_model` and the name of a `dtype`; `copied` is within 3 %.
-    """
-    sizes = {name: settings[name] for name in ("list_len", "d_model")}
-    config = Config.preset("study", **sizes, device="cpu")
-    dtype = getattr(torch, settings["dtype"])
+    """The most digits `proven`, `carried` by `hand_built`, and `copied` within 3 %: for a grid."""
+    sizes = dict(settings)
+    dtype = getattr(torch, sizes.pop("dtype"))
+    config = Config.preset("study", device="cpu", **sizes)
     proven, carried = most_digits(config, dtype, is_proven), most_digits(config, dtype)
     copied = most_digits(config, dtype, copies, low=max(2, carried), growth=1.25, parts=33)
     return {"proven": proven, "carried": carried, "copied": copied}

@@ -82,16 +82,8 @@ def test_the_bound_is_live():
 def test_the_most_digits_that_are_proven_are_near_the_most_that_are_copied():
     config = study(d_model=4)
     most = most_digits(config)
-
-    def copies(n_digits):
-        larger = config.replace(n_digits=n_digits)
-        model = assemble(larger, constants_for(larger), torch.float32)
-        edge = torch.tensor([0, 1, n_digits // 2, n_digits - 2, n_digits - 1])
-        lists = torch.cartesian_prod(edge, torch.arange(n_digits))
-        return accuracy(model, torch.cat([lists, lists.flip(1)])).per_list == 1.0
-
-    assert copies(most)
-    assert not copies(int(1.5 * most))
+    assert copies(config.replace(n_digits=most), torch.float32)
+    assert not copies(config.replace(n_digits=int(1.5 * most)), torch.float32)
 
 
 def test_exponentials_round_as_assumed():
@@ -169,6 +161,6 @@ def test_what_is_proven_is_copied_and_much_more_is_not():
 
 
 def test_what_no_bound_proves_is_carried_when_every_list_was_run():
-    config = Config.preset("study", n_digits=5, d_model=4, device="cpu")
+    config = study(n_digits=5, d_model=4)
     assert not is_proven(config, torch.bfloat16)
     assert accuracy(hand_built(config, torch.bfloat16)).per_list == 1.0
