@@ -3,16 +3,15 @@
     model = make_native_model(Config.preset("ranked"))     # calls `put_ranks`
     ranks_of(config)                                       # the place of each digit in [-1, 1]
 
-Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed. Five kinds
-of axes of the residual stream carry the code; the mechanism is that of `construction.weights`:
+Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed; the rest is
+coarse, so that at the start hardly any list is copied. The mechanism is that of
+`construction.weights`, with these axes of the residual stream:
 
     value      holds the number that an output reads its digit from: the nearest place wins
     constant   1/2 at SEP and at o1, for the unembedding's parabola 2 tau_t x - tau_t^2
     score      what SEP compares the digits by
     closing    marks o2, o3, ..., which no output may read
     turn j     alpha_1 - alpha_j at SEP, which says how far o_j must look away from it
-
-The constants are coarse, so that at the start hardly any list is copied: training does the rest.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ PARTS = ("values", "scores", "places", "constants", "lever", "turns", "line", "p
 
 
 class Coarseness(NamedTuple):
-    """The largest score of a digit, what o2 moves by its attention, and the logits at a place of 1."""
+    """The largest score of a digit, what o2's attention moves, and the logits at a place of 1."""
 
     score: float
     lever: float

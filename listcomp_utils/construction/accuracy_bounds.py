@@ -113,24 +113,25 @@ class _Search:
 
     def __init__(self, problem: Problem, place: int, slack: float) -> None:
         self.problem, self.place, self.slack = problem, place, slack
-        self.lists, (self.digits, self.vocabulary) = problem.lists, problem.content.shape
-        self.pair = self.lists.flip(1) if place else self.lists
-        self.everything = torch.arange(len(self.lists))
+        lists, self.vocabulary = problem.lists, problem.content.shape[1]
+        self.pair = lists.flip(1) if place else lists
+        self.everything = torch.arange(len(lists))
         self.own = problem.logits(place, self.everything, self.pair[:, :1])[:, 0]
         self.margin = torch.full_like(self.own, torch.inf)
-        self.bounded = torch.zeros(len(self.lists), dtype=torch.bool)
-        self.spent = len(self.lists) * PER_LOGIT
+        self.bounded = torch.zeros_like(self.own, dtype=torch.bool)
+        self.spent = len(lists) * PER_LOGIT
 
     def run(self, rows: Int[Tensor, "list"]) -> None:
         """Decide these lists, as far as rankings can by them, and the others from all logits."""
         self.evaluate(rows, self.pair[rows, 1:])
         rows = rows[self.margin[rows] >= -self.slack]
-        split, n = split_logits(self.problem, self.place), self.digits
-        self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(self.lists)
-        ranking, group = unranked(self.problem), self.lists.clone()
+        split, lists = split_logits(self.problem, self.place), self.problem.lists
+        n = len(self.problem.content)
+        self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(lists)
+        ranking, group = unranked(self.problem), lists.clone()
         for level in range(FIRST, DEEPEST):
             cells = cells_of(split, rows, level)
-            groups, member = (cells[:, None] * n + self.lists[rows]).unique(return_inverse=True)
+            groups, member = (cells[:, None] * n + lists[rows]).unique(return_inverse=True)
             cost, pool = len(groups) * ranking.tokens.shape[1] * PER_SCORE, self.pool(ranking)
             if 2 * cost >= len(rows) * pool * (PER_LOGIT + 1):
                 break

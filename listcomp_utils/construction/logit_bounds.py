@@ -27,18 +27,19 @@ from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
 from listcomp_utils.task import all_lists
 
+TINY = torch.finfo(torch.float64).tiny
 CHUNK = 4096
 """Lists or groups handled at once."""
 PER_LOGIT = 6
-"""Multiply-adds for one logit of one list from the tables."""
+"""Operations, multiply-adds and comparisons, for one logit of one list from the tables."""
 PER_SCORE = 15
-"""Multiply-adds and comparisons for one token's bound in one cell, selection included."""
+"""For one token's bound in one cell, selection included."""
 POWERS = 4
 """Steps of power iteration to the content's first axis; a bad axis costs operations, no proof."""
 PER_SPLIT = 2 * POWERS + 6
-"""Multiply-adds for an entry of the content on its way into the split."""
+"""For an entry of the content on its way into the split."""
 PER_CELL = 15
-"""Operations to find a list's three coordinates, or its cell and the ends of both its groups'."""
+"""To find a list's three coordinates, or its cell and the ends of both its groups'."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def split_logits(problem: Problem, place: int) -> Split:
     table = content - content.mean(1, keepdim=True)
     axis = table[table.norm(dim=1).argmax()]
     for _ in range(POWERS):
-        axis = table.T @ (table @ (axis / axis.norm().clamp_min(torch.finfo(axis.dtype).tiny)))
-    axis = axis / axis.norm().clamp_min(torch.finfo(axis.dtype).tiny)
+        axis = table.T @ (table @ (axis / axis.norm().clamp_min(TINY)))
+    axis = axis / axis.norm().clamp_min(TINY)
     passed, alpha, beta = problem.passed[place], problem.alpha, problem.beta[place]
     held = problem.base + problem.content.mean(0) - passed
     along = [part @ axis for part in (content, problem.slope, held)]
@@ -157,11 +158,11 @@ def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor,
 
     A level halves each part of the one before exactly, so that a cell lies within one older cell.
     """
-    cells, tiny = torch.zeros_like(rows), torch.finfo(split.coordinates.dtype).tiny
+    cells = torch.zeros_like(rows)
     for part, share in zip(split.coordinates, split.reach / split.reach.max(), strict=True):
         halvings = max(level + math.ceil(math.log2(share)), 0) if share > 0 else 0
         (low, high), bins = part.aminmax(), 2**halvings
-        cut = ((part[rows] - low) / (high - low).clamp_min(tiny) * bins).long()
+        cut = ((part[rows] - low) / (high - low).clamp_min(TINY) * bins).long()
         cells = (cells << halvings) + cut.clamp_max(bins - 1)
     return cells.unique(return_inverse=True)[1]
 
@@ -219,7 +220,7 @@ def rounding(config: Config, weights: Weights) -> float:
     """A margin in logits that float64 cannot make of nothing, for any order of its sums.
 
     A sum of products errs by at most its length times 2^-53 of the sum of their sizes, a softmax of
-    two by a quarter of its score's error. Twice that for a margin, and twice for another program's.
+    two by a quarter of its score's error; four times that, for a margin of two programs.
     """
     token, position, unembed, query_key = (part.abs() for part in vars(weights).values())
     unit = 2.0**-53 * (2 * config.d_model + 8 * config.d_vocab**0.5 + 16)
