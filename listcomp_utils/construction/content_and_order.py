@@ -150,8 +150,7 @@ def along_path(
 ) -> pd.DataFrame:
     """Loss and lists right on the straight line between two models' weights, all lists.
 
-    The digits of `end` are relabelled so that both models have them in the same order of scores;
-    beside that the two models' axes are as they are.
+    The digits of `end` are relabelled so that both models have them in the same order of scores.
     """
     check_pairs(config)
     lists, end = all_lists(config), relabelled(config, end, order_axis(config, start).scores)

@@ -114,9 +114,8 @@ ATTEMPTS: dict[str, Attempt] = {
 def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Work for `run_grid`: train the config in the settings from the start named by `attempt`.
 
-    Figures as `measure_training`, and the shares of (at most 10,000) held-out lists right before
-    the first step, `start_per_list`, and after the last, `end_per_list`: the weights kept are those
-    of the lowest training loss, which may be the first.
+    Beside `measure_training`, whose weights are those of the lowest training loss, the shares of
+    (at most 10,000) held-out lists right before the first step and after the last.
     """
     settings = dict(settings)
     attempt = ATTEMPTS[settings.pop("attempt")]
@@ -203,11 +202,9 @@ def squares(config: Config, weights: Mapping[str, Tensor], group: str) -> Float[
     return sum(part.square().sum() for part in parts) / 2
 
 
-PENALTIES: dict[str, Penalty] = {"content": content, "offset": offset} | {
-    group: functools.partial(squares, group=group) for group in GROUPS
-}
-"""What the explanation names as causes, contents that differ and an offset between the places;
-and the sizes of the groups of weights."""
+PENALTIES: dict[str, Penalty] = {"content": content, "offset": offset}
+"""What the explanation names as causes; and by their groups, the sizes of the weights."""
+PENALTIES |= {group: functools.partial(squares, group=group) for group in GROUPS}
 
 
 def _group_of(name: str) -> str | None:

@@ -31,15 +31,11 @@ def weights_of(model):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def test_all_parts_are_the_configs_own_start():
-    ours, theirs = weights_of(started(ATTEMPTS["all parts"])), weights_of(make_native_model(TINY))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-
-
-def test_the_usual_start_is_the_random_one():
-    ours = weights_of(started(ATTEMPTS["usual start"]))
-    theirs = weights_of(make_native_model(TINY.replace(start="random")))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+@pytest.mark.parametrize("name, start", [("all parts", "ranks"), ("usual start", "random")])
+def test_two_attempts_are_the_starts_of_configs(name, start):
+    ours = weights_of(started(ATTEMPTS[name]))
+    theirs = weights_of(make_native_model(TINY.replace(start=start)))
+    assert all(torch.equal(ours[one], theirs[one]) for one in theirs)
 
 
 @pytest.mark.parametrize("name", [name for name in ATTEMPTS if name != "all parts"])
