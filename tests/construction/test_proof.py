@@ -134,11 +134,8 @@ def test_constants_are_the_most_careful_that_prove_a_size(monkeypatch):
     """319 digits are proven with rounding counted once, and copied; with it counted thrice not."""
     config = Config.preset("study", list_len=5, d_model=5, n_digits=310, device="cpu")
     assert proof(config).proven.all() and copies(config, torch.float32)
-    careful = {}
-    for margins in (proofs.MARGINS, (3.0,)):
-        monkeypatch.setattr(proofs, "MARGINS", margins)
-        careful[margins] = proof(config, constants=constants_for.__wrapped__(config)).proven.all()
-    assert list(careful.values()) == [True, False]
+    monkeypatch.setattr(proofs, "MARGINS", (3.0,))
+    assert not proof(config, constants=constants_for.__wrapped__(config)).proven.all()
 
 
 def test_few_lists_are_all_run_and_of_many_the_hard_ones():
