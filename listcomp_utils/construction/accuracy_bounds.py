@@ -75,8 +75,7 @@ class Sandwich:
 def sandwich(config: Config, weights: Weights) -> Sandwich:
     """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
 
-    Raises:
-        ConfigError: for another architecture or task than the study's, or weights not finite.
+    Raises ConfigError as `check_pairs`, and for weights that are not finite.
     """
     return _prove(config, weights, _Search.run)
 
@@ -156,7 +155,7 @@ class _Search:
         self.bounded[rows] = True
 
     def pool(self, ranking: Ranking) -> int:
-        """How many tokens a list evaluates when it takes all that its two digits have kept."""
+        """How many tokens a list evaluates that takes all which its two digits have kept."""
         return min(2 * ranking.tokens.shape[1], self.vocabulary)
 
     def evaluate(self, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]) -> None:

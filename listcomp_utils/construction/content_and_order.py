@@ -93,10 +93,7 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
     """Where one model is right and wrong: the figures named above, nan where no list is of a kind.
 
     Lemma 3 names the lists of pairs whose margins at o2 add up to 0 or less, with nothing fitted.
-    `correlation` is that of scores and readout.
-
-    Raises:
-        ConfigError: as `check_pairs`, or when no list is held out or all are sampled.
+    `correlation` is that of scores and readout. A split must hold lists out.
     """
     if split.train is None or not len(split.held_out):
         raise ConfigError(f"train_fraction must hold lists out, got {config.train_fraction}")

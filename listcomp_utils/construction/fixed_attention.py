@@ -45,9 +45,6 @@ def fixed_attention_bound(n_digits: int, alpha: float) -> float:
     and (b, c) share. So where (a, b) and (b, a) are right, one of (a, c) and (b, c) is wrong for
     every c, a and b included: counted over a largest matching of such pairs, no more is right than
     one order of each pair and the doubled digits.
-
-    Raises:
-        ConfigError: for less than one digit or alpha outside 0 to 1.
     """
     _check(n_digits, alpha)
     return one_order_bound(n_digits) if alpha <= 0.5 else 1 - (n_digits - 1) / n_digits**2
@@ -61,9 +58,6 @@ def train_fixed_attention(
     Adam with a cosine schedule on the cross-entropy of both outputs, all weights free:
         r = S + alpha E_a + (1 - alpha) E_b + alpha D,    o1: U (x_o1 + r),
         o2: U (x_o2 + beta r + (1 - beta) x_o1),    beta = sigmoid(query.(r - x_o1)).
-
-    Raises:
-        ConfigError: as `fixed_attention_bound`, or for a width or steps below 1.
     """
     for name, value in {"d_model": d_model, "steps": steps}.items():
         if coerce(name, value, int) < 1:

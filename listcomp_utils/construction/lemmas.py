@@ -131,10 +131,9 @@ def upper_certificate(config: Config, weights: Weights) -> float:
 
 
 class NearTies(NamedTuple):
-    """Lemma 4: how the two orders' o1 margins add up where the scores of a pair are close.
+    """The log-log slope of the sums at o1 against score differences below 1, and what is left.
 
-    `exponent` is the log-log slope of the sums against score differences below 1, `left` the median
-    sum over digits next to each other in score, as a share of the readout's range.
+    That is the median sum of digits next to each other in score, as a share of the readout's range.
     """
 
     exponent: float
@@ -142,7 +141,7 @@ class NearTies(NamedTuple):
 
 
 def near_ties(config: Config, weights: Weights) -> NearTies:
-    """How fast order, tanh(d / 2) (delta_a - delta_b), fades between digits of nearly one score."""
+    """Lemma 4: how fast order, tanh(d / 2) (delta_a - delta_b), fades where scores nearly agree."""
     axis, (a, b) = order_axis(config, _exact(weights)), pairs_of(config)
     d, reads = axis.scores[a] - axis.scores[b], axis.readout[a] - axis.readout[b]
     sums = (d / 2).tanh() * reads

@@ -43,11 +43,7 @@ TITLES = {
 
 
 def shipped_models() -> dict[str, nn.Module]:
-    """The models that every page holds, by the keys of `TITLES`.
-
-    Raises:
-        ConfigError: when a shipped checkpoint is not there.
-    """
+    """The models that every page holds, by the keys of `TITLES`."""
     models: dict[str, nn.Module] = {}
     for preset in ("study", "ranked"):
         found = find_trained(Config.preset(preset, device="cpu"))
