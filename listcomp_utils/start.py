@@ -3,23 +3,22 @@
     model = make_native_model(Config.preset("ranked"))     # calls `put_ranks`
     ranks_of(config)                                       # the place of each digit in [-1, 1]
 
-Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed. Five kinds
-of axes of the residual stream carry the code; the mechanism is that of `construction.weights`:
+Every digit t has a place tau_t on a line, evenly spaced, in an order drawn by the seed; the rest is
+coarse, so that at the start hardly any list is copied. The mechanism is that of
+`construction.weights`, with these axes of the residual stream:
 
     value      holds the number that an output reads its digit from: the nearest place wins
     constant   1/2 at SEP and at o1, for the unembedding's parabola 2 tau_t x - tau_t^2
     score      what SEP compares the digits by
     closing    marks o2, o3, ..., which no output may read
     turn j     alpha_1 - alpha_j at SEP, which says how far o_j must look away from it
-
-The constants are coarse, so that at the start hardly any list is copied: training does the rest.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -29,35 +28,27 @@ from listcomp_utils.config import Config
 
 VALUE, CONSTANT, SCORE, CLOSING, FIRST_TURN = range(5)
 """Coordinates of the residual stream; the turns of o2, o3, ... follow each other."""
-
 NOISE = 0.02
 """Share of the usual initial weights that is added; the unembedding keeps all of its own."""
-
 CLOSED = 4.0
 """What a closed key's score is below the others'."""
-
-
 PARTS = ("values", "scores", "places", "constants", "lever", "turns", "line", "parabola")
 """What the code is made of: of the digits' embeddings, the positions', QK and the unembedding."""
 
 
-@dataclass(frozen=True)
-class Coarseness:
-    """Constants of the code for a number of digits."""
+class Coarseness(NamedTuple):
+    """The largest score of a digit, what o2's attention moves, and the logits at a place of 1."""
 
     score: float
-    """Scores of the digits run from minus this to this (rho)."""
     lever: float
-    """Size of the constant that o2's attention moves (omega)."""
     logit: float
-    """Logits of the unembedding at a place of 1 (kappa)."""
 
 
 def coarseness(config: Config) -> Coarseness:
     """Constants that leave errors of a few places, and a near tie some nats.
 
-    Errors of the code are about rho and 1 / omega beside places 2 / n_digits apart; the logits of
-    neighbours on the line differ by 4 kappa / n_digits^2.
+    Errors of the code are about score and 1 / lever beside places 2 / n_digits apart; the logits of
+    neighbours on the line differ by 4 logit / n_digits^2.
     """
     n = config.n_digits
     return Coarseness(score=3 / n, lever=0.6 * n, logit=3.0 * n**2)
@@ -101,26 +92,18 @@ def put_ranks(
     add("lever", position, separator, VALUE, -size.lever)
     add("lever", position, o1, VALUE, size.lever)
     add("constants", position, [separator, o1], CONSTANT, 0.5)
-    products = []
+    products = {"scores": [(CONSTANT, SCORE, 2 * size.score)], "turns": []}
     for j in range(2, length + 1):
         turn = FIRST_TURN + j - 2
         add("turns", position, 0, turn, 1)
         add("turns", position, j - 1, turn, -1)
         add("turns", position, separator + j, [turn, CLOSING], 1)
-        products.append((turn, turn, length / (size.score * size.lever)))
-        products += [(turn, CLOSING, -CLOSED)] if length > 2 else []
-    if "scores" in parts:
-        _meet(model, config, 0, [(CONSTANT, SCORE, 2 * size.score)])
-    if "turns" in parts:
-        _meet(model, config, 1, products)
-
-
-def _meet(
-    model: nn.Module, config: Config, layer: int, products: list[tuple[int, int, float]]
-) -> None:
-    """Add score = strength * query[a] * key[b] to a layer for each (a, b, strength)."""
-    attention = model.layers[layer].attn
-    for row, (query, key, strength) in enumerate(products):
-        size = (abs(strength) * config.d_head**0.5) ** 0.5
-        attention.q.weight[row, query] += size
-        attention.k.weight[row, key] += size if strength > 0 else -size
+        products["turns"].append((turn, turn, length / (size.score * size.lever)))
+        if length > 2:
+            products["turns"].append((turn, CLOSING, -CLOSED))
+    for (part, added), block in zip(products.items(), model.layers, strict=True):
+        # Each adds strength * query[a] * key[b] to the layer's scores.
+        for row, (a, b, strength) in enumerate(added):
+            root = (abs(strength) * config.d_head**0.5) ** 0.5
+            add(part, block.attn.q.weight, row, a, root)
+            add(part, block.attn.k.weight, row, b, math.copysign(root, strength))

@@ -67,7 +67,6 @@ from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.construction import content_and_order, fixed_attention, lemmas, tables
 from listcomp_utils.construction.proof import hand_built, proof
-from listcomp_utils.construction.published import corrections
 from listcomp_utils.construction.weights import Constants, assemble
 from listcomp_utils.explorer.page import show_explorer
 from listcomp_utils.features import latents, sae, separator
@@ -349,7 +348,7 @@ claims += [at_most("bounds from both sides, power of the cost in the digits", po
 # order outweighed content in them. Each row is a share, over the seeds of the study preset:
 
 # %%
-show_frame(tables.over_seeds(seeds, tables.OF_NEAR_TIES), digits=3)
+show_frame(tables.over_seeds(seeds, content_and_order.OF_NEAR_TIES), digits=3)
 lowest, highest = seeds.min(numeric_only=True), seeds.max(numeric_only=True)
 claims += [
     shown("study preset, held-out lists right, mean of seeds", float(seeds.per_list.mean())),
@@ -367,7 +366,7 @@ claims += [
 # o1's content it should name none:
 
 # %%
-show_frame(tables.over_seeds(seeds, tables.OF_FORETELLING), digits=3)
+show_frame(tables.over_seeds(seeds, content_and_order.OF_FORETELLING), digits=3)
 claims += [
     at_least("failing held-out lists named, precision, lowest seed", lowest.precision, 0.85),
     at_least("the same, recall, lowest seed", lowest.recall, 0.7),
@@ -554,7 +553,7 @@ lists = {"length 3": (3, 100, 64), "length 4": (4, 30, 64)}
 for what, size in lists.items():
     words = f"two layers, {size[1]} digits, ranked start, lists, lowest seed"
     measured[what] = (words, float(least.per_list[size]))
-show_frame(corrections(measured))
+show_frame(tables.corrections(measured))
 
 # %% [markdown]
 # ## See it for yourself

@@ -5,12 +5,11 @@
     found.right[a, b], found.wrong[a, b]         # the list (a, b) is proven right, or wrong
     found.operations / brute_force(config, weights).operations
 
-A list is wrong as soon as one token beats its own at an output: one such logit is a proof. It is
-right if no token can, which needs a bound on all. Lists are put in cells, and each digit ranks the
-tokens within a cell by such a bound (`logit_bounds`). A list adds up those of its two digits: what
-it need not evaluate is below the same mixture of the two first scores left out, the threshold of
-Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open get
-narrower cells, in which only the tokens kept are ranked again, until refining costs more than
+One logit that beats a list's own proves it wrong; that it is right needs a bound on all. Lists are
+put in cells, and each digit ranks the tokens within a cell by such a bound (`logit_bounds`). Below
+the mixture of its two digits' first scores left out is what a list need not evaluate: the threshold
+of Fagin, Lotem and Naor, "Optimal aggregation algorithms for middleware" (2003). Lists still open
+get narrower cells, in which only the tokens kept are ranked again, until refining costs more than
 evaluating what is kept.
 """
 
@@ -29,16 +28,18 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction.logit_bounds import (
     CHUNK,
     PER_CELL,
+    PER_LOGIT,
     PER_SCORE,
     PER_SPLIT,
+    Problem,
     Ranking,
     cells_of,
+    problem_of,
     rank,
     rounding,
     split_logits,
     unranked,
 )
-from listcomp_utils.construction.logit_tables import PER_LOGIT, Problem, problem_of
 
 LADDER = (0, 1, 2, 4, 8)
 """How many tokens of each digit a list may evaluate after a ranking."""
@@ -54,28 +55,29 @@ FIRST, DEEPEST = 2, 14
 
 @dataclass(frozen=True)
 class Sandwich:
-    """What is proven of a model on all lists (a, b), and its cost in multiply-adds and comparisons.
+    """What is proven of all lists (a, b), and its cost in multiply-adds and comparisons."""
 
-    `lower` is the share of lists proven right and `upper` 1 minus the share proven wrong.
-    """
-
-    lower: float
-    upper: float
     right: Bool[Tensor, "first second"]
     wrong: Bool[Tensor, "first second"]
     operations: int
 
+    @property
+    def lower(self) -> float:
+        """Share of lists proven right."""
+        return self.right.double().mean().item()
 
-def sandwich(config: Config, weights: Weights, finish: bool = True) -> Sandwich:
+    @property
+    def upper(self) -> float:
+        """1 minus the share of lists proven wrong."""
+        return (~self.wrong).double().mean().item()
+
+
+def sandwich(config: Config, weights: Weights) -> Sandwich:
     """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
 
-    Without `finish` the lists that no ranking decides stay open; with it all their logits are
-    computed, which is the only part whose operations may grow as n^3.
-
-    Raises:
-        ConfigError: for another architecture or task than the study's, or weights not finite.
+    Raises ConfigError as `check_pairs`, and for weights that are not finite.
     """
-    return _prove(config, weights, lambda search, rows: search.run(rows, finish))
+    return _prove(config, weights, _Search.run)
 
 
 def brute_force(config: Config, weights: Weights) -> Sandwich:
@@ -87,6 +89,7 @@ def _prove(
     config: Config, weights: Weights, look: Callable[[_Search, Int[Tensor, "list"]], None]
 ) -> Sandwich:
     """What `look` finds at both outputs; it is given the lists that are not yet proven wrong."""
+    weights = Weights(*(part.double() for part in vars(weights).values()))
     problem = problem_of(config, weights)
     if not all(part.isfinite().all() for part in vars(weights).values()):
         raise ConfigError("weights must be finite")
@@ -101,8 +104,7 @@ def _prove(
         wrong |= search.margin < -slack
         spent += search.spent
     shape = (config.n_digits, config.n_digits)
-    lower, upper = right.double().mean().item(), (~wrong).double().mean().item()
-    return Sandwich(lower, upper, right.view(shape), wrong.view(shape), spent)
+    return Sandwich(right.view(shape), wrong.view(shape), spent)
 
 
 class _Search:
@@ -110,24 +112,25 @@ class _Search:
 
     def __init__(self, problem: Problem, place: int, slack: float) -> None:
         self.problem, self.place, self.slack = problem, place, slack
-        self.lists, (self.digits, self.vocabulary) = problem.lists, problem.content.shape
-        self.pair = self.lists.flip(1) if place else self.lists
-        self.everything = torch.arange(len(self.lists))
+        lists, self.vocabulary = problem.lists, problem.content.shape[1]
+        self.pair = lists.flip(1) if place else lists
+        self.everything = torch.arange(len(lists))
         self.own = problem.logits(place, self.everything, self.pair[:, :1])[:, 0]
         self.margin = torch.full_like(self.own, torch.inf)
-        self.bounded = torch.zeros(len(self.lists), dtype=torch.bool)
-        self.spent = len(self.lists) * PER_LOGIT
+        self.bounded = torch.zeros_like(self.own, dtype=torch.bool)
+        self.spent = len(lists) * PER_LOGIT
 
-    def run(self, rows: Int[Tensor, "list"], finish: bool) -> None:
-        """Decide these lists as far as rankings can, and the others from all logits on `finish`."""
+    def run(self, rows: Int[Tensor, "list"]) -> None:
+        """Decide these lists, as far as rankings can by them, and the others from all logits."""
         self.evaluate(rows, self.pair[rows, 1:])
-        rows, lost = rows[self.margin[rows] >= -self.slack], []
-        split, n = split_logits(self.problem, self.place), self.digits
-        self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(self.lists)
-        ranking, group = unranked(self.problem), self.lists.clone()
+        rows = rows[self.margin[rows] >= -self.slack]
+        split, lists = split_logits(self.problem, self.place), self.problem.lists
+        n = len(self.problem.content)
+        self.spent += PER_SPLIT * self.problem.content.numel() + PER_CELL * len(lists)
+        ranking, group = unranked(self.problem), lists.clone()
         for level in range(FIRST, DEEPEST):
             cells = cells_of(split, rows, level)
-            groups, member = (cells[:, None] * n + self.lists[rows]).unique(return_inverse=True)
+            groups, member = (cells[:, None] * n + lists[rows]).unique(return_inverse=True)
             cost, pool = len(groups) * ranking.tokens.shape[1] * PER_SCORE, self.pool(ranking)
             if 2 * cost >= len(rows) * pool * (PER_LOGIT + 1):
                 break
@@ -139,15 +142,12 @@ class _Search:
             ranking = rank(split, groups % n, hearts[groups // n], (rows, member), before, keep)
             self.spent += cost + PER_CELL * len(rows)
             group[rows] = member
-            rows, gone = self.settle(rows, ranking, member)
-            lost.append(gone)
+            rows = self.settle(rows, ranking, member)
         if self.pool(ranking) < self.vocabulary:
             self.evaluate(rows, ranking.tokens[group[rows]].flatten(1))
             self.bounded[rows] = True
         else:
-            lost.append(rows)
-        if finish:
-            self.exhaust(torch.cat(lost))
+            self.exhaust(rows)
 
     def exhaust(self, rows: Int[Tensor, "list"]) -> None:
         """Compare each list's own logit with all others."""
@@ -155,7 +155,7 @@ class _Search:
         self.bounded[rows] = True
 
     def pool(self, ranking: Ranking) -> int:
-        """How many tokens a list evaluates when it takes all that its two digits have kept."""
+        """How many tokens a list evaluates that takes all which its two digits have kept."""
         return min(2 * ranking.tokens.shape[1], self.vocabulary)
 
     def evaluate(self, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]) -> None:
@@ -169,11 +169,12 @@ class _Search:
 
     def settle(
         self, rows: Int[Tensor, "list"], ranking: Ranking, member: Int[Tensor, "list 2"]
-    ) -> tuple[Int[Tensor, "open"], Int[Tensor, "lost"]]:
-        """Decide what a ranking can, and give the lists worth another and those it is lost on.
+    ) -> Int[Tensor, "open"]:
+        """Decide what a ranking can, exhaust the lists it is lost on, give those worth another.
 
-        Its two digits' groups are `member` of the `ranking`. It evaluates as few of their tokens as
-        leave the bound on all others below its own logit; with no such number, some for a witness.
+        A list's two digits are in the groups `member` of the `ranking`. It evaluates as few of
+        their tokens as leave the bound on all others below its own logit; with no such number, some
+        for a witness.
         """
         alpha, deepest = self.problem.alpha[rows, None], ranking.tokens.shape[1]
         steps = torch.tensor([step for step in LADDER if step < deepest] + [deepest])
@@ -190,4 +191,5 @@ class _Search:
             self.evaluate(rows[some], named.flatten(1))
         self.bounded[rows[few]] = True
         left = ~few & (self.margin[rows] >= -self.slack)
-        return rows[left & fits[:, -1]], rows[left & ~fits[:, -1]]
+        self.exhaust(rows[left & ~fits[:, -1]])
+        return rows[left & fits[:, -1]]

@@ -4,23 +4,14 @@
     explain(config, weights, split_lists(config)).impossible
     at_logit_size(config, weights, [1e3, 1e5])     # the loss at given logit sizes
 
-At o1 the margin of a list (a, b), the logit of a less that of b, is exactly
-
-    (alpha_1 - alpha_2) (delta_a - delta_b) / 2 + (alpha_1 - alpha_2) Gamma / 2 + bias,
-    delta_t = U_t (P_1 - P_2),   Gamma = (U_a - U_b)(E_a - E_b),
+08_construction says what the terms are and what comes of them where two scores nearly tie; there
     bias = (U_a - U_b)(x_o1 + x_SEP + (P_1 + P_2) / 2 + (E_a + E_b) / 2).
-
-The first term, order, is what both orders of a pair share. The second, content, speaks for the
-digit that SEP attends to more, wherever it stands, and the bias for one of the two digits. Where
-scores nearly tie order is small, and the places' offset in the scores, by which SEP prefers the
-first digit, makes content a margin for o1 in both orders. o2 reads what o1 holds with the opposite
-sign (`lemmas.predicted_sums`) and pays for it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -36,7 +27,6 @@ from listcomp_utils.circuit.order_axis import (
     order_axis,
     outputs_of,
     pairwise_margins,
-    separator,
     swap_shares,
     unequal,
 )
@@ -53,21 +43,14 @@ def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame
 
     `order`, `content` and `bias` add up to `margin`; `distance` is |s_a - s_b|; `o1`, `o2` and
     `both` say which outputs are right against every token.
-
-    Raises:
-        ConfigError: as `check_pairs`.
     """
-    check_pairs(config)
     lists, axis = unequal(lists), order_axis(config, weights)
     (first, second), unembed = lists.T, weights.unembed.T
-    w = unembed[first] - unembed[second]
-    alpha = axis.attention(first, second)
-    turn = 2 * alpha - 1
-    gamma = (w * (weights.token[first] - weights.token[second])).sum(1)
-    inputs = weights.token[config.mask_id] + weights.position[config.output_positions[0]]
-    inputs = inputs + weights.token[config.sep_id] + weights.position[config.sep_position]
-    middle = inputs + weights.position[:2].mean(0)
-    middle = middle + (weights.token[first] + weights.token[second]) / 2
+    w, turn = unembed[first] - unembed[second], 2 * axis.attention(first, second) - 1
+    token, position = weights.token, weights.position
+    middle = token[[config.mask_id, config.sep_id]].sum(0) + position[:2].mean(0)
+    middle = middle + position[[config.output_positions[0], config.sep_position]].sum(0)
+    middle = middle + (token[first] + token[second]) / 2
     outputs = outputs_of(config, weights, lists)
     right = outputs.written == lists
     columns = {
@@ -75,7 +58,7 @@ def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame
         "b": second,
         "distance": (axis.scores[first] - axis.scores[second]).abs(),
         "order": turn * (axis.readout[first] - axis.readout[second]) / 2,
-        "content": turn * gamma / 2,
+        "content": turn * (w * (token[first] - token[second])).sum(1) / 2,
         "bias": (w * middle).sum(1),
         "margin": pairwise_margins(outputs.logits, lists)[:, 0],
         "o1": right[:, 0],
@@ -85,96 +68,68 @@ def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame
     return pd.DataFrame({name: values.numpy() for name, values in columns.items()})
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """Where one model is right and wrong, in shares of lists (a, b) with a not b.
+OF_NEAR_TIES = {
+    "outweighed": "near ties in which order is smaller than content",
+    "near_at_o1": "near ties right at o1",
+    "trained_near": "lists right: near ties, trained on",
+    "held_out_near": "lists right: near ties, held out",
+    "trained_far": "lists right: others, trained on",
+    "held_out_far": "lists right: others, held out",
+    "missed": "held-out lists wrong",
+    "missed_at_o2": "of these, wrong at o2",
+}
+OF_FORETELLING = {
+    "impossible": "near ties of which lemma 3 refuses one order",
+    "without_content": "the same, were o2 not to pay for o1's content",
+    "precision": "held-out lists it names that are wrong",
+    "recall": "wrong held-out lists that it names",
+    "foretold": "precision-recall area of the scores' closeness alone",
+    "contents_alike": "held-out lists right, both contents at SEP weighed alike",
+}
+"""Figures of `explain`, in words: shares of the lists (a, b) with a not b."""
 
-    `content` is the mean of Gamma and `order_span` the span of delta, in logits; `neighbours` the
-    median of |delta_a - delta_b| of digits next to each other in score. `outweighed` is the share
-    of near ties in which order is smaller than content, `near_at_o1` where o1 is right in them.
-    `trained_near` to `held_out_far` are lists right, near ties and others apart; `missed` are
-    held-out lists wrong, `missed_at_o2` the share of these that are wrong at o2.
 
-    `impossible` are near ties whose margins at o2 add up to 0 or less over both orders (lemma 3),
-    `without_content` those that would be if o2 did not pay for o1's content. Naming the held-out
-    lists of all such pairs as wrong, nothing fitted, has `precision` and `recall`; `foretold` is
-    the area under the precision-recall curve for naming by the closeness of the scores alone.
-    `contents_alike` are held-out lists right with both contents at SEP weighed alike,
-    `places_alike` with both places. `correlation` is that of scores and readout, `reversed` the
-    lists written the other way round when the position weights are those of the reversed list.
+def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
+    """Where one model is right and wrong: the figures named above, nan where no list is of a kind.
+
+    Lemma 3 names the lists of pairs whose margins at o2 add up to 0 or less, with nothing fitted.
+    `correlation` is that of scores and readout. A split must hold lists out.
     """
-
-    content: float
-    order_span: float
-    neighbours: float
-    outweighed: float
-    near_at_o1: float
-    trained_near: float
-    trained_far: float
-    held_out_near: float
-    held_out_far: float
-    missed: float
-    missed_at_o2: float
-    impossible: float
-    without_content: float
-    precision: float
-    recall: float
-    foretold: float
-    contents_alike: float
-    places_alike: float
-    correlation: float
-    reversed: float
-
-
-def explain(config: Config, weights: Weights, split: ListSplit) -> Explanation:
-    """The figures of `Explanation` for a model and its split; nan where no list is of a kind.
-
-    Raises:
-        ConfigError: as `check_pairs`, or when no list is held out or all are sampled.
-    """
-    check_pairs(config)
     if split.train is None or not len(split.held_out):
         raise ConfigError(f"train_fraction must hold lists out, got {config.train_fraction}")
-    axis = order_axis(config, weights)
-    trained = margin_terms(config, weights, split.train)
-    held_out = margin_terms(config, weights, split.held_out)
-    every = margin_terms(config, weights, all_lists(config))
-    near = every[every.distance < NEAR]
-    missed = held_out[~held_out.both]
-    pairs, closed = pair_margins(config, weights), predicted_sums(config, weights)
-    tied = pairs.score.abs() < NEAR
-    paid = closed.o2_passed * closed.o1_content / pairs.o1_sum
-    low = pairs[pairs.o2_sum <= 0][["a", "b"]]
-    low = pd.MultiIndex.from_frame(pd.concat([low, low.set_axis(["b", "a"], axis=1)])[["a", "b"]])
-    named = pd.MultiIndex.from_frame(held_out[["a", "b"]]).isin(low)
-    edits = swap_shares(config, weights, split.held_out)
-    readout = axis.readout[axis.scores.argsort()]
-
-    def share(frame: pd.DataFrame, is_near: bool) -> float:
-        return float(frame.both[(frame.distance < NEAR) == is_near].mean())
-
-    return Explanation(
-        content=float(every.content.div(_turn(config, weights, every) / 2).mean()),
-        order_span=(axis.readout.max() - axis.readout.min()).item(),
-        neighbours=readout.diff().abs().median().item(),
-        outweighed=float((near.order < near.content.abs()).mean()),
-        near_at_o1=float(near.o1.mean()),
-        trained_near=share(trained, True),
-        trained_far=share(trained, False),
-        held_out_near=share(held_out, True),
-        held_out_far=share(held_out, False),
-        missed=float((~held_out.both).mean()),
-        missed_at_o2=float((~missed.o2).mean()),
-        impossible=float((pairs.o2_sum <= 0)[tied].mean()),
-        without_content=float((pairs.o2_sum - paid <= 0)[tied].mean()),
-        precision=float((~held_out.both)[named].mean()),
-        recall=float(named[~held_out.both].mean()) if len(missed) else np.nan,
-        foretold=_foretold(held_out),
-        contents_alike=edits.kept["content difference removed"],
-        places_alike=edits.kept["position difference removed"],
-        correlation=axis.correlation,
-        reversed=edits.reversed["position weights, of the reversed list"],
+    trained, held_out, every = (
+        margin_terms(config, weights, lists)
+        for lists in (split.train, split.held_out, all_lists(config))
     )
+    shares = {}
+    for kind, terms in {"trained": trained, "held_out": held_out}.items():
+        tie = terms.distance < NEAR
+        shares |= {f"{kind}_near": terms.both[tie].mean(), f"{kind}_far": terms.both[~tie].mean()}
+    near, missed = every[every.distance < NEAR], ~held_out.both
+    pairs, closed = pair_margins(config, weights), predicted_sums(config, weights)
+    tied, paid = pairs.score.abs() < NEAR, closed.o2_passed * closed.o1_content / pairs.o1_sum
+    low = pairs.loc[pairs.o2_sum <= 0, ["a", "b"]].to_numpy()
+    low = pd.MultiIndex.from_arrays(np.concatenate([low, low[:, ::-1]]).T)
+    named = pd.Series(pd.MultiIndex.from_frame(held_out[["a", "b"]]).isin(low))
+    foretold = np.nan
+    if missed.any():
+        foretold = metrics.average_precision_score(missed, -held_out.distance)
+    edits = swap_shares(config, weights, split.held_out)
+    figures = {
+        "outweighed": (near.order < near.content.abs()).mean(),
+        "near_at_o1": near.o1.mean(),
+        **shares,
+        "missed": missed.mean(),
+        "missed_at_o2": (~held_out.o2[missed]).mean(),
+        "impossible": (pairs.o2_sum <= 0)[tied].mean(),
+        "without_content": (pairs.o2_sum - paid <= 0)[tied].mean(),
+        "precision": missed[named].mean(),
+        "recall": named[missed].mean(),
+        "foretold": foretold,
+        "contents_alike": edits.kept["content difference removed"],
+        "correlation": order_axis(config, weights).correlation,
+    }
+    return pd.Series(figures, dtype=float)
 
 
 def at_logit_size(config: Config, weights: Weights, sizes: Sequence[float]) -> pd.DataFrame:
@@ -182,11 +137,9 @@ def at_logit_size(config: Config, weights: Weights, sizes: Sequence[float]) -> p
     check_pairs(config)
     lists = all_lists(config)
     logits = outputs_of(config, weights, lists).logits
-    largest = logits.abs().max()
-    return pd.DataFrame(
-        [(size, _loss(logits * (size / largest), lists)) for size in sizes],
-        columns=["largest_logit", "loss"],
-    )
+    logits = logits / logits.abs().max()
+    rows = [(size, _loss(logits * size, lists)) for size in sizes]
+    return pd.DataFrame(rows, columns=["largest_logit", "loss"])
 
 
 def along_path(
@@ -194,19 +147,14 @@ def along_path(
 ) -> pd.DataFrame:
     """Loss and lists right on the straight line between two models' weights, all lists.
 
-    The digits of `end` are relabelled so that both models have them in the same order of scores;
-    beside that the two models' axes are as they are.
+    The digits of `end` are relabelled so that both models have them in the same order of scores.
     """
     check_pairs(config)
     lists, end = all_lists(config), relabelled(config, end, order_axis(config, start).scores)
     rows = []
     for share in shares:
-        mixed = Weights(
-            *(
-                torch.lerp(getattr(start, name), getattr(end, name), share)
-                for name in ("token", "position", "unembed", "query_key")
-            )
-        )
+        ends = zip(vars(start).values(), vars(end).values(), strict=True)
+        mixed = Weights(*(torch.lerp(*both, share) for both in ends))
         outputs = outputs_of(config, mixed, lists)
         right = (outputs.written == lists).all(1).double().mean().item()
         rows.append((share, _loss(outputs.logits, lists), right))
@@ -215,25 +163,9 @@ def along_path(
 
 def relabelled(config: Config, weights: Weights, scores: Float[Tensor, "digit"]) -> Weights:
     """The same model with its digits renamed, so that its scores have the order of `scores`."""
-    own = order_axis(config, weights).scores
     rows: Int[Tensor, "vocabulary"] = torch.arange(len(weights.token))
-    rows[scores.argsort()] = own.argsort()
-    return Weights(
-        weights.token[rows], weights.position, weights.unembed[:, rows], weights.query_key
-    )
-
-
-def _turn(config: Config, weights: Weights, terms: pd.DataFrame) -> np.ndarray:
-    """alpha_1 - alpha_2 of each list."""
-    lists = torch.tensor(terms[["a", "b"]].to_numpy())
-    held = separator(config, weights, lists).attention
-    return (held[:, 0] - held[:, 1]).numpy()
-
-
-def _foretold(terms: pd.DataFrame) -> float:
-    if terms.both.all():
-        return np.nan
-    return float(metrics.average_precision_score(~terms.both, -terms.distance))
+    rows[scores.argsort()] = order_axis(config, weights).scores.argsort()
+    return replace(weights, token=weights.token[rows], unembed=weights.unembed[:, rows])
 
 
 def _loss(logits: Tensor, lists: Lists) -> float:

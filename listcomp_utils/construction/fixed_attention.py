@@ -1,7 +1,6 @@
 """What can be copied while SEP's attention to the digits is the same for every list.
 
     fixed_attention_bound(100, alpha=0.6)            # .9901: no weights of any width do better
-    least_width(100, alpha=0.6)                      # for every first digit to be right
     train_fixed_attention(10, 16, alpha=0.6)         # a model trained so, beside the bound
 
 With alpha fixed r = S + alpha E_a + (1 - alpha) E_b is all that SEP holds of the list (a, b).
@@ -9,8 +8,7 @@ With alpha fixed r = S + alpha E_a + (1 - alpha) E_b is all that SEP holds of th
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float
@@ -24,19 +22,14 @@ LEARNING_RATE = 1e-2
 """Adam's at its largest, over all lists at once."""
 
 
-@dataclass(frozen=True)
-class FixedAttention:
-    """A model trained on all lists: shares right of lists, of each output, and of doubled digits.
+class FixedAttention(NamedTuple):
+    """A model trained on all lists: shares right of lists and of o1, and the bound on the lists.
 
-    `copied` is the share of pairs whose four lists are all right, `bound` the most lists any model
-    with this alpha has; alpha None is a control that learns its scores, bound 1.
+    `copied` is the share of pairs whose four lists are all right.
     """
 
-    alpha: float | None
     per_list: float
     o1: float
-    o2: float
-    doubled: float
     copied: float
     bound: float
 
@@ -52,51 +45,21 @@ def fixed_attention_bound(n_digits: int, alpha: float) -> float:
     and (b, c) share. So where (a, b) and (b, a) are right, one of (a, c) and (b, c) is wrong for
     every c, a and b included: counted over a largest matching of such pairs, no more is right than
     one order of each pair and the doubled digits.
-
-    Raises:
-        ConfigError: for less than one digit or alpha outside 0 to 1.
     """
     _check(n_digits, alpha)
     return one_order_bound(n_digits) if alpha <= 0.5 else 1 - (n_digits - 1) / n_digits**2
 
 
-def least_width(n_digits: int, alpha: float) -> int:
-    """The least d_model with which o1 can be right on all lists: a bound from below.
-
-    d >= log n / log(1 / (1 - alpha)), alpha > 1/2. Proof: let K be the convex hull of the digits'
-    E, seen in the directions that the unembedding reads. The r of the lists that start with a span
-    alpha E_a + (1 - alpha) K, a copy of K inside K, on which U_a is largest: a convex region, and
-    apart from the others. So n (1 - alpha)^d vol(K) <= vol(K). Met but for a constant axis where
-    1 / (1 - alpha) is a whole number m: digits written in base m, an axis a place.
-
-    Raises:
-        ConfigError: as `fixed_attention_bound`, or alpha <= 1/2, where no width does.
-    """
-    _check(n_digits, alpha)
-    if n_digits == 1:
-        return 1
-    if alpha <= 0.5:
-        raise ConfigError(f"alpha must be above 0.5 for o1 to be right on all lists, got {alpha}")
-    if alpha == 1:
-        return 1
-    # Whole powers must not be rounded up.
-    return max(1, math.ceil(math.log(n_digits) / -math.log1p(-alpha) - 1e-9))
-
-
 def train_fixed_attention(
     n_digits: int, d_model: int, alpha: float | None, seed: int = 0, steps: int = 1500
 ) -> FixedAttention:
-    """Train the closed form on all lists with alpha frozen, or with learned scores if it is None.
+    """Train the closed form on all lists with alpha frozen; None is a control that learns scores.
 
     Adam with a cosine schedule on the cross-entropy of both outputs, all weights free:
         r = S + alpha E_a + (1 - alpha) E_b + alpha D,    o1: U (x_o1 + r),
         o2: U (x_o2 + beta r + (1 - beta) x_o1),    beta = sigmoid(query.(r - x_o1)).
-
-    Raises:
-        ConfigError: as `fixed_attention_bound`, or for a width or steps below 1.
     """
-    sizes = {"d_model": d_model, "steps": steps}
-    for name, value in sizes.items():
+    for name, value in {"d_model": d_model, "steps": steps}.items():
         if coerce(name, value, int) < 1:
             raise ConfigError(f"{name} must be at least 1, got {value}")
     _check(n_digits, 0.5 if alpha is None else alpha)
@@ -107,23 +70,20 @@ def train_fixed_attention(
         return start.requires_grad_()
 
     token, unembed, fixed = drawn(n_digits, d_model), drawn(n_digits, d_model), drawn(5, d_model)
-    scores = torch.zeros(n_digits + 1)
-    if alpha is None:
-        scores = (0.5 * torch.randn(n_digits + 1, generator=generator)).requires_grad_()
+    scores = (0.5 * torch.randn(n_digits + 1, generator=generator)).requires_grad_()
     digits = torch.arange(n_digits)
     first, second = lists = torch.cartesian_prod(digits, digits).T
 
     def logits() -> Float[Tensor, "list output digit"]:
         separator, direction, o1, o2, query = fixed
-        held = torch.full((n_digits**2, 1), 0.0 if alpha is None else alpha)
-        if alpha is None:
-            held = torch.sigmoid(scores[first] - scores[second] + scores[-1])[:, None]
+        held = torch.sigmoid(scores[first] - scores[second] + scores[-1])[:, None]
+        if alpha is not None:
+            held = torch.full_like(held, alpha)
         r = separator + held * (token[first] + direction) + (1 - held) * token[second]
         beta = torch.sigmoid((r - o1) @ query)[:, None]
         return torch.stack([o1 + r, o2 + beta * r + (1 - beta) * o1], 1) @ unembed.T
 
-    trained = [token, unembed, fixed, *([scores] if alpha is None else [])]
-    optimizer = torch.optim.Adam(trained, lr=LEARNING_RATE)
+    optimizer = torch.optim.Adam([token, unembed, fixed, scores], lr=LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for _ in range(steps):
         optimizer.zero_grad()
@@ -134,15 +94,10 @@ def train_fixed_attention(
         right = logits().argmax(-1) == lists.T
     whole = right.all(1).view(n_digits, n_digits)
     doubled = whole.diagonal()
-    four = (whole & whole.T & doubled & doubled[:, None]).triu(1)
-    return FixedAttention(
-        alpha,
-        whole.double().mean().item(),
-        *right.double().mean(0).tolist(),
-        doubled.double().mean().item(),
-        four.double().sum().item() / max(n_digits * (n_digits - 1) / 2, 1),
-        1.0 if alpha is None else fixed_attention_bound(n_digits, alpha),
-    )
+    pairs = torch.triu_indices(n_digits, n_digits, 1)
+    shares = (whole, right[:, 0], (whole & whole.T & doubled & doubled[:, None])[*pairs])
+    bound = 1.0 if alpha is None else fixed_attention_bound(n_digits, alpha)
+    return FixedAttention(*(share.double().mean().item() for share in shares), bound)
 
 
 def _check(n_digits: int, alpha: float) -> None:

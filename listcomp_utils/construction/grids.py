@@ -1,18 +1,12 @@
 """The tables of 08_construction as grids on the one engine, and making them.
 
-    make_table("ranked", "artifacts", jobs=2)      # minutes; goes on where it was stopped
-    read_table("ranked")                           # of `sweeps.table`: a row a training
-
-`ranked_tuning` chose the rate and the steps of the preset "ranked", `ranked` are its trainings;
-`ranked_parts`, `ranked_near` and `ranked_rule` go from other starts (see `starts.ATTEMPTS`);
-`construction_study` measures the study preset's seeds, `construction_frontier` how many digits the
-hand-built weights copy.
+make_table("ranked", "artifacts", jobs=2)      # minutes; goes on where it was stopped
+read_table("ranked")                           # of `sweeps.table`: a row a training
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +18,8 @@ from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import PRESETS, Config, check_names
 from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
 from listcomp_utils.construction.content_and_order import explain
-from listcomp_utils.construction.frontier import measure_frontier
 from listcomp_utils.construction.lemmas import upper_certificate
+from listcomp_utils.construction.proof import measure_frontier
 from listcomp_utils.construction.starts import ATTEMPTS, train_from
 from listcomp_utils.generation import accuracy
 from listcomp_utils.sweeps.engine import run_grid, sweep_folder
@@ -46,52 +40,54 @@ QUESTIONS = {
 }
 TABLES = tuple(QUESTIONS)
 
-RANKED: tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...] = (
-    (dict(seed=range(20)), {}),
-    (dict(seed=range(20, 40)), dict(split_seed=7)),  # seeds and lists used for nothing before
-    (dict(seed=range(5), list_len=[3]), {}),
-    (dict(seed=range(5), list_len=[3, 4, 5]), dict(n_digits=30)),
-    (dict(seed=range(3), d_model=[8, 16, 32]), {}),
-    (dict(seed=range(3), n_digits=[30, 200]), {}),
-    (dict(seed=range(3), n_digits=[200]), dict(steps=6_000)),
-)
-"""Values to combine, and what a part's cells share beside the preset."""
-
-TUNING: dict[str, Any] = dict(
-    list_len=[2, 3], seed=[200, 201], lr=[1e-4, 3e-4, 1e-3], steps=[1_500, 3_000, 5_000]
-)
-"""Combined on the inner split, with seeds that are used for nothing else."""
 INNER_FRACTION = 0.64
 """Of all lists: four in five of the training lists, the others being the inner held-out ones."""
+SEEDS = (100, 101)
+"""Of the trainings from other starts; used for nothing else, as the seeds of the tuning."""
 
+_RANKED = dict(preset="ranked")
 # Beside the study preset's recipe, a third of its steps: the plateau is left by step 1,250.
 _USUAL = dict(preset="study", steps=5_000, eval_every=500)
 # A larger rate than the preset's, which tells starts apart.
-_PAIRS = dict(preset="ranked", steps=5_000, lr=3e-4, eval_every=500)
+_PAIRS = dict(_RANKED, steps=5_000, lr=3e-4, eval_every=500)
 _TRIPLES = dict(_PAIRS, list_len=3)
 
 
-def _named(start: str) -> list[str]:
-    return [name for name in ATTEMPTS if name.startswith(start)]
+def _from(*starts: str) -> dict[str, Any]:
+    """Both seeds, of each attempt whose name has one of these beginnings."""
+    return dict(seed=SEEDS, attempt=[name for name in ATTEMPTS if name.startswith(starts)])
 
 
-STARTS: dict[str, tuple[tuple[Mapping[str, Any], list[str]], ...]] = {
-    "ranked_parts": (
-        (_PAIRS, ["all parts", *_named("without"), *_named("logits")]),
-        (_USUAL, _named("usual")),
-    ),
-    "ranked_near": ((_PAIRS, _named("hand-built")),),
-    "ranked_rule": (
+PARTS: dict[str, tuple[tuple[Mapping[str, Any], Mapping[str, Any]], ...]] = {
+    "ranked_tuning": (
         (
-            _TRIPLES,
-            ["all parts", *(name for name in ATTEMPTS if " x " in name and "usual" not in name)],
+            dict(list_len=[2, 3], seed=[200, 201], lr=[1e-4, 3e-4, 1e-3], steps=[1500, 3000, 5000]),
+            dict(_RANKED, train_fraction=INNER_FRACTION, eval_every=500),
         ),
-        (dict(_TRIPLES, lr=1e-4), ["all parts"]),
-        (dict(_TRIPLES, lr=1e-3), ["all parts"]),
     ),
+    "ranked": (
+        (dict(seed=range(20)), _RANKED),
+        # Seeds and lists used for nothing before.
+        (dict(seed=range(20, 40)), dict(_RANKED, split_seed=7)),
+        (dict(seed=range(5), list_len=[3]), _RANKED),
+        (dict(seed=range(5), list_len=[3, 4, 5]), dict(_RANKED, n_digits=30)),
+        (dict(seed=range(3), d_model=[8, 16, 32]), _RANKED),
+        (dict(seed=range(3), n_digits=[30, 200]), _RANKED),
+        (dict(seed=range(3), n_digits=[200]), dict(_RANKED, steps=6_000)),
+    ),
+    "ranked_parts": (
+        (_from("all parts", "without", "logits"), _PAIRS),
+        (_from("usual"), _USUAL),
+    ),
+    "ranked_near": ((_from("hand-built"), _PAIRS),),
+    "ranked_rule": (
+        (_from("all parts", "score x", "lever x", "logit x", "noise x"), _TRIPLES),
+        (_from("all parts"), dict(_TRIPLES, lr=1e-4)),
+        (_from("all parts"), dict(_TRIPLES, lr=1e-3)),
+    ),
+    "construction_study": ((dict(seed=range(20)), dict(preset="study")),),
 }
-"""Configs, and the attempts of each, with two seeds that are used for nothing else."""
-SEEDS = (100, 101)
+"""Values to combine, and the config that a part's cells share."""
 
 FRONTIER = ((2, 2), (2, 4), (3, 3), (3, 5), (4, 6), (5, 5), (5, 7))
 """List lengths and widths: the least of each, and one with an axis for every part."""
@@ -99,27 +95,19 @@ FRONTIER = ((2, 2), (2, 4), (3, 3), (3, 5), (4, 6), (5, 5), (5, 7))
 
 def grid_cells(name: str) -> list[dict[str, Any]]:
     """Every cell of a table."""
-    device = {"device": "cpu"}
-    if name == "construction_study":
-        return config_cells({"seed": range(20)}, {"preset": "study", **device})
     if name == "construction_frontier":
         return [
             dict(list_len=length, d_model=width, dtype=dtype)
             for dtype in ("bfloat16", "float32")
             for length, width in FRONTIER
         ]
-    if name == "ranked_tuning":
-        base = {"preset": "ranked", "train_fraction": INNER_FRACTION, "eval_every": 500, **device}
-        return config_cells(TUNING, base)
-    if name == "ranked":
-        base = {"preset": "ranked", **device}
-        return [cell for values, shared in RANKED for cell in config_cells(values, base | shared)]
-    return [
-        {**cell, "attempt": attempt}
-        for base, attempts in STARTS[name]
-        for attempt in attempts
-        for cell in config_cells({"seed": SEEDS}, {**base, **device})
-    ]
+    cells = []
+    for values, base in PARTS[name]:
+        grid = {field: several for field, several in values.items() if field != "attempt"}
+        trainings = config_cells(grid, base | {"device": "cpu"})
+        starts = [{"attempt": attempt} for attempt in values.get("attempt", [])] or [{}]
+        cells += [training | start for start in starts for training in trainings]
+    return cells
 
 
 def make_table(name: str, out: str | Path, jobs: int | None = None, progress: str = "auto") -> Path:
@@ -131,21 +119,19 @@ def make_table(name: str, out: str | Path, jobs: int | None = None, progress: st
     """
     check_names([name], TABLES, "table")
     folder = sweep_folder(name)
-    trained_here = name in ("ranked", "construction_study")
-    work = TrainCell(models=folder / "models") if trained_here else train_from
-    work = measure_frontier if name == "construction_frontier" else work
-    work = TrainCell(inner_share) if name == "ranked_tuning" else work
+    kept = folder / "models" if name in ("ranked", "construction_study") else None
+    works = {"ranked_tuning": TrainCell(inner_share), "construction_frontier": measure_frontier}
+    work = TrainCell(models=kept) if kept else works.get(name, train_from)
     cells = grid_cells(name)
     frame = run_grid(cells, work, folder, jobs=jobs, retry_failed=True, progress=progress)
-    if trained_here and (frame.status == "done").all():
-        measured = pd.DataFrame(
-            [measure_pairs(Config(**cell), folder / "models") for cell in cells]
-        )
+    if kept and (frame.status == "done").all():
+        measured = pd.DataFrame([measure_pairs(Config(**cell), kept) for cell in cells])
         frame[measured.columns] = measured
     if name == "ranked_tuning":  # what is held out of the preset's own split decides nothing
         frame = frame.drop(columns=["per_list", "per_token", "loss", "scored_on"])
-    unused = ("n_scored", "train_loss_floor", "best_step", "steps_done", "breakthrough_step")
-    frame = frame.drop(columns=[*unused, "broke_through"], errors="ignore")
+    unused = ["n_scored", "train_loss_floor", "best_step", "steps_done"]
+    unused += ["breakthrough_step", "broke_through"]
+    frame = frame.drop(columns=unused, errors="ignore")
     return write_table(frame, Path(out) / f"{name}.json", QUESTIONS[name])
 
 
@@ -167,6 +153,6 @@ def measure_pairs(config: Config, folder: Path) -> dict[str, Any]:
         "proven_right": proven.lower,
         "proven_at_most": proven.upper,
         "share_of_operations": proven.operations / brute_force(config, weights).operations,
-        "pairs_at_most": upper_certificate(config, weights).per_list,
+        "pairs_at_most": upper_certificate(config, weights),
     }
-    return figures | asdict(explain(config, weights, split_lists(config)))
+    return figures | explain(config, weights, split_lists(config)).to_dict()

@@ -1,4 +1,7 @@
-"""Bounds on a model's logits over many lists at once, and on what float64 makes of them.
+"""A model's logits from tables a digit, and bounds on them over many lists at once.
+
+    problem = problem_of(config, weights)
+    problem.logits(0, lists, tokens)             # at o1, by numbers of lists and of tokens
 
 A list's logits at an output are a mixture of two digits' rows, alpha g_a + (1 - alpha) g_b, with
     g_d[t] = constant[t] + X axis[t] + beta alpha tilt[t] + beta rest[d, t],
@@ -9,7 +12,9 @@ interval for each of X, beta alpha and beta, g_d[t] - g_d[heart] is largest at i
 
 from __future__ import annotations
 
+import functools
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import torch
@@ -18,19 +23,82 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from listcomp_utils.circuit.formula import Weights
+from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
-from listcomp_utils.construction.logit_tables import Problem
+from listcomp_utils.task import all_lists
 
+TINY = torch.finfo(torch.float64).tiny
 CHUNK = 4096
 """Lists or groups handled at once."""
+PER_LOGIT = 6
+"""Operations, multiply-adds and comparisons, for one logit of one list from the tables."""
 PER_SCORE = 15
-"""Multiply-adds and comparisons for one token's bound in one cell, selection included."""
+"""For one token's bound in one cell, selection included."""
 POWERS = 4
 """Steps of power iteration to the content's first axis; a bad axis costs operations, no proof."""
 PER_SPLIT = 2 * POWERS + 6
-"""Multiply-adds for an entry of the content on its way into the split."""
+"""For an entry of the content on its way into the split."""
 PER_CELL = 15
-"""Operations to find a list's three coordinates, or its cell and the ends of both its groups'."""
+"""To find a list's three coordinates, or its cell and the ends of both its groups'."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model's tables: an output's logits are constant + beta r + (1 - beta) passed, beta 1 at o1.
+
+    Content is T = E U, base (E_SEP + P_SEP + P_2) U and slope (P_1 - P_2) U, so that
+    r = alpha T[a] + (1 - alpha) T[b] + base + alpha slope.
+    """
+
+    lists: Int[Tensor, "list 2"]
+    content: Float[Tensor, "token vocabulary"]
+    base: Float[Tensor, "vocabulary"]
+    slope: Float[Tensor, "vocabulary"]
+    constant: Float[Tensor, "output vocabulary"]
+    passed: Float[Tensor, "output vocabulary"]
+    alpha: Float[Tensor, "list"]
+    beta: Float[Tensor, "output list"]
+    operations: int
+
+    def logits(
+        self, place: int, rows: Int[Tensor, "list"], tokens: Int[Tensor, "list token"]
+    ) -> Float[Tensor, "list token"]:
+        """The model's logits of some tokens on some lists, exactly."""
+        alpha, beta = self.alpha[rows, None], self.beta[place, rows, None]
+        first, second = self.lists[rows].T[..., None]
+        content = alpha * self.content[first, tokens] + (1 - alpha) * self.content[second, tokens]
+        held = beta * (self.base[tokens] + alpha * self.slope[tokens])
+        held = held + self.constant[place][tokens] + (1 - beta) * self.passed[place][tokens]
+        return held + beta * content
+
+
+def problem_of(config: Config, weights: Weights) -> Problem:
+    """The tables of a model, and alpha and beta of every list; raises as `check_pairs`."""
+    axis, lists, n = order_axis(config, weights), all_lists(config), config.n_digits
+    token, position, unembed, query_key = vars(weights).values()
+    separator = token[config.sep_id] + position[config.sep_position]
+    o1, o2 = token[config.mask_id] + position[list(config.output_positions)]
+    first, second = lists.T
+    alpha, query = axis.attention(first, second), o2 @ query_key[1]
+    reads, at_first, at_second = token[:n] @ query, *(position[:2] @ query)
+    held = alpha * (reads[first] + at_first) + (1 - alpha) * (reads[second] + at_second)
+    beta = torch.sigmoid(query @ (separator - o1) + held)
+    rows = torch.stack([separator + position[1], axis.direction, o1, o2]) @ unembed
+    base, slope, at_o1, at_o2 = rows
+    # Tables T, s and q E; the two queries; alpha and beta of each list.
+    spent = (n + len(rows)) * config.d_vocab * config.d_model
+    spent += 2 * n * config.d_model + 2 * config.d_model**2 + config.n_lists * 10
+    return Problem(
+        lists,
+        token[:n] @ unembed,
+        base,
+        slope,
+        constant=torch.stack([at_o1, at_o2]),
+        passed=torch.stack([torch.zeros_like(at_o1), at_o1]),
+        alpha=alpha,
+        beta=torch.stack([torch.ones_like(beta), beta]),
+        operations=spent,
+    )
 
 
 class Split(NamedTuple):
@@ -64,15 +132,14 @@ class Ranking(NamedTuple):
 def split_logits(problem: Problem, place: int) -> Split:
     """Write an output's logits over three coordinates; equal to the model's for any axis.
 
-    Axis, in content centred over digits and tokens, has length 1 or, without content, 0. What all
-    tokens share stays in `rest`, where it does no harm: bounds are on differences.
+    What all tokens share stays in `rest`, where it does no harm: bounds are on differences.
     """
     content = problem.content - problem.content.mean(0)
     table = content - content.mean(1, keepdim=True)
     axis = table[table.norm(dim=1).argmax()]
     for _ in range(POWERS):
-        axis = table.T @ (table @ (axis / axis.norm().clamp_min(torch.finfo(axis.dtype).tiny)))
-    axis = axis / axis.norm().clamp_min(torch.finfo(axis.dtype).tiny)
+        axis = table.T @ (table @ (axis / axis.norm().clamp_min(TINY)))
+    axis = axis / axis.norm().clamp_min(TINY)
     passed, alpha, beta = problem.passed[place], problem.alpha, problem.beta[place]
     held = problem.base + problem.content.mean(0) - passed
     along = [part @ axis for part in (content, problem.slope, held)]
@@ -86,13 +153,6 @@ def split_logits(problem: Problem, place: int) -> Split:
     return Split(problem.constant[place] + passed, (axis, tilt, rest), coordinates, reach)
 
 
-def _cut(values: Float[Tensor, "list"], bins: int) -> Int[Tensor, "list"]:
-    """Equal parts of the range that occurs."""
-    low, high = values.aminmax()
-    width = (high - low).clamp_min(torch.finfo(values.dtype).tiny)
-    return ((values - low) / width * bins).long().clamp_max(bins - 1)
-
-
 def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor, "list"]:
     """Number the cells that occur: equal parts, the more of a coordinate the more it moves logits.
 
@@ -100,8 +160,10 @@ def cells_of(split: Split, rows: Int[Tensor, "list"], level: int) -> Int[Tensor,
     """
     cells = torch.zeros_like(rows)
     for part, share in zip(split.coordinates, split.reach / split.reach.max(), strict=True):
-        halvings = level + math.ceil(math.log2(share)) if share > 0 else 0
-        cells = (cells << max(halvings, 0)) + _cut(part, 2 ** max(halvings, 0))[rows]
+        halvings = max(level + math.ceil(math.log2(share)), 0) if share > 0 else 0
+        (low, high), bins = part.aminmax(), 2**halvings
+        cut = ((part[rows] - low) / (high - low).clamp_min(TINY) * bins).long()
+        cells = (cells << halvings) + cut.clamp_max(bins - 1)
     return cells.unique(return_inverse=True)[1]
 
 
@@ -109,12 +171,9 @@ def _span(
     values: Float[Tensor, "list"], member: Int[Tensor, "list 2"], groups: int
 ) -> list[Float[Tensor, "group 1"]]:
     """The least and the largest value of each group's lists."""
-    values, blank = values[:, None].expand(-1, 2).flatten(), values.new_zeros(groups)
-    ends = [
-        blank.scatter_reduce(0, member.flatten(), values, end, include_self=False)
-        for end in ("amin", "amax")
-    ]
-    return [end[:, None] for end in ends]
+    blank, values = values.new_zeros(groups), values.repeat_interleave(2)
+    reduce = functools.partial(blank.scatter_reduce, 0, member.flatten(), values)
+    return [reduce(end, include_self=False)[:, None] for end in ("amin", "amax")]
 
 
 def unranked(problem: Problem) -> Ranking:
@@ -161,12 +220,9 @@ def rounding(config: Config, weights: Weights) -> float:
     """A margin in logits that float64 cannot make of nothing, for any order of its sums.
 
     A sum of products errs by at most its length times 2^-53 of the sum of their sizes, a softmax of
-    two by a quarter of its score's error. Twice that for a margin, and twice for another program's.
+    two by a quarter of its score's error; four times that, for a margin of two programs.
     """
-    token, position, unembed, query_key = (
-        part.double().abs()
-        for part in (weights.token, weights.position, weights.unembed, weights.query_key)
-    )
+    token, position, unembed, query_key = (part.abs() for part in vars(weights).values())
     unit = 2.0**-53 * (2 * config.d_model + 8 * config.d_vocab**0.5 + 16)
     separator = token[config.sep_id] + position[config.sep_position]
     o1, o2 = token[config.mask_id] + position[list(config.output_positions)]

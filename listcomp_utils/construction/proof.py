@@ -1,4 +1,4 @@
-"""The constants of the hand-built weights, and the proof that with them every list is copied.
+"""Constants of the hand-built weights, the proof that they copy every list, how many digits fit.
 
 model = hand_built(Config.preset("study", d_model=2))      # a bridge
 accuracy(model).per_list                                   # 1.0, of 10,000
@@ -9,11 +9,15 @@ most_digits(Config.preset("study"), torch.float32)
 from __future__ import annotations
 
 import functools
+import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pandas as pd
 import torch
+from jaxtyping import Int
+from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.config import Config, ConfigError
@@ -29,6 +33,7 @@ from listcomp_utils.construction.weights import (
     reach_of,
 )
 from listcomp_utils.generation import accuracy
+from listcomp_utils.task import all_lists, sample_lists
 
 MARGINS = (3.0, 2.0, 1.0)
 """Exact errors are the same everywhere, rounding depends on the machine: it is kept smaller."""
@@ -36,14 +41,15 @@ EXPONENTIAL = 0.55
 """Error of an exponential just below 1, in roundoffs: 0.5 is exact. A test measures it."""
 ENUMERATED = 100_000
 """Of up to so many lists all are run."""
+CHUNK = 1_024
+"""Lists run at once: with thousands of digits, logits are large."""
 
 
 def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> TransformerBridge:
     """A model of the study's architecture that copies every list, on the config's device.
 
-    Its constants are those of the smallest error bound (`constants_for`). From d_model of
-    list_len + 2 on, every part has an axis of its own; in fewer, down to list_len, the digits'
-    scores share the value's axis and the last output's turn the constant's.
+    From d_model of list_len + 2 on, every part has an axis of its own; in fewer, down to list_len,
+    the digits' scores share the value's axis and the last output's turn the constant's.
 
     Raises:
         ConfigError: for another architecture, a d_model below list_len, or more digits than the
@@ -53,8 +59,7 @@ def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> Transforme
     if not carries(config, dtype):
         raise ConfigError(
             f"n_digits {config.n_digits} is more than {dtype} is proven to carry at list_len "
-            f"{config.list_len} and d_model {config.d_model}: at most "
-            f"{most_digits(config, dtype)}"
+            f"{config.list_len} and d_model {config.d_model}: at most {most_digits(config, dtype)}"
         )
     return assemble(config, constants_for(config, dtype), dtype)
 
@@ -62,12 +67,11 @@ def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> Transforme
 def proof(
     config: Config, dtype: torch.dtype = torch.float32, constants: Constants | None = None
 ) -> pd.DataFrame:
-    """Bounds on the error of the number that each output reads, over all n_digits^list_len lists.
+    """Bounds on the error of the number that each output reads, over all lists; none is run.
 
     A row an output: `exact_low` and `exact_high` hold in exact arithmetic, `rounding` is the most
     that a precision adds (half of the distance between neighbouring numbers an operation, added up
-    to first order), `error` bounds all of it, and `proven` says that it is below 1/2, half of what
-    lies between two digits. Nothing is run, so that lists too many to enumerate are covered.
+    to first order), `error` bounds all of it, and `proven` says that it is below 1/2.
 
     Source: Taylor's theorem for softmax at equal scores, with third derivatives bounded by
     16 (s X)^3 e^(2 s X) / L for digits within X; the sigmoid's by 1/8.
@@ -83,10 +87,9 @@ def proof(
 
 @functools.cache
 def constants_for(config: Config, dtype: torch.dtype = torch.float32) -> Constants:
-    """The powers of two with the smallest error bound, rounding counted `MARGINS[0]` times.
+    """The powers of two with the smallest error bound, rounding counted as often as a proof allows.
 
-    Where these are not proven to copy, those with rounding counted fewer times are tried; where no
-    proof is found and the lists are few, all are run with each.
+    Where no proof is found and the lists are few, all are run with each choice.
     """
 
     def worst(constants: Constants, margin: float) -> float:
@@ -97,29 +100,22 @@ def constants_for(config: Config, dtype: torch.dtype = torch.float32) -> Constan
         powers, step = [2.0**power for power in range(56)], 2.0**-50
         for _ in range(2):  # the two errors add up, so that one can be chosen after the other
             lever = min(powers, key=lambda one: worst(Constants(step, one), margin))
-            step = min(
-                (1 / one for one in powers), key=lambda s: worst(Constants(s, lever), margin)
-            )
+            step = 1 / min(powers, key=lambda one: worst(Constants(1 / one, lever), margin))
         return Constants(step, lever)
 
     choices = [best(margin) for margin in MARGINS]
-    for found in choices:
-        if worst(found, 1) < 0.5:
-            return found
-    return next((one for one in choices if _all_run(config, one, dtype)), choices[0])
+    proven = (one for one in choices if worst(one, 1) < 0.5)
+    all_run = (one for one in choices if _all_run(config, one, dtype))
+    return next(itertools.chain(proven, all_run, choices))
 
 
-def is_proven(config: Config, dtype: torch.dtype = torch.float32) -> bool:
+def is_proven(config: Config, dtype: torch.dtype) -> bool:
     """Whether `proof` covers every output."""
     return bool(proof(config, dtype).proven.all())
 
 
-def carries(config: Config, dtype: torch.dtype = torch.float32) -> bool:
-    """Whether all lists are known to be copied: proven, or so few lists that all have been run.
-
-    With a handful of digits, as bfloat16 carries, roundings rarely meet at their worst, and running
-    every list says more than a bound.
-    """
+def carries(config: Config, dtype: torch.dtype) -> bool:
+    """Whether all lists are known to be copied: proven, or so few lists that all have been run."""
     return is_proven(config, dtype) or _all_run(config, constants_for(config, dtype), dtype)
 
 
@@ -127,23 +123,60 @@ def most_digits(
     config: Config,
     dtype: torch.dtype = torch.float32,
     known: Callable[[Config, torch.dtype], bool] = carries,
+    low: int = 1,
+    growth: float = 2,
+    parts: float = math.inf,
 ) -> int:
-    """The largest n_digits `known` to be copied, with this config's list_len and d_model."""
+    """The largest n_digits `known` to be copied, with this config's list_len and d_model.
+
+    It is looked for from `low` on, by steps that grow, then by halves to 1 / `parts` of itself.
+    """
 
     def right(n_digits: int) -> bool:
         try:
             larger = config.replace(n_digits=n_digits)
-        except ConfigError:  # more weights than any model here may have
+        except ConfigError:  # more digits or weights than any model here may have
             return False
         return known(larger, dtype)
 
-    low, high = 1, 2
-    while right(high) and high < 1_000_000:
-        low, high = high, min(2 * high, 1_000_000)
-    while high - low > 1:
+    high = low + 1
+    while right(high):
+        low, high = high, int(growth * high) + 1
+    while high - low > max(1, low // parts):
         middle = (low + high) // 2
         low, high = (middle, high) if right(middle) else (low, middle)
     return low
+
+
+def copies(config: Config, dtype: torch.dtype) -> bool:
+    """Whether the hand-built weights of this config copy all of its hard lists."""
+    model = assemble(config, constants_for(config, dtype), dtype)
+    return accuracy(model, hard_lists(config), CHUNK).per_list == 1.0
+
+
+def hard_lists(config: Config, count: int = 10_000) -> Int[Tensor, "list position"]:
+    """All lists, or, of many, four times `count`: any, digits at the ends, near ties, a mixture."""
+    if config.n_lists <= ENUMERATED:
+        return all_lists(config)
+    n, length = config.n_digits, config.list_len
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(high: int, columns: int = length) -> Tensor:
+        return torch.randint(high, (count, columns), generator=generator)
+
+    sample, ends = sample_lists(config, count, seed=0), (n - 1) * draw(2)
+    near = (draw(n, 1) + draw(3) - 1).clamp(0, n - 1)
+    return torch.cat([sample, ends, near, torch.where(draw(2) == 1, ends, sample)])
+
+
+def measure_frontier(settings: Mapping[str, Any]) -> dict[str, int]:
+    """The most digits `proven`, `carried` by `hand_built`, and `copied` within 3 %: for a grid."""
+    sizes = dict(settings)
+    dtype = getattr(torch, sizes.pop("dtype"))
+    config = Config.preset("study", device="cpu", **sizes)
+    proven, carried = most_digits(config, dtype, is_proven), most_digits(config, dtype)
+    copied = most_digits(config, dtype, copies, low=max(2, carried), growth=1.25, parts=33)
+    return {"proven": proven, "carried": carried, "copied": copied}
 
 
 def _all_run(config: Config, constants: Constants, dtype: torch.dtype) -> bool:

@@ -1,14 +1,12 @@
 """Trainings from other starts than a config's own: parts of the code, hand-built weights, noise.
 
-    figures = train_from({**config.to_dict(), "attempt": "without lever"})
-    ATTEMPTS["without lever"]                      # what it changes
-
-Every attempt is a training of a config that differs by the weights it starts from, or by what of
-them is trained, so that a table of them says which part is needed and which is found again.
+figures = train_from({**config.to_dict(), "attempt": "without lever"})
+ATTEMPTS["without lever"]                      # what it changes
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,66 +39,59 @@ Penalty = Callable[[Config, Mapping[str, Tensor]], Float[Tensor, ""]]
 
 @dataclass(frozen=True)
 class Attempt:
-    """A start: which parts of the code, beside how much of the usual random weights."""
+    """A start: `parts` of the code of `start`, or None for the hand-built weights, and `noise`.
+
+    The noise is a share of the usual initial weights. Beside hand-built weights `only` names the
+    one group that has it and is trained, the others being frozen. The rest are factors: `sizes` on
+    the constants of `start.Coarseness`, `scale` on groups of the initial weights, `rates` on their
+    learning rates, and `penalties` of what is added to the loss, by names of `PENALTIES`.
+    """
 
     parts: tuple[str, ...] | None = PARTS
-    """Of the code of `start`; None is the hand-built weights in their place."""
     noise: float = NOISE
-    """Share of the usual initial weights; beside hand-built ones, of all of them."""
     only: str | None = None
-    """The one group that is trained and that has the noise; beside hand-built weights."""
     sizes: Mapping[str, float] = field(default_factory=dict)
-    """Factors on the constants of `start.Coarseness`."""
     scale: Mapping[str, float] = field(default_factory=dict)
-    """Factors on groups of the weights at the start."""
-    pull: Mapping[str, float] = field(default_factory=dict)
-    """Penalty on groups of the weights: half of this times their squares is added to the loss."""
     rates: Mapping[str, float] = field(default_factory=dict)
-    """Factors on the learning rates of groups of the weights."""
     penalties: Mapping[str, float] = field(default_factory=dict)
-    """Factors of what is added to the loss, by names of `PENALTIES`."""
 
 
-_TOGETHER = {
-    "values, scores": ("values", "scores"),
-    "values, scores, constants": ("values", "scores", "constants"),
-    "values, scores, constants, places": ("values", "scores", "constants", "places"),
-    "line, parabola": ("line", "parabola"),
-}
-_WITHOUT = {part: (part,) for part in PARTS} | _TOGETHER
+_ALONE = tuple((part,) for part in PARTS)
+_CONTENT = ("values", "scores", "constants", "places")
+_LEFT_OUT = (*_ALONE, _CONTENT[:2], _CONTENT[:3], _CONTENT, ("line", "parabola"))
 _NOISES = (0.0, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_usual = functools.partial(Attempt, (), 1.0)
 
 ATTEMPTS: dict[str, Attempt] = {
     "all parts": Attempt(),
     **{
-        f"without {name}": Attempt(tuple(part for part in PARTS if part not in left_out))
-        for name, left_out in _WITHOUT.items()
+        f"without {', '.join(left_out)}": Attempt(
+            tuple(part for part in PARTS if part not in left_out)
+        )
+        for left_out in _LEFT_OUT
     },
     "logits 100 times smaller": Attempt(sizes={"logit": 0.01}),
-    "usual start": Attempt((), noise=1.0),
-    **{f"usual start with {part}": Attempt((part,), noise=1.0) for part in PARTS},
-    "usual start with line and parabola": Attempt(("line", "parabola"), noise=1.0),
-    "usual start with lever and turns": Attempt(("lever", "turns"), noise=1.0),
-    "usual start, positions x 3": Attempt((), noise=1.0, scale={"positions": 3.0}),
-    "usual start, unembedding x 10": Attempt((), noise=1.0, scale={"unembedding": 10.0}),
-    "usual start, unembedding x 100": Attempt((), noise=1.0, scale={"unembedding": 100.0}),
-    "usual start, embeddings x 0.3": Attempt((), noise=1.0, scale={"embeddings": 0.3}),
+    "usual start": _usual(),
     **{
-        f"usual start, {group} pulled to 0 by {pull:g}": Attempt((), noise=1.0, pull={group: pull})
+        f"usual start with {' and '.join(parts)}": Attempt(parts, 1.0)
+        for parts in (*_ALONE, ("line", "parabola"), ("lever", "turns"))
+    },
+    "usual start, positions x 3": _usual(scale={"positions": 3.0}),
+    "usual start, unembedding x 10": _usual(scale={"unembedding": 10.0}),
+    "usual start, unembedding x 100": _usual(scale={"unembedding": 100.0}),
+    "usual start, embeddings x 0.3": _usual(scale={"embeddings": 0.3}),
+    **{
+        f"usual start, {group} pulled to 0 by {pull:g}": _usual(penalties={group: pull})
         for group in ("embeddings", "unembedding")
         for pull in (1e-6, 1e-5, 1e-4)
     },
     **{
-        f"usual start, {group} learned {rate:g} times as fast": Attempt(
-            (), noise=1.0, rates={group: rate}
-        )
+        f"usual start, {group} learned {rate:g} times as fast": _usual(rates={group: rate})
         for group in GROUPS
         for rate in (0.1, 10.0)
     },
     **{
-        f"usual start, {name} in the loss by {factor:g}": Attempt(
-            (), noise=1.0, penalties={name: factor}
-        )
+        f"usual start, {name} in the loss by {factor:g}": _usual(penalties={name: factor})
         for name in ("content", "offset")
         for factor in (1e-4, 1e-2, 1.0)
     },
@@ -112,7 +103,7 @@ ATTEMPTS: dict[str, Attempt] = {
     },
     **{
         f"{name} x {factor:g}": Attempt(sizes={name: factor})
-        for name in ("score", "lever", "logit")
+        for name in Coarseness._fields
         for factor in (1 / 3, 3)
     },
     "noise x 5": Attempt(noise=5 * NOISE),
@@ -123,9 +114,8 @@ ATTEMPTS: dict[str, Attempt] = {
 def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Work for `run_grid`: train the config in the settings from the start named by `attempt`.
 
-    Figures as `measure_training`, and the shares of (at most 10,000) held-out lists right before
-    the first step, `start_per_list`, and after the last, `end_per_list`: the weights kept are those
-    of the lowest training loss, which may be the first.
+    Beside `measure_training`, whose weights are those of the lowest training loss, the shares of
+    (at most 10,000) held-out lists right before the first step and after the last.
     """
     settings = dict(settings)
     attempt = ATTEMPTS[settings.pop("attempt")]
@@ -139,8 +129,7 @@ def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     def rates(name: str) -> float:
         return attempt.rates.get(_group_of(name), 1.0)
 
-    how = dict(progress="none", prepare=prepare, rates=rates)
-    (trained,) = train_many(config, [config.seed], **how)
+    (trained,) = train_many(config, [config.seed], progress="none", prepare=prepare, rates=rates)
     if trained.history.interrupted:
         raise KeyboardInterrupt
     raise_if_diverged(trained)
@@ -155,19 +144,20 @@ def put_start(model: nn.Module, config: Config, attempt: Attempt) -> None:
     """Put the weights of an attempt into a native model, and freeze what it does not train."""
     fresh = make_native_model(config.replace(start="random"))
     if attempt.parts is None:
-        _put_hand_built(model, fresh, config, attempt)
+        put_weights(model, config, constants_for(config))
+        for name, weight in model.named_parameters():
+            if weight.requires_grad and attempt.only in (None, _group_of(name)):
+                weight += attempt.noise * fresh.get_parameter(name)
+            else:
+                weight.requires_grad_(False)
         return
     size = coarseness(config)
-    named = {name: getattr(size, name) for name in ("score", "lever", "logit")}
-    factors = {name: value * attempt.sizes.get(name, 1.0) for name, value in named.items()}
+    size = size._replace(**{one: getattr(size, one) * by for one, by in attempt.sizes.items()})
     for name, weight in fresh.named_parameters():
         if weight.requires_grad:
             weight *= attempt.scale.get(_group_of(name), 1.0)
-    put_ranks(fresh, config, attempt.parts, Coarseness(**factors), attempt.noise)
+    put_ranks(fresh, config, attempt.parts, size, attempt.noise)
     model.load_state_dict(fresh.state_dict())
-    for name, weight in model.named_parameters():
-        if pull := attempt.pull.get(_group_of(name)):
-            weight.register_hook(lambda slope, weight=weight, pull=pull: slope + pull * weight)
     for name, factor in attempt.penalties.items():
         _punish(model, config, PENALTIES[name], factor)
 
@@ -177,14 +167,14 @@ def _punish(model: nn.Module, config: Config, penalty: Penalty, factor: float) -
     weights = dict(model.named_parameters())
 
     @torch.enable_grad()
-    def slopes(*names: str) -> tuple[Tensor | None, ...]:
-        copies = {name: one.detach().requires_grad_(name in names) for name, one in weights.items()}
-        wanted = [copies[name] for name in names]
-        return torch.autograd.grad(factor * penalty(config, copies), wanted, allow_unused=True)
+    def slope(name: str) -> Tensor:
+        copies = {one: weight.detach().requires_grad_() for one, weight in weights.items()}
+        added = factor * penalty(config, copies)
+        return torch.autograd.grad(added, copies[name], materialize_grads=True)[0]
 
-    for name, slope in zip(weights, slopes(*weights), strict=True):
-        if slope is not None and weights[name].requires_grad:
-            weights[name].register_hook(lambda own, name=name: own + slopes(name)[0])
+    for name, weight in weights.items():
+        if weight.requires_grad:
+            weight.register_hook(lambda own, name=name: own + slope(name))
 
 
 def content(config: Config, weights: Mapping[str, Tensor]) -> Float[Tensor, ""]:
@@ -206,17 +196,15 @@ def offset(config: Config, weights: Mapping[str, Tensor]) -> Float[Tensor, ""]:
     return (query @ key).square() / config.d_head
 
 
+def squares(config: Config, weights: Mapping[str, Tensor], group: str) -> Float[Tensor, ""]:
+    """Half of the sum of squares of a group of weights, whose slope pulls each of them to 0."""
+    parts = (weight for name, weight in weights.items() if _group_of(name) == group)
+    return sum(part.square().sum() for part in parts) / 2
+
+
 PENALTIES: dict[str, Penalty] = {"content": content, "offset": offset}
-"""What the explanation names as causes: contents that differ, an offset between the places."""
-
-
-def _put_hand_built(model: nn.Module, noise: nn.Module, config: Config, attempt: Attempt) -> None:
-    put_weights(model, config, constants_for(config))
-    for name, weight in model.named_parameters():
-        if weight.requires_grad and attempt.only in (None, _group_of(name)):
-            weight += attempt.noise * noise.get_parameter(name)
-        else:
-            weight.requires_grad_(False)
+"""What the explanation names as causes; and by their groups, the sizes of the weights."""
+PENALTIES |= {group: functools.partial(squares, group=group) for group in GROUPS}
 
 
 def _group_of(name: str) -> str | None:

@@ -5,19 +5,12 @@
 
 `proof` chooses the constants and shows that every list is right.
 
-Digit t stands for the number x_t = t - (n_digits - 1) / 2. With a small step s and a large lever w,
-SEP scores a digit by s x_t, so that alpha_i = softmax(s x)_i is linear in the digits but for a
-second-order term. One axis holds sum_i alpha_i x_i and ((L - 1) alpha_1 - sum_{i > 1} alpha_i) / s:
-
+Digit t stands for x_t = t - (n_digits - 1) / 2; 08_construction goes through it with numbers. One
+axis holds sum_i alpha_i x_i and ((L - 1) alpha_1 - sum_{i > 1} alpha_i) / s, which come to
     SEP:  S = x_1 + (s / 2) ((x_1 - mean)^2 + variance) + O(s^2).
-
 o1 reads S. o_j attends to SEP by beta_j = sigmoid(z_j) and to o1 by the rest, w z_j = (L / s)
 (alpha_1 - alpha_j); SEP holds S - w and o1 holds w on the axis, so that twice what o_j holds is
-
     x_j + (s / 2) ((x_j - mean)^2 + variance) + x_1 (x_1 - x_j) / (2 w) + O(s^2) + O(1 / w^2).
-
-The unembedding 2 x_t v - x_t^2 d (d a constant axis: 1 at o1, 1/2 at o_j) is largest for the x_t
-nearest to v / d: a list is right when all these errors and the rounding stay below 1/2.
 """
 
 from __future__ import annotations
@@ -54,12 +47,10 @@ class Constants:
 def check_construction(config: Config) -> None:
     """Raise ConfigError, naming the fields, unless the construction fits this config."""
     require(config, "the construction", **RANKED_ARCHITECTURE)
-    least = max(2, config.list_len)
+    least, length = max(2, config.list_len), config.list_len
     if config.d_model < least:
-        raise ConfigError(
-            f"the construction needs d_model of at least {least} at list_len {config.list_len}, "
-            f"got d_model {config.d_model}"
-        )
+        said = f"the construction needs d_model of at least {least} at list_len {length}"
+        raise ConfigError(f"{said}, got d_model {config.d_model}")
 
 
 def digit_values(config: Config) -> Float[Tensor, "digit"]:

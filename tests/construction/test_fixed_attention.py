@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import pytest
-import torch
 
 from listcomp_utils.config import ConfigError
 from listcomp_utils.construction.fixed_attention import (
     fixed_attention_bound,
-    least_width,
     train_fixed_attention,
 )
 
@@ -39,28 +37,6 @@ def test_a_training_is_repeatable():
     assert same[0] == same[1]
 
 
-@pytest.mark.parametrize(
-    ("base", "places", "alpha", "width"), [(2, 4, 0.501, 4), (3, 2, 0.667, 2), (10, 2, 0.901, 2)]
-)
-def test_digits_written_place_by_place_need_no_more_than_the_least_width(
-    base, places, alpha, width
-):
-    axis = torch.linspace(-1, 1, base).double()
-    points = torch.cartesian_prod(*[axis] * places)
-    held = alpha * points[:, None] + (1 - alpha) * points
-    # The middle of each copy is alpha E_a: the unembedding finds the nearest.
-    read = 2 * alpha * held @ points.T - alpha**2 * points.square().sum(1)
-    digits = torch.arange(len(points))
-    assert (read.argmax(-1) == digits[:, None]).all()
-    assert least_width(len(points), alpha) == width
-
-
-def test_the_least_width_grows_as_alpha_comes_down():
-    widths = [least_width(100, alpha) for alpha in (0.99, 0.9, 0.6, 0.501)]
-    assert widths == [1, 2, 6, 7]
-    assert least_width(1, 0.2) == 1 and least_width(5, 1.0) == 1
-
-
 def test_bounds():
     assert fixed_attention_bound(100, 0.5) == pytest.approx(0.505)
     assert fixed_attention_bound(100, 0.6) == pytest.approx(0.9901)
@@ -79,8 +55,3 @@ def test_bounds():
 def test_wrong_values_are_refused_by_name(values, name):
     with pytest.raises(ConfigError, match=name):
         train_fixed_attention(*values)
-
-
-def test_no_width_does_at_one_half():
-    with pytest.raises(ConfigError, match="alpha"):
-        least_width(4, 0.5)

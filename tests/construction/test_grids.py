@@ -22,8 +22,8 @@ def test_cells_are_settings_that_can_run_and_differ(name):
 
 
 def test_a_table_is_made_from_trainings_to_the_bounds(monkeypatch, runs, tmp_path):
-    small = dict(n_digits=8, d_model=16, steps=20, eval_every=20)
-    monkeypatch.setattr(grids, "RANKED", (({"seed": range(2)}, small),))
+    small = dict(preset="ranked", n_digits=8, d_model=16, steps=20, eval_every=20)
+    monkeypatch.setitem(grids.PARTS, "ranked", (({"seed": range(2)}, small),))
     path = grids.make_table("ranked", tmp_path, jobs=1, progress="none")
     rows = read_table("ranked", path.parent)
     assert len(rows) == 2 and set(rows.seed) == {0, 1}
@@ -33,7 +33,8 @@ def test_a_table_is_made_from_trainings_to_the_bounds(monkeypatch, runs, tmp_pat
 
 def test_starts_make_a_table_too(monkeypatch, runs, tmp_path):
     base = dict(preset="ranked", n_digits=8, d_model=16, steps=2, eval_every=2)
-    monkeypatch.setitem(grids.STARTS, "ranked_near", ((base, ["hand-built, noise 0"]),))
+    values = dict(seed=range(2), attempt=["hand-built, noise 0"])
+    monkeypatch.setitem(grids.PARTS, "ranked_near", ((values, base),))
     path = grids.make_table("ranked_near", tmp_path, jobs=1, progress="none")
     assert (read_table("ranked_near", path.parent).start_per_list == 1.0).all()
 

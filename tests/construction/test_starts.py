@@ -31,15 +31,11 @@ def weights_of(model):
     return {name: weight.detach().clone() for name, weight in model.named_parameters()}
 
 
-def test_all_parts_are_the_configs_own_start():
-    ours, theirs = weights_of(started(ATTEMPTS["all parts"])), weights_of(make_native_model(TINY))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
-
-
-def test_the_usual_start_is_the_random_one():
-    ours = weights_of(started(ATTEMPTS["usual start"]))
-    theirs = weights_of(make_native_model(TINY.replace(start="random")))
-    assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+@pytest.mark.parametrize("name, start", [("all parts", "ranks"), ("usual start", "random")])
+def test_two_attempts_are_the_starts_of_configs(name, start):
+    ours = weights_of(started(ATTEMPTS[name]))
+    theirs = weights_of(make_native_model(TINY.replace(start=start)))
+    assert all(torch.equal(ours[one], theirs[one]) for one in theirs)
 
 
 @pytest.mark.parametrize("name", [name for name in ATTEMPTS if name != "all parts"])
@@ -67,7 +63,7 @@ def test_one_group_alone_has_the_noise_and_is_trained(group):
 
 
 def test_a_pulled_group_has_the_penaltys_gradient_beside_its_own():
-    model = started(Attempt((), noise=1.0, pull={"embeddings": 0.5}))
+    model = started(Attempt((), noise=1.0, penalties={"embeddings": 0.5}))
     (model.tok_embed.weight.sum() + model.head.weight.sum()).backward()
     torch.testing.assert_close(
         model.tok_embed.weight.grad, 1 + 0.5 * model.tok_embed.weight.detach()
@@ -81,7 +77,7 @@ def test_a_penalty_adds_its_gradient_to_that_of_the_loss(name):
     ours, theirs = (dict(one.named_parameters()) for one in (model, plain))
     (0.5 * PENALTIES[name](TINY, theirs) + sum(one.sum() for one in plain.parameters())).backward()
     sum(one.sum() for one in model.parameters()).backward()
-    assert ours["tok_embed.weight"].grad.std() > 0
+    assert any(one.grad.std() > 0 for one in ours.values() if one.requires_grad)
     for one in ours:
         torch.testing.assert_close(ours[one].grad, theirs[one].grad)
 

@@ -5,6 +5,7 @@ import torch
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.construction import tables
+from listcomp_utils.construction.content_and_order import OF_NEAR_TIES
 from listcomp_utils.construction.proof import hand_built, proof
 from listcomp_utils.construction.weights import Constants
 from listcomp_utils.model import make_model
@@ -45,8 +46,8 @@ def test_only_learned_attention_copies_a_pair():
 
 def test_figures_over_seeds_and_attempts_have_their_words():
     seeds = read_table("construction_study")
-    rows = tables.over_seeds(seeds, tables.OF_NEAR_TIES)
-    assert rows.iloc[:, 0].tolist() == list(tables.OF_NEAR_TIES.values())
+    rows = tables.over_seeds(seeds, OF_NEAR_TIES)
+    assert rows.iloc[:, 0].tolist() == list(OF_NEAR_TIES.values())
     assert (rows["min"] <= rows["mean"]).all() and (rows["mean"] <= rows["max"]).all()
     parts = tables.by_attempt("ranked_parts", ["per_list"])
     assert list(parts) == ["attempt", "seeds", "per_list"] and (parts.seeds == 2).all()
@@ -56,3 +57,8 @@ def test_bounds_cost_a_smaller_share_of_more_digits():
     rows = tables.costs([40, 80])
     assert rows.share.is_monotonic_decreasing and rows.share.iloc[-1] < 1
     assert (rows.operations < rows["of every logit"]).iloc[-1]
+
+
+def test_corrections_stand_beside_the_studys_own_words():
+    rows = tables.corrections({"length 3": ("two layers", 0.99)})
+    assert rows.values.tolist() == [[*tables.PRINTED["length 3"], "two layers", 0.99]]

@@ -12,8 +12,7 @@ import torch
 from listcomp_utils.__main__ import main
 from listcomp_utils.checkpoints import save_model
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.explorer.entries import MOST_DIGITS
-from listcomp_utils.explorer.page import explorer_page, show_explorer, write_page
+from listcomp_utils.explorer.page import MOST_DIGITS, explorer_page, show_explorer, write_page
 from listcomp_utils.files import HEADLESS_VARIABLE, REPORT_VARIABLE
 from listcomp_utils.model import make_model
 from listcomp_utils.notebook.show import METADATA_KEY

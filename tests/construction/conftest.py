@@ -1,0 +1,26 @@
+"""What the chapter's tests share: the study's weights in float64, and weights that copy all."""
+
+import pytest
+import torch
+
+from listcomp_utils.checkpoints import find_trained
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.config import Config
+from listcomp_utils.construction.proof import hand_built
+
+
+@pytest.fixture(scope="session")
+def study():
+    config = Config.preset("study", device="cpu")
+    return config, weights_of(find_trained(config).model, torch.float64)
+
+
+@pytest.fixture(scope="session")
+def by_hand():
+    """A function that makes weights which copy every list, of so many digits and this width."""
+
+    def make(n_digits, d_model=8):
+        config = Config.preset("study", n_digits=n_digits, d_model=d_model, device="cpu")
+        return config, weights_of(hand_built(config), torch.float64)
+
+    return make
