@@ -41,8 +41,6 @@ EXPONENTIAL = 0.55
 """Error of an exponential just below 1, in roundoffs: 0.5 is exact. A test measures it."""
 ENUMERATED = 100_000
 """Of up to so many lists all are run."""
-CHUNK = 1_024
-"""Lists run at once: with thousands of digits, logits are large."""
 
 
 def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> TransformerBridge:
@@ -151,7 +149,7 @@ def most_digits(
 def copies(config: Config, dtype: torch.dtype) -> bool:
     """Whether the hand-built weights of this config copy all of its hard lists."""
     model = assemble(config, constants_for(config, dtype), dtype)
-    return accuracy(model, hard_lists(config), CHUNK).per_list == 1.0
+    return accuracy(model, hard_lists(config)).per_list == 1.0
 
 
 def hard_lists(config: Config, count: int = 10_000) -> Int[Tensor, "list position"]:
