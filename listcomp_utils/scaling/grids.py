@@ -79,7 +79,7 @@ class Grid(NamedTuple):
 
     question: str
     parts: Sequence[Mapping[str, Any]]
-    """Changes of the study preset; lists are values to combine with each other and the seeds."""
+    """Changes of the study preset; lists are values to combine, with seeds if it has none."""
     seeds: Sequence[int] = range(5)
     work: TrainCell = TrainCell()
 
@@ -164,7 +164,11 @@ GRIDS = {
     ),
     "dynamics": Grid(
         "What happens to the order mechanism while the model trains?",
-        [dict(schedule="constant", steps=4_000, eval_every=50), STUDY_RECIPE],
+        [
+            dict(schedule="constant", steps=4_000, eval_every=50),
+            # Of the table "plateau", the first three that leave and the first three that stay.
+            dict(STUDY_RECIPE, seed=[0, 1, 2, 3, 6, 7]),
+        ],
         seeds=range(3),
         work=TrainCell(observe=Course),
     ),
@@ -208,7 +212,7 @@ def grid_cells(grid: Grid) -> list[dict[str, Any]]:
         varied = {name: values for name, values in part.items() if isinstance(values, list)}
         shared = {name: value for name, value in part.items() if name not in varied}
         base = {"preset": "study", "device": "cpu", **shared}
-        cells += config_cells({**varied, "seed": grid.seeds}, base)
+        cells += config_cells({"seed": grid.seeds, **varied}, base)
     return cells
 
 

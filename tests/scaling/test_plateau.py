@@ -87,7 +87,11 @@ def test_a_passage_is_read_off_the_loss():
 def test_shipped_courses_are_of_both_recipes():
     found = passages(course_rows(read_table("dynamics")))
     assert sorted(set(found.index.get_level_values("recipe"))) == ["the study's", "this project's"]
-    assert len(found) == 6
+    recipes = read_table("plateau")
+    for seed, course in found.loc["the study's"].iterrows():
+        kept = recipes[(recipes.embed_scale == 1) & (recipes.seed == seed)].broke_through.item()
+        assert kept == pd.notna(course.halved) == (seed < 3)
+    assert len(found) == 9
 
 
 def test_either_factor_alone_tells_no_list_from_its_reverse():
