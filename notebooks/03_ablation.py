@@ -164,13 +164,13 @@ by_name = on_patterns.set_index("intervention").per_token
 uniform, average = by_name[["all layers: uniform", "all layers: mean over lists"]]
 
 # %%
-columns = ["intervention", "per_token", "per_token_sd"]
-names, values, spreads = on_patterns[columns].fillna(0).T.to_numpy().tolist()
-layers = [name.split(":")[0] for name in names]
+bars = on_patterns.set_index("intervention")
+layers = [name.split(":")[0] for name in bars.index]
 title = f"Average attention gets {average:.0%} of the outputs right, uniform {uniform:.0%}"
 right = "share of outputs right"
-bars = (names, values, spreads, layers, title, right)
-figure = diagrams.ranked_bars(*bars, reference=baseline.per_token)
+figure = diagrams.ranked_bars(
+    bars.per_token, bars.per_token_sd, layers, title, right, baseline.per_token
+)
 show(figure, alt=f"Share of outputs right with other attention patterns. {title}.")
 
 # %%

@@ -69,7 +69,7 @@ from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
-from listcomp_utils.plots import curves, diagrams, order
+from listcomp_utils.plots import curves, diagrams
 from listcomp_utils.sweeps.table import read_table
 from listcomp_utils.task import all_lists, lists_to_score, split_lists
 
@@ -285,7 +285,7 @@ position, content = (shares.reversed[f"{x} weights, exchanged"] for x in ("posit
 title = f"Exchanging positions' weights reverses {position:.0%} of lists, contents' {content:.1%}"
 words = dict(kept="(a, b), kept", reversed="(b, a), reversed", a_twice="(a, a)", b_twice="(b, b)")
 rows = shares[list(words)].rename(columns=words)
-figure = order.outcome_bars(rows, title, "share of lists (a, b)")
+figure = curves.outcome_bars(rows, title, "share of lists (a, b)")
 show(figure, alt=f"What each edit of the separator makes of the lists. {title}.", main=True)
 
 # %%
@@ -358,7 +358,7 @@ words = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S"
 curve = {word: steered[way].within for way, word in words.items()}
 title = f"Doses chosen for each list reverse {somewhere:.0%}, no dose for all more than {best:.0%}"
 sizes = sorted({abs(dose) for dose in order_axis.DOSES})
-figure = order.steering_curves(sizes, curve, [found.within for found in random], title)
+figure = curves.steering_curves(sizes, curve, [found.within for found in random], title)
 show(figure, alt=f"Lists reversed by doses up to a size, along P1 - P2 and controls. {title}.")
 
 # %%
@@ -387,7 +387,7 @@ features = failures.failure_features(config, weights, tested).numpy()
 numbers = pd.DataFrame(features, columns=["|α1 - α2|", "rank gap"])
 near = numbers["|α1 - α2|"] <= 0.1
 title = f"{(~right).sum():,} lists fail, {(near & ~right).sum():,} of them where |α1 - α2| is at most 0.1"
-figure = order.score_points(axis.scores[tested].numpy(), right, title)
+figure = curves.score_points(axis.scores[tested].numpy(), right, title)
 show(figure, alt=f"Both scores of every held-out list, a point each. {title}.", interactive=False)
 
 # %%
@@ -404,7 +404,7 @@ bins = pd.Series(measured["right_by_difference"]).dropna()
 title = f"Lists right: {bins.iloc[0]:.0%} where |α1 - α2| is least, {bins.iloc[-1]:.0%} where most"
 models = {"this model": [measured["right_by_difference"]]}
 models[f"{len(seeds)} random seeds, mean and range"] = list(seeds["right_by_difference"])
-figure = order.accuracy_bins(quantities.BINS, models, title, "|α1 - α2|")
+figure = curves.accuracy_bins(quantities.BINS, models, title, "|α1 - α2|")
 show(figure, alt=f"Share of lists right in bins of the difference of attention. {title}.")
 
 # %% [markdown]

@@ -1,7 +1,7 @@
 """Drawings: the attention flow through the layers, points in the plane, ranked bars.
 
 attention_flow([Arrow(0, query=2, key=1, weight=0.5, cost=0.4)], tokens, labels, "SEP reads d2")
-ranked_bars(names, accuracies, spreads, groups, "Positions matter most", "accuracy per token")
+ranked_bars(accuracies, spreads, groups, "Positions matter most", "accuracy per token")
 """
 
 from __future__ import annotations
@@ -85,17 +85,18 @@ def _add_arrow(figure: go.Figure, arrow: Arrow, labels: Sequence[str]) -> None:
 
 
 def ranked_bars(
-    names: Sequence[str],
-    values: Sequence[float],
-    spreads: Sequence[float],
+    values: pd.Series,
+    spreads: pd.Series,
     groups: Sequence[str],
     title: str,
     value_name: str,
     reference: float | None = None,
 ) -> go.Figure:
-    """Horizontal bars of shares, in the order given, coloured by group; a line at `reference`."""
-    spreads = [spread or None for spread in spreads]
-    frame = pd.DataFrame(dict(value=values, variable=groups, spread=spreads), names)
+    """Horizontal bars of shares with their names, in the order given, coloured by group.
+
+    Spreads of 0 are not drawn; `reference` is where a dashed line stands.
+    """
+    frame = pd.DataFrame(dict(value=values, variable=groups, spread=spreads.where(spreads > 0)))
     columns = dict(x="value", color="variable", error_x="spread")
     figure = lying_bars(frame, title, value_name, **columns).update_xaxes(range=[0, 1.04])
     if reference is not None:
@@ -113,7 +114,7 @@ def seed_bars(
     """A ranked bar a column: its mean over the rows, whiskers half their range; missing are 0."""
     known = frame.fillna(0.0)
     half = (known.max() - known.min()) / 2
-    return ranked_bars(list(known), known.mean(), half, groups, title, value_name, reference)
+    return ranked_bars(known.mean(), half, groups, title, value_name, reference)
 
 
 def point_panels(

@@ -14,6 +14,11 @@ from matplotlib.figure import Figure
 from listcomp_utils.plots.theme import GREYS, RIGHT, WRONG
 
 _SIZE = 13
+_STEPS = (
+    "1. Every digit has a score",
+    "2. SEP takes more of the higher one",
+    "3. o1 reads which share is larger,\no2 turns the reading round",
+)
 
 
 def draw_mechanism(steps: pd.DataFrame, scores: Sequence[float]) -> Figure:
@@ -29,20 +34,20 @@ def draw_mechanism(steps: pd.DataFrame, scores: Sequence[float]) -> Figure:
     colours = dict(zip(digits, (RIGHT, WRONG), strict=True))
     logits = steps.iloc[:, 5:9].to_numpy()
     reach = 1.5 * abs(logits[:, ::2] - logits[:, 1::2]).max()
-    for column, step in enumerate(steps.itertuples(index=False, name=None)):
+    for column, step in zip(rows.T, steps.itertuples(index=False, name=None), strict=True):
         words, s_a, s_b, alpha_1, beta, o1_a, o1_b, o2_a, o2_b, written = step
         pair = words.split(", ")
-        line, shares, reads = rows[:, column]
+        line, shares, reads = column
         line.set_title(f"list {words}", fontsize=17, fontweight="bold", pad=6)
         _line(line, pair, (s_a, s_b), scores, colours)
         _shares(shares, pair, alpha_1, colours)
         sign = 1 if pair == digits else -1
         margins = (sign * (o1_a - o1_b), sign * (o2_a - o2_b))
-        _reads(reads, digits, margins, written.split(", "), beta, reach, colours)
-        for axes in (line, shares, reads):
+        _reads(reads, margins, written.split(", "), beta, reach, colours)
+        for axes, told in zip(column, _STEPS, strict=True):
             axes.spines[:].set_visible(False)
-            axes.set_yticks([])
-            axes.tick_params(labelsize=_SIZE)
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(told, fontsize=_SIZE)
     return figure
 
 
@@ -54,38 +59,26 @@ def _line(
     colours: dict[str, str],
 ) -> None:
     axes.eventplot(scores, lineoffsets=0, linelengths=0.5, colors=GREYS[2])
-    for place, (digit, score) in enumerate(zip(pair, at, strict=True)):
+    for digit, score, place in zip(pair, at, ("first", "second"), strict=True):
         axes.plot(score, 0, "o", markersize=13, color=colours[digit])
-        higher = score == max(at)
-        axes.annotate(
-            f"{digit} ({'first' if place == 0 else 'second'})",
-            (score, 0),
-            (14 if higher else -14, 16),
-            textcoords="offset points",
-            ha="left" if higher else "right",
-            fontsize=_SIZE,
-            color=colours[digit],
-            fontweight="bold",
-        )
-    axes.set(ylim=(-0.9, 1.8), xticks=[])
-    axes.set_xlabel("1. Every digit has a score", fontsize=_SIZE)
+        side, beside = (14, "left") if score == max(at) else (-14, "right")
+        look = dict(fontsize=_SIZE, color=colours[digit], fontweight="bold")
+        offset = dict(xytext=(side, 16), textcoords="offset points", ha=beside)
+        axes.annotate(f"{digit} ({place})", (score, 0), **offset, **look)
+    axes.set(ylim=(-0.9, 1.8))
 
 
 def _shares(axes: Axes, pair: Sequence[str], alpha_1: float, colours: dict[str, str]) -> None:
-    left = 0.0
-    for digit, share in zip(pair, (alpha_1, 1 - alpha_1), strict=True):
-        axes.barh(0, share, left=left, color=colours[digit], height=0.8)
-        words = f"{digit}: {share:.3f}"
-        axes.text(left + share / 2, 0, words, ha="center", va="center", color="white", fontsize=15)
-        left += share
+    shares = (alpha_1, 1 - alpha_1)
+    bars = axes.barh(0, shares, left=(0, alpha_1), height=0.8, color=[colours[d] for d in pair])
+    words = [f"{digit}: {share:.3f}" for digit, share in zip(pair, shares, strict=True)]
+    axes.bar_label(bars, words, label_type="center", color="white", fontsize=15)
     axes.axvline(0.5, color=GREYS[0], linestyle="--", linewidth=1.5)
-    axes.set(xlim=(0, 1), ylim=(-0.6, 0.6), xticks=[])
-    axes.set_xlabel("2. SEP takes more of the higher one", fontsize=_SIZE)
+    axes.set(xlim=(0, 1), ylim=(-0.6, 0.6))
 
 
 def _reads(
     axes: Axes,
-    digits: Sequence[str],
     margins: Sequence[float],
     written: Sequence[str],
     beta: float,
@@ -97,17 +90,10 @@ def _reads(
     for row, (name, margin, digit) in enumerate(zip(names, margins, written, strict=True)):
         colour = colours.get(digit, GREYS[1])
         axes.barh(-row, -margin, color=colour, height=0.5)
-        end, side = -margin, 1 if margin < 0 else -1
-        words = dict(ha="left" if side > 0 else "right", va="center", fontsize=15)
-        axes.text(end + side * reach / 30, -row, digit, color=colour, fontweight="bold", **words)
-        axes.text(
-            -side * reach / 30,
-            -row,
-            name,
-            **{**words, "fontsize": _SIZE, "ha": "right" if side > 0 else "left"},
-        )
+        gap, inner, outer = (1, "right", "left") if margin < 0 else (-1, "left", "right")
+        gap *= reach / 30
+        look = dict(color=colour, fontweight="bold", fontsize=15)
+        axes.text(gap - margin, -row, digit, ha=outer, va="center", **look)
+        axes.text(-gap, -row, name, ha=inner, va="center", fontsize=_SIZE)
     axes.axvline(0, color=GREYS[0], linewidth=1.5)
-    axes.set(xlim=(-reach, reach), ylim=(-1.6, 0.6), xticks=[])
-    axes.set_xlabel(
-        "3. o1 reads which share is larger,\no2 turns the reading round", fontsize=_SIZE
-    )
+    axes.set(xlim=(-reach, reach), ylim=(-1.6, 0.6))

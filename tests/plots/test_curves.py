@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from listcomp_utils.plots import curves
-from listcomp_utils.plots.theme import COLOURS
+from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG
 
 
 def training(breakthrough: int | None):
@@ -98,7 +99,7 @@ def test_lines_keep_their_own_places_and_points_stay_unconnected():
 
 def test_a_name_has_one_colour_in_all_panels():
     loss = pd.DataFrame({"a": [3, 1], "b": [2, 0]})
-    figure = curves.line_panels({"loss": loss, "p=q": {"b": pd.Series([1])}}, "Panels", "step")
+    figure = curves.line_panels({"loss": loss, "p=q": loss[["b"]].tail(1)}, "Panels", "step")
     assert {note.text for note in figure.layout.annotations} == {"loss", "p=q"}
     colours = {(trace.name, trace.line.color) for trace in figure.data if len(trace.x)}
     assert len(colours) == 2
@@ -117,3 +118,50 @@ def test_rows_of_dots_keep_every_point_in_its_row_and_name_their_marks():
     assert figure.layout.xaxis.range == (0, 1) and figure.layout.yaxis.autorange == "reversed"
     assert {trace.mode for trace in figure.data} == {"markers"}
     assert figure.layout.shapes[0].x0 == 0.5 and figure.layout.annotations[0].text == "half"
+
+
+@pytest.mark.parametrize("right", [[True, False, True], [False, True, False]])
+def test_scores_are_split_and_right_is_blue_whichever_comes_first(right):
+    scores, right = np.array([[1.0, 0.0], [0.5, 0.501], [0.0, 1.0]]), np.array(right)
+    one, other, equal = curves.score_points(scores, right, "Scores").data
+    assert one.name.startswith("right (") and one.marker.color == RIGHT
+    assert other.name.startswith("wrong (") and other.marker.color == WRONG
+    assert (list(one.x), list(other.y)) == (
+        list(scores[right, 0]),
+        list(scores[~right, 1].round(2)),
+    )
+    assert equal.name == "equal scores" and list(equal.x) == list(equal.y) == [0, 1]
+
+
+def test_bins_show_mean_and_range_and_are_not_joined():
+    shares = {"this model": [[0.4, 1.0]], "seeds": [[0.2, 0.8], [0.4, np.nan]]}
+    figure = curves.accuracy_bins([0, 0.1, 1], shares, "Bins", "difference")
+    one, seeds = figure.data
+    assert {one.mode, seeds.mode} == {"markers"} and not one.error_y.visible
+    np.testing.assert_allclose(seeds.y, [0.3, 0.8])
+    np.testing.assert_allclose(seeds.error_y.array, [0.1, 0], atol=1e-12)
+    np.testing.assert_allclose(seeds.error_y.arrayminus, [0.1, 0], atol=1e-12)
+    assert list(one.x) == list(seeds.x) == ["0<br>to 0.1", "0.1<br>to 1"]
+    assert figure.layout.scattermode == "group"
+    assert figure.layout.yaxis.range == (-0.02, 1.04)
+
+
+def test_steering_shows_controls_in_grey_named_once():
+    figure = curves.steering_curves([0, 1], {"P": [0, 0.9]}, [[0, 0.1], [0, 0.2]], "Steering")
+    steered, controls = figure.data
+    assert list(steered.y) == [0, 0.9] and list(controls.y) == [0, 0.1, None, 0, 0.2, None]
+    assert list(controls.x) == [0, 1, None] * 2 and controls.line.color == GREYS[1]
+    assert controls.name == "random directions" and figure.layout.showlegend
+    assert {steered.mode, controls.mode} == {"lines"} and not controls.connectgaps
+    assert figure.layout.yaxis.range == (-0.02, 1.02)
+
+
+def test_outcomes_end_with_the_rest_in_grey():
+    outcomes = {"kept": [0.9, 0.1], "reversed": [0.1, 0.6]}
+    rows = pd.DataFrame(outcomes, ["nothing", "exchanged"])
+    kept, turned, rest = (figure := curves.outcome_bars(rows, "Outcomes", "share")).data
+    assert list(kept.x) == [0.9, 0.1] and list(turned.x) == [0.1, 0.6]
+    np.testing.assert_allclose(rest.x, [0, 0.3], atol=1e-12)
+    assert rest.name == "a third digit" and rest.marker.color == GREYS[2]
+    assert figure.layout.xaxis.range == (0, 1) and figure.layout.barmode == "relative"
+    assert figure.layout.yaxis.ticktext == ("nothing", "exchanged")

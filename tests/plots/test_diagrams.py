@@ -43,9 +43,8 @@ def test_nodes_show_the_tokens_of_each_level():
 
 
 def test_ranked_bars_keep_order_groups_and_spreads():
-    figure = diagrams.ranked_bars(
-        ["a", "b", "b"], [0.1, 0.5, 0.9], [0, 0.2, 0], ["x", "y", "x"], "Bars", "accuracy", 0.95
-    )
+    rows = pd.DataFrame({"mean": [0.1, 0.5, 0.9], "spread": [0, 0.2, float("nan")]}, [*"abb"])
+    figure = diagrams.ranked_bars(rows["mean"], rows.spread, [*"xyx"], "Bars", "accuracy", 0.95)
     x, y = figure.data
     assert (x.name, list(x.x), list(x.y)) == ("x", [0.1, 0.9], [0, 2])
     assert (y.name, list(y.x), list(y.y)) == ("y", [0.5], [1])
