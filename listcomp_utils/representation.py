@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -55,6 +56,18 @@ class Components(NamedTuple):
         return scores.set_axis([f"PC{i + 1} ({share:.0%})" for i, share in shares.items()], axis=1)
 
 
+class Spectrum(NamedTuple):
+    """Share of the embeddings' power at each frequency from 1 (cycles over the digits).
+
+    `upper` is its 95th percentile over random orders of the digits, `p_value` the share of those
+    whose largest `power` is at least as large: small means real waves.
+    """
+
+    power: Float[Tensor, "frequency"]
+    upper: Float[Tensor, "frequency"]
+    p_value: float
+
+
 class Reversal(NamedTuple):
     """Differences between the vectors of each list (a, b) and of (b, a), a not b.
 
@@ -86,32 +99,26 @@ def probe_table(
     """Linear probes for each target at each place, scored on lists they were not fitted to.
 
     Whole-number targets are found by logistic regression (accuracy), others by ridge regression
-    (R²), on standardised vectors. `shuffled` is the score with the labels shuffled first: what the
-    probe finds without any signal; `held_out` how many lists it is scored on.
+    (R²), on standardised vectors. `shuffled` is the score with the labels shuffled first;
+    `held_out` how many lists it is scored on.
     """
-    return pd.DataFrame(
-        {"place": place, "target": target, **_probe(at_place, labels, seed)}
-        for place, at_place in vectors.items()
-        for target, labels in targets.items()
-    )
-
-
-def _probe(vectors: Tensor, labels: Tensor, seed: int) -> dict[str, str | float]:
-    features, goal = vectors.double().numpy(), labels.numpy()
-    if len(goal) < FEWEST_PROBED:
-        raise ValueError(f"a probe needs at least {FEWEST_PROBED} vectors, got {len(goal)}")
-    if len(np.unique(goal)) < 2:
-        raise ValueError("a probe needs at least two different labels")
-    numeric = labels.is_floating_point()
-    regression = Ridge() if numeric else LogisticRegression(max_iter=2000, C=10.0)
-    model = make_pipeline(StandardScaler(), regression)
+    rows = []
     split = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
-    found, by_chance = (
-        cross_val_score(model, features, given, cv=split).item()
-        for given in (goal, np.random.default_rng(seed).permutation(goal))
-    )
-    kind, held_out = "R²" if numeric else "accuracy", math.ceil(HELD_OUT * len(goal))
-    return {"kind": kind, "score": found, "shuffled": by_chance, "held_out": held_out}
+    for (place, at_place), (target, labels) in product(vectors.items(), targets.items()):
+        features, goal = at_place.double().numpy(), labels.numpy()
+        if len(goal) < FEWEST_PROBED:
+            raise ValueError(f"a probe needs at least {FEWEST_PROBED} vectors, got {len(goal)}")
+        if len(np.unique(goal)) < 2:
+            raise ValueError("a probe needs at least two different labels")
+        kind, regression = "accuracy", LogisticRegression(max_iter=2000, C=10.0)
+        if labels.is_floating_point():
+            kind, regression = "R²", Ridge()
+        model = make_pipeline(StandardScaler(), regression)
+        shuffled = np.random.default_rng(seed).permutation(goal)
+        scores = [cross_val_score(model, features, y, cv=split).item() for y in (goal, shuffled)]
+        rows.append((place, target, kind, *scores, math.ceil(HELD_OUT * len(goal))))
+    columns = ["place", "target", "kind", "score", "shuffled", "held_out"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def separator_vectors(
@@ -156,30 +163,16 @@ def reversal(
     return Reversal(*distances, components, cosine)
 
 
-class Spectrum(NamedTuple):
-    """Share of the embeddings' power at each frequency from 1 (cycles over the digits).
-
-    `upper` is its 95th percentile over random orders of the digits, `p_value` the share of those
-    whose largest `power` is at least as large: small means real waves.
-    """
-
-    power: Float[Tensor, "frequency"]
-    upper: Float[Tensor, "frequency"]
-    p_value: float
-
-
 def fourier_spectrum(
     embeddings: Float[Tensor, "digit d_model"], permutations: int, seed: int
 ) -> Spectrum:
     """Do the embeddings form waves over the digits, more than the same vectors in random order?
 
-    Source: Nanda et al., "Progress measures for grokking" (2023), for the basis; digits here are
-    arbitrary symbols, so a wave would be a surprise.
+    The basis is that of Nanda et al., "Progress measures for grokking" (2023).
     """
     generator = torch.Generator().manual_seed(seed)
-    real = _power(embeddings)
     orders = [torch.randperm(len(embeddings), generator=generator) for _ in range(permutations)]
-    null = torch.stack([_power(embeddings[order]) for order in orders])
+    real, null = _power(embeddings), torch.stack([_power(embeddings[order]) for order in orders])
     as_large = (null.max(1).values >= real.max()).sum().item()
     return Spectrum(real, null.quantile(0.95, dim=0), (as_large + 1) / (permutations + 1))
 

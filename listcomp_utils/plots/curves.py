@@ -24,8 +24,8 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x", "cross", "triangle
 def training_curves(course: pd.DataFrame, breakthrough: int | None, title: str) -> go.Figure:
     """Losses (nats) and floors beside shares right, a column a curve, by optimiser step.
 
-    Held-out curves are dashed, floors dotted, single outputs wide and pale, under whole lists;
-    `breakthrough` is the step to mark in both panels, or None.
+    Held-out curves are dashed, floors dotted, single outputs wide and pale, under whole lists; the
+    step `breakthrough` is marked in both panels.
     """
     left = course.columns.str.match("loss|floor")
     panels = {"Mean cross entropy (nats)": course.loc[:, left], "Share right": course.loc[:, ~left]}

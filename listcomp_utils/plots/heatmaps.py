@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import einops
 import numpy as np
 import plotly.express as px
 import plotly.graph_objects as go
@@ -19,14 +20,12 @@ from listcomp_utils.plots.theme import label_axis, themed, wrapped
 
 NEUTRAL_COLOUR, RIGHT_COLOUR, WRONG_COLOUR = "#eef1f5", "#bcd7f0", "#f7c08f"
 MOST_ANNOTATED = 12
-"""Up to this many rows and columns, also of panels beside each other, numbers stand in the cells.
-
-More could not be read at 500 px.
-"""
+"""Up to this many columns in all, and rows, have their numbers in the cells, legible at 500 px."""
 MOST_SMALL = 6
 """Up to this many columns, a table is 460 px wide instead of as wide as the page."""
 PER_ROW = 10
 """Maps in a row of a gallery."""
+_WORDS = dict(texttemplate="%{text}", xgap=2, ygap=2)
 
 
 def token_rows(
@@ -38,8 +37,8 @@ def token_rows(
 ) -> go.Figure:
     """Token sequences as a table; fills are 0 (neutral), 1 (right or counted) or 2 (wrong)."""
     figure = heatmap_panels({"": fills}, row_labels, column_labels, title, "", "", "")
-    shown = dict(text=rows, texttemplate="%{text}", hovertemplate=None, hoverinfo="text")
-    figure.update_traces(xgap=2, ygap=2, **shown).update_xaxes(side="top")
+    shown = dict(**_WORDS, text=rows, hovertemplate=None, hoverinfo="text")
+    figure.update_traces(shown).update_xaxes(side="top")
     colours = [NEUTRAL_COLOUR, RIGHT_COLOUR, WRONG_COLOUR]
     return figure.update_coloraxes(cmax=2, colorscale=colours, showscale=False)
 
@@ -53,20 +52,18 @@ def mask_panels(
         panels = {"Every layer": allowed[0]}
     figure = heatmap_panels(panels, labels, labels, title, "may attend")
     for trace in figure.data:
-        words = np.where(trace.z, "yes", "no")
-        trace.update(text=words, texttemplate="%{text}", xgap=2, ygap=2)
+        trace.update(_WORDS, text=np.where(trace.z, "yes", "no"))
     return figure.update_coloraxes(showscale=False, colorscale=[NEUTRAL_COLOUR, "#7fb3d5"])
 
 
 def list_maps(
-    values: dict[str, Float[np.ndarray, "d1 d2"]], title: str, value_name: str
+    values: dict[str, Float[np.ndarray, "digit digit"]], title: str, value_name: str
 ) -> go.Figure:
     """Numbers from 0 to 1 for every list of two digits, d1 down and d2 across; nan is blank."""
-    rows, columns = (list(map(str, range(size))) for size in np.shape(next(iter(values.values()))))
+    digits = list(map(str, range(len(next(iter(values.values()))))))
     names = dict(row_title="first digit d1", column_title="second digit d2")
-    per_row = 2 if len(values) == 4 else 3
-    figure = heatmap_panels(values, rows, columns, title, value_name, per_row=per_row, **names)
-    if max(len(rows), len(columns)) > MOST_ANNOTATED:
+    figure = heatmap_panels(values, digits, digits, title, value_name, **names)
+    if len(digits) > MOST_ANNOTATED:
         figure.update_xaxes(tickmode="auto").update_yaxes(tickmode="auto")
     return figure
 
@@ -80,13 +77,12 @@ def heatmap_panels(
     row_title: str = "query (attends)",
     column_title: str = "key (attended to)",
     signed: bool = False,
-    per_row: int = 3,
 ) -> go.Figure:
     """Heatmaps on one scale: [0, 1], or centred on 0 for signed values; nan is left blank."""
     matrices = np.stack([np.asarray(panel, dtype=float) for panel in panels.values()])
-    bound = float(np.nanmax(np.abs(matrices))) if signed and np.isfinite(matrices).any() else 1.0
+    bound = float(np.nanmax(np.abs(matrices), initial=0)) or 1.0 if signed else 1.0
     annotate = max(len(row_labels), len(column_labels)) <= MOST_ANNOTATED
-    columns = min(per_row, len(panels))
+    columns = min(3, len(panels))
     if annotate:
         columns = max(1, min(columns, MOST_ANNOTATED // len(column_labels)))
     rows = -(-len(panels) // columns)
@@ -122,8 +118,8 @@ def density_rows(weights: dict[str, Float[np.ndarray, "list"]], title: str) -> g
     """A histogram of attention weights over lists in each row: darker is more."""
     edges = np.linspace(0, 1, 41)
     counts = [np.histogram(values, edges)[0] / len(values) for values in weights.values()]
-    labels, value_name, x_title = (list(weights), [""] * 40), "share of lists", "attention weight"
-    figure = heatmap_panels({"": counts}, *labels, title, value_name, "", x_title)
+    names = ("share of lists", "", "attention weight")
+    figure = heatmap_panels({"": counts}, list(weights), [""] * 40, title, *names)
     figure.update_traces(x=(edges[1:] + edges[:-1]) / 2)
     figure.update_xaxes(tickmode="auto", range=[0, 1])
     return figure.update_coloraxes(cmax=np.max(counts))
@@ -138,9 +134,8 @@ def map_gallery(
     """
     margins = ((0, -len(maps) % PER_ROW), (3, 1), (1, 1))
     padded = np.pad(np.asarray(maps, dtype=float), margins, constant_values=np.nan)
+    sheet = einops.rearrange(padded, "(r c) d1 d2 -> (r d1) (c d2)", c=PER_ROW)
     down, across = padded.shape[1:]
-    rows = padded.reshape(-1, PER_ROW, down, across)
-    sheet = np.block([list(row) for row in rows])
     blank = [[""] * size for size in sheet.shape]
     figure = heatmap_panels({"": sheet}, *blank, title, value_name, "", "")
     for number, name in enumerate(names):
@@ -149,4 +144,4 @@ def map_gallery(
         figure.add_annotation(text=name, showarrow=False, font_size=11, **place)
     figure.update_traces(hoverinfo="skip", hovertemplate=None)
     figure.update_xaxes(visible=False).update_yaxes(visible=False)
-    return figure.update_layout(height=90 + 66 * len(rows))
+    return figure.update_layout(height=90 + 66 * len(padded) // PER_ROW)
