@@ -1,4 +1,4 @@
-"""What several tests share: one tiny trained model, the reference files, a folder for runs."""
+"""What several tests share: models, the reference files, a folder for runs."""
 
 from __future__ import annotations
 
@@ -23,6 +23,45 @@ def trained():
     from listcomp_utils.training.loop import train
 
     return train(Config.preset("seed"), progress="none")
+
+
+@pytest.fixture(scope="session")
+def case(trained):
+    """The trained model, all its lists, and what it computes on them."""
+    from listcomp_utils.hooks import run_all
+    from listcomp_utils.task import all_lists
+
+    lists = all_lists(trained.config)
+    return trained.model, lists, run_all(trained.model, lists)
+
+
+@pytest.fixture(scope="session")
+def study_model():
+    """The shipped checkpoint of the study preset."""
+    from listcomp_utils.checkpoints import find_trained
+    from listcomp_utils.config import Config
+
+    return find_trained(Config.preset("study", device="cpu")).model
+
+
+@pytest.fixture(scope="session")
+def study(study_model):
+    """Its config, and its weights in float64."""
+    import torch
+
+    from listcomp_utils.circuit.formula import weights_of
+    from listcomp_utils.config import Config
+
+    return Config.preset("study", device="cpu"), weights_of(study_model, torch.float64)
+
+
+@pytest.fixture
+def released(reference):
+    """The model that was published with the study."""
+    from listcomp_utils.checkpoints import load_model
+    from listcomp_utils.config import Config
+
+    return load_model(reference("published_len2_n100_d64.pt"), Config.preset("study"))
 
 
 @pytest.fixture

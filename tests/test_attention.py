@@ -12,9 +12,8 @@ from listcomp_utils.attention import (
     score_terms,
     scores,
 )
-from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.config import Config
-from listcomp_utils.hooks import run_all
+from listcomp_utils.hooks import residual_name, run_all
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import make_model
 from listcomp_utils.task import lists_to_score
@@ -59,13 +58,12 @@ def test_score_terms_add_up_in_every_layer(case):
 
 
 def test_contributions_are_the_residual_stream(case):
-    _, model, seen = case
+    config, model, seen = case
     _, cache = model.run_with_cache(seen.tokens)
-    for layer in range(len(model.blocks)):
-        before = cache[f"blocks.{layer}.hook_resid_pre"]
-        torch.testing.assert_close(seen.residuals[:, layer], before, rtol=0, atol=1e-5)
-    after = cache[f"blocks.{len(model.blocks) - 1}.hook_resid_post"]
-    torch.testing.assert_close(seen.residuals[:, -1], after, rtol=0, atol=1e-5)
+    names = [residual_name(config, level) for level in range(config.n_layers + 1)]
+    assert len(set(names)) == len(names)
+    for level, name in enumerate(names):
+        torch.testing.assert_close(seen.residuals[:, level], cache[name], rtol=0, atol=1e-5)
 
 
 def test_logit_lens_ends_in_the_logits(case):
@@ -75,9 +73,8 @@ def test_logit_lens_ends_in_the_logits(case):
     torch.testing.assert_close(lens[:, -1], seen.logits, rtol=0, atol=1e-4)
 
 
-def test_circles_hold_an_answer_once_it_is_read():
-    model = find_trained(Config.preset("study")).model
-    *_, levels = zip(*right_so_far(model, torch.tensor([[60, 44]])), strict=True)
+def test_circles_hold_an_answer_once_it_is_read(study_model):
+    *_, levels = zip(*right_so_far(study_model, torch.tensor([[60, 44]])), strict=True)
     # The last position is o2, which must predict d2, and can after the last layer only.
     assert levels == ("", "", "44")
 

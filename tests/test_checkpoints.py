@@ -83,13 +83,11 @@ def test_seed_format_checkpoint(reference):
     assert accuracy(model).per_list == 1.0
 
 
-def test_published_checkpoint(reference):
-    config = Config.preset("study")
-    model = load_model(reference("published_len2_n100_d64.pt"), config)
-    held_out = accuracy(model, split_lists(config).held_out)
+def test_published_checkpoint(released):
+    held_out = accuracy(released, split_lists(config_of(released)).held_out)
     assert (held_out.per_token, held_out.per_list) == (0.9145, 0.831)
     assert tuple(round(share, 3) for share in held_out.per_position) == (0.990, 0.839)
-    everything = accuracy(model)
+    everything = accuracy(released)
     assert (everything.per_token, everything.per_list) == (0.95495, 0.9118)
 
 

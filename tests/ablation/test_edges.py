@@ -1,4 +1,4 @@
-"""Edges: removed ones carry no attention, those that cannot matter do not; published figures."""
+"""Edges: removed ones carry no attention, and those that cannot matter do not."""
 
 from __future__ import annotations
 
@@ -7,19 +7,14 @@ import torch
 
 from listcomp_utils.ablation.edges import REMOVALS, edge_table, keep_edges, knock_out
 from listcomp_utils.ablation.minimal_circuits import feeding_edges
-from listcomp_utils.checkpoints import load_model
+from listcomp_utils.circuit.formula import edge_costs, weights_of
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.hooks import logits_with, replace, run_all, score_with
+from listcomp_utils.hooks import logits_with, score_with
 from listcomp_utils.mask import edge_label
-from listcomp_utils.task import all_lists, split_lists
+from listcomp_utils.model import config_of
+from listcomp_utils.task import split_lists
 
 PATTERN = "blocks.1.attn.hook_pattern"
-
-
-@pytest.fixture(scope="module")
-def case(trained):
-    lists = all_lists(trained.config)
-    return trained.model, lists, run_all(trained.model, lists)
 
 
 @pytest.mark.parametrize("removal", REMOVALS)
@@ -93,46 +88,12 @@ def test_edges_that_cannot_reach_an_output_do_nothing(case):
     assert (table[feeds]["per_token"] < 0.7).any()
 
 
-def test_published_edge_figures(reference):
-    """Zeroed and renormalised single edges, mean patterns and the moderation edge of the study."""
-    config = Config.preset("study")
-    model = load_model(reference("published_len2_n100_d64.pt"), config)
+def test_the_published_edges_cost_what_the_closed_form_says(released):
+    """The same figures are held against the print in tests/circuit/test_quantities.py."""
+    config, weights = config_of(released), weights_of(released)
     lists = split_lists(config).held_out
-    baseline = score_with(model, lists)
-    assert baseline.per_token == 0.9145
-    expected = {
-        "zero": {
-            "L0 SEP<-d1": -50.9,
-            "L0 SEP<-d2": -41.0,
-            "L1 o1<-SEP": -48.9,
-            "L1 o2<-SEP": -41.5,
-            "L1 o2<-o1": -23.1,
-        },
-        "renormalise": {
-            "L0 SEP<-d1": -41.0,
-            "L0 SEP<-d2": -41.0,
-            "L1 o1<-SEP": -48.9,
-            "L1 o2<-SEP": -41.5,
-            "L1 o2<-o1": -25.7,
-        },
-    }
-    for row in edge_table(model, lists, ["zero", "renormalise"]).itertuples():
-        published = expected[row.removal].get(row.edge, 0)
-        assert 100 * row.change == pytest.approx(published, abs=0.0501)
-    mean = run_all(model, lists).patterns.mean(0)
-    names = [f"blocks.{layer}.attn.hook_pattern" for layer in (0, 1)]
-    hooks = [(name, replace(mean[layer])) for layer, name in enumerate(names)]
-    for used, per_token in (([0], 0.418), ([1], 0.647), ([0, 1], 0.466)):
-        found = score_with(model, lists, [hooks[layer] for layer in used]).per_token
-        assert round(found, 3) == per_token
-    assert mean[0, 0, 2, :2].tolist() == pytest.approx([0.509, 0.491], abs=6e-4)
-    for removal, wrong_share, answers_d1 in (
-        ("zero", 0.6225, 0.5365),
-        ("renormalise", 0.6755, 0.4175),
-    ):
-        logits = logits_with(model, lists, knock_out(model, [(1, 4, 3)], removal))
-        answer = logits[:, 4].argmax(-1)
-        wrong = answer != lists[:, 1]
-        assert wrong.double().mean().item() == wrong_share
-        share = (answer[wrong] == lists[wrong, 0]).double().mean().item()
-        assert share == pytest.approx(answers_d1, abs=6e-5)
+    for removal in ("zero", "renormalise"):
+        costs = edge_costs(config, weights, lists, renormalise=removal == "renormalise")
+        table = edge_table(released, lists, [removal])
+        assert table.change.tolist() == pytest.approx([-c for c in costs.values()], abs=6e-4)
+        assert (table.change < -0.2).sum() == 5

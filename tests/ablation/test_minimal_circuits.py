@@ -11,16 +11,10 @@ from listcomp_utils.ablation import minimal_circuits
 from listcomp_utils.ablation.edges import REMOVALS, knock_out
 from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges, within_reach
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.hooks import run_all, score_with
+from listcomp_utils.hooks import score_with
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists, sample_lists
-
-
-@pytest.fixture(scope="module")
-def case(trained):
-    lists = all_lists(trained.config)
-    return trained.model, lists, run_all(trained.model, lists).patterns.mean(0)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +47,8 @@ def test_fewer_lists_are_searched_where_there_are_more_edges():
 
 @pytest.mark.parametrize("removal", REMOVALS)
 def test_batched_subsets_equal_one_run_a_subset(case, removal):
-    model, lists, mean = case
+    model, lists, seen = case
+    mean = seen.patterns.mean(0)
     feeding = feeding_edges(Config())
     kept = torch.rand(50, len(feeding), generator=torch.Generator().manual_seed(0)) > 0.3
     batched = EdgeSearch(model, lists, removal, mean).score(kept)

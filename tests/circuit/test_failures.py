@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.failures import (
     FailurePredictor,
     built_table,
@@ -15,16 +14,14 @@ from listcomp_utils.circuit.failures import (
 )
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import order_axis, separator
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import ConfigError
 from listcomp_utils.model import make_model
 from listcomp_utils.task import split_lists
 
 
 @pytest.fixture(scope="module")
-def study():
-    config = Config.preset("study")
-    weights = weights_of(find_trained(config).model, torch.float64)
-    return config, weights, split_lists(config).held_out
+def study(study):
+    return *study, split_lists(study[0]).held_out
 
 
 def test_features_are_read_off_the_weights(study):

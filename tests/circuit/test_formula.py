@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import (
     Circuit,
     Weights,
@@ -19,7 +18,7 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.generation import loss
 from listcomp_utils.hooks import logits_with, replace, run_all
 from listcomp_utils.mask import build_mask, edges
-from listcomp_utils.model import add_hooks, make_native_model
+from listcomp_utils.model import add_hooks, config_of, make_native_model
 from listcomp_utils.task import all_lists, input_tokens, sample_lists, target_tokens
 
 
@@ -106,11 +105,9 @@ def test_an_edit_is_seen_by_later_layers():
     assert found.patterns[:, 1].std(0).max() > 1e-3
 
 
-def test_nearer_to_the_truth_than_the_shipped_model_in_float32():
-    config = Config.preset("study")
-    model, lists = find_trained(config).model, all_lists(config)
-    places = config.prediction_positions
-    exact = weights_of(model, torch.float64)
+def test_nearer_to_the_truth_than_the_shipped_model_in_float32(study, study_model):
+    (config, exact), model = study, study_model
+    lists, places = all_lists(config), config.prediction_positions
     truth = logits(exact, run(config, exact, lists), places)
     with torch.no_grad():
         model_logits = model(input_tokens(config, lists))[:, places]
@@ -122,13 +119,11 @@ def test_nearer_to_the_truth_than_the_shipped_model_in_float32():
     assert error < 5e-7 * largest and error < model_error < 1e-6 * largest
 
 
-def test_equal_to_the_released_model_in_float32(reference):
-    config = Config.preset("study")
-    model = load_model(reference("published_len2_n100_d64.pt"), config)
+def test_equal_to_the_released_model_in_float32(released):
+    config, weights = config_of(released), weights_of(released)
     lists = all_lists(config)
     with torch.no_grad():
-        expected = model(input_tokens(config, lists))[:, config.prediction_positions]
-    weights = weights_of(model)
+        expected = released(input_tokens(config, lists))[:, config.prediction_positions]
     computed = logits(weights, run(config, weights, lists), config.prediction_positions)
     assert (computed - expected).abs().max() < 1e-4
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import logits, run, weights_of
 from listcomp_utils.circuit.order_axis import (
     order_axis,
@@ -17,14 +16,13 @@ from listcomp_utils.circuit.order_axis import (
     swap_shares,
 )
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.model import make_model
+from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import all_lists
 
 
 @pytest.fixture(scope="module")
-def study():
-    config = Config.preset("study")
-    return config, weights_of(find_trained(config).model, torch.float64), all_lists(config)
+def study(study):
+    return *study, all_lists(study[0])
 
 
 def test_attention_is_a_sigmoid_of_two_scores(study):
@@ -96,10 +94,9 @@ def test_margins_count_by_hand():
     assert pairwise_margins(written, lists).tolist() == [[5, -9], [5, 5], [5, 5]]
 
 
-def test_figures_of_the_released_model(reference):
-    config = Config.preset("study")
-    model = load_model(reference("published_len2_n100_d64.pt"), config)
-    weights, lists = weights_of(model, torch.float64), all_lists(config)
+def test_figures_of_the_released_model(released):
+    config, weights = config_of(released), weights_of(released, torch.float64)
+    lists = all_lists(config)
     axis = order_axis(config, weights)
     assert axis.offset == pytest.approx(0.051, abs=5e-4)
     assert axis.scores.std().item() == pytest.approx(0.427, abs=5e-4)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.published import (
     PRINTED_MASK,
     PUBLISHED,
@@ -19,8 +18,8 @@ from listcomp_utils.sweeps.table import read_table
 
 
 @pytest.fixture(scope="module")
-def measured():
-    return measure(find_trained(Config.preset("study")).model)
+def measured(study_model):
+    return measure(study_model)
 
 
 def test_the_shipped_seed_is_measured_as_the_table_says(measured):

@@ -7,7 +7,6 @@ import math
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import predictions, weights_of
 from listcomp_utils.circuit.order_axis import outputs_of
 from listcomp_utils.circuit.quantities import (
@@ -18,9 +17,14 @@ from listcomp_utils.circuit.quantities import (
     trained_parameters,
 )
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.generation import score
-from listcomp_utils.model import add_hooks, make_model, make_native_model, parameter_table
-from listcomp_utils.task import all_lists, sample_lists, split_lists
+from listcomp_utils.model import (
+    add_hooks,
+    config_of,
+    make_model,
+    make_native_model,
+    parameter_table,
+)
+from listcomp_utils.task import sample_lists, split_lists
 
 RELEASED = {
     "trained_parameters": (29_760, 0),
@@ -52,8 +56,8 @@ RELEASED = {
 RIGHT_BY_DIFFERENCE = {0: "0.42", 0.02: "0.56", 0.05: "0.85", 0.1: "0.984", 0.3: "1.000"}
 
 
-def test_every_figure_of_the_released_model(reference):
-    measured = measure(load_model(reference("published_len2_n100_d64.pt"), Config.preset("study")))
+def test_every_figure_of_the_released_model(released):
+    measured = measure(released)
     wrong = {
         name: (measured[name], expected)
         for name, (expected, within) in RELEASED.items()
@@ -68,13 +72,9 @@ def test_every_figure_of_the_released_model(reference):
     assert len(untouched) == 6 and all(measured[name] == 0 for name in untouched)
 
 
-def test_what_the_released_model_gets_wrong(reference):
-    config = Config.preset("study")
-    weights = weights_of(load_model(reference("published_len2_n100_d64.pt"), config), torch.float64)
-    everything, held_out = all_lists(config), split_lists(config).held_out
-    whole = score(predictions(config, weights, everything), everything)
-    assert whole.per_token == pytest.approx(0.95495, abs=5e-6)
-    assert whole.per_list == pytest.approx(0.9118, abs=5e-5)
+def test_what_the_released_model_gets_wrong(released):
+    config, weights = config_of(released), weights_of(released, torch.float64)
+    held_out = split_lists(config).held_out
     written = predictions(config, weights, held_out)
     wrong, other = written != held_out, written == held_out.flip(1)
     assert wrong.sum(0).tolist() == [20, 322] and other[wrong].all()
@@ -109,12 +109,6 @@ def test_other_architectures_are_refused(preset, changes, named):
         measure(make_model(Config.preset(preset, **changes)))
 
 
-@pytest.fixture(scope="module")
-def study():
-    config = Config.preset("study")
-    return config, weights_of(find_trained(config).model, torch.float64)
-
-
 def test_the_difference_is_the_sum_of_its_terms(study):
     config, weights = study
     lists = sample_lists(config, 500, seed=0)
@@ -129,6 +123,6 @@ def test_the_slot_classifier_needs_two_slots(study):
     assert scores["slots"] > 0.99 > scores["slots_from_sep"] > 0.5
 
 
-def test_bins_cover_every_unequal_list(study):
-    shares = measure(find_trained(study[0]).model)["right_by_difference"]
+def test_bins_cover_every_unequal_list(study_model):
+    shares = measure(study_model)["right_by_difference"]
     assert shares[-1] > 0.99 > shares[0]

@@ -5,23 +5,15 @@ from __future__ import annotations
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit import tables
-from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
 from listcomp_utils.generation import generate
 from listcomp_utils.model import make_model
 from listcomp_utils.task import lists_to_score, sample_lists
 
+STUDY = Config.preset("study")
 PAIR = torch.tensor([[60, 44], [44, 60]])
-
-
-@pytest.fixture(scope="module")
-def study():
-    config = Config.preset("study")
-    model = find_trained(config).model
-    return config, model, weights_of(model, torch.float64)
 
 
 def test_the_formula_is_the_model_whatever_the_size():
@@ -31,24 +23,23 @@ def test_the_formula_is_the_model_whatever_the_size():
         assert max(found["logits"], found["patterns"]) < 1e-10 < found["largest logit"], name
 
 
-def test_float32_rounds_in_proportion_to_the_logits(study):
-    found = tables.exactness(study[1], sample_lists(study[0], 100, seed=0))
+def test_float32_rounds_in_proportion_to_the_logits(study_model):
+    found = tables.exactness(study_model, sample_lists(STUDY, 100, seed=0))
     assert 0 < found["logits"] < 1e-5 * found["largest logit"]
 
 
-def test_edges_are_weighed_on_the_example_and_scored_on_the_lists(study):
-    config, model, _ = study
-    frame = tables.flow(model, PAIR[:1], sample_lists(config, 200, seed=0))
+def test_edges_are_weighed_on_the_example_and_scored_on_the_lists(study_model):
+    frame = tables.flow(study_model, PAIR[:1], sample_lists(STUDY, 200, seed=0))
     assert (frame.loc["L0 SEP<-d1", ["layer", "query", "key"]] == [0, 2, 0]).all()
     assert frame.weight[["L0 SEP<-d1", "L0 SEP<-d2"]].sum() == pytest.approx(1)
     assert frame.weight["L1 o1<-SEP"] == 1 and (frame.cost >= 0.005).sum() == 5
 
 
-def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study):
-    config, model, weights = study
+def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study, study_model):
+    config, weights = study
     frame = tables.by_hand(config, weights, PAIR)
     assert frame.written.to_list() == [
-        ", ".join(map(str, x)) for x in generate(model, PAIR).tolist()
+        ", ".join(map(str, x)) for x in generate(study_model, PAIR).tolist()
     ]
     first, second = frame.to_dict("records")
     assert (first["s_a"], first["s_b"]) == (second["s_b"], second["s_a"])
@@ -60,7 +51,7 @@ def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study):
 
 
 def test_random_directions_correlate_but_spread_the_digits_less(study):
-    config, _, weights = study
+    config, weights = study
     random = tables.random_readouts(config, weights, count=50)
     axis = order_axis(config, weights)
     assert random.shape == (50, 2) and random.correlation.between(0, axis.correlation).all()
@@ -68,7 +59,7 @@ def test_random_directions_correlate_but_spread_the_digits_less(study):
 
 
 def test_terms_add_up_from_o1_to_o2(study):
-    config, _, weights = study
+    config, weights = study
     lists = sample_lists(config, 300, seed=0)
     frame, error = tables.difference(config, weights, lists)
     assert error < 1e-10 and frame.term.iloc[0] == "o1's own logits" and len(frame) == 7

@@ -1,18 +1,11 @@
-"""What the chapter's tests share: the study's weights in float64, and weights that copy all."""
+"""What the chapter's tests share: weights that copy every list."""
 
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import Config
 from listcomp_utils.construction.proof import hand_built
-
-
-@pytest.fixture(scope="session")
-def study():
-    config = Config.preset("study", device="cpu")
-    return config, weights_of(find_trained(config).model, torch.float64)
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,6 @@ import math
 import pytest
 import torch
 
-from listcomp_utils.checkpoints import find_trained, load_model
 from listcomp_utils.circuit.formula import Weights, logits, run, weights_of
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction import accuracy_bounds as module
@@ -16,6 +15,7 @@ from listcomp_utils.construction import logit_bounds as bounds
 from listcomp_utils.construction.accuracy_bounds import Sandwich, brute_force, sandwich
 from listcomp_utils.construction.logit_bounds import PER_LOGIT
 from listcomp_utils.generation import accuracy
+from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists
 
 
@@ -74,11 +74,9 @@ def test_proves_nothing_that_is_not_so(n_digits, d_model, scale):
         assert is_sound(found, margin) and found.lower == exact == found.upper
 
 
-def test_every_logit_gives_the_accuracy_of_the_model():
-    config = Config.preset("study")
-    model = find_trained(config).model
-    found = brute_force(config, weights_of(model, torch.float64))
-    assert found.lower == found.upper == pytest.approx(accuracy(model, all_lists(config)).per_list)
+def test_every_logit_gives_the_accuracy_of_the_model(study, study_model):
+    found = brute_force(*study)
+    assert found.lower == found.upper == pytest.approx(accuracy(study_model).per_list)
     for seed in range(4):
         config, weights = random_weights(12, seed)
         found, lists = brute_force(config, weights), all_lists(config)
@@ -110,9 +108,8 @@ def test_the_bounds_meet_on_the_shipped_model_for_less_than_two_fifths(study):
     assert found.operations < 0.37 * exact.operations
 
 
-def test_the_bounds_meet_on_the_released_model(reference):
-    config = Config.preset("study")
-    weights = weights_of(load_model(reference("published_len2_n100_d64.pt"), config), torch.float64)
+def test_the_bounds_meet_on_the_released_model(released):
+    config, weights = config_of(released), weights_of(released, torch.float64)
     found = sandwich(config, weights)
     assert found.lower == pytest.approx(0.9118) == found.upper
     assert is_sound(found, margins(config, weights))

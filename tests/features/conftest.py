@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config
 from listcomp_utils.features.grid import SHIPPED
 from listcomp_utils.features.latents import match_latents
@@ -18,12 +17,6 @@ from listcomp_utils.features.separator import separator_of, true_vectors
 from listcomp_utils.model import make_model
 
 STUDY = Config.preset("study")
-
-
-@pytest.fixture(scope="session")
-def study_model():
-    """The shipped checkpoint."""
-    return load_or_train(STUDY).model
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ import types
 import pandas as pd
 import pytest
 
-from listcomp_utils.checkpoints import load_model
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
 from listcomp_utils.scaling.grids import GRIDS, grid_cells
@@ -26,9 +25,8 @@ def alignment(config, model):
     return course.alignments[0]
 
 
-def test_the_published_models_alignment(reference):
-    model = load_model(reference("published_len2_n100_d64.pt"), STUDY)
-    assert alignment(STUDY, model) == pytest.approx(0.981, abs=5e-4)
+def test_the_published_models_alignment(released):
+    assert alignment(STUDY, released) == pytest.approx(0.981, abs=5e-4)
 
 
 def test_a_course_has_a_row_for_each_evaluation_and_survives_its_file(tmp_path):
