@@ -78,6 +78,15 @@ def reference():
 
 
 @pytest.fixture
+def displayed(monkeypatch) -> list:
+    """What a notebook displays: the data and the keywords of each call."""
+    seen = []
+    display = "listcomp_utils.notebook.show.display"
+    monkeypatch.setattr(display, lambda data, **more: seen.append((data, more)))
+    return seen
+
+
+@pytest.fixture
 def runs(tmp_path, monkeypatch) -> Path:
     """A folder that takes the place of artifacts/runs."""
     monkeypatch.setenv("LISTCOMP_RUNS", str(tmp_path / "runs"))

@@ -81,18 +81,14 @@ def test_files_and_weights_that_are_no_model_are_refused(tmp_path, capsys):
         explorer_page(model)
 
 
-def test_a_notebook_shows_it_in_place_or_beside_the_report(tmp_path, monkeypatch):
-    seen = []
-    monkeypatch.setattr(
-        "listcomp_utils.notebook.show.display", lambda data, **more: seen.append((data, more))
-    )
+def test_a_notebook_shows_it_in_place_or_beside_the_report(tmp_path, monkeypatch, displayed):
     monkeypatch.setenv(REPORT_VARIABLE, str(tmp_path))
     show_explorer()
     assert (tmp_path / "explorer.html").read_bytes() == COMMITTED.read_bytes()
-    data, more = seen.pop()
+    data, more = displayed.pop()
     assert "explorer.html" in data["text/plain"]
     assert more["metadata"][METADATA_KEY] == {"page": "explorer.html", "height": 900}
     monkeypatch.delenv(HEADLESS_VARIABLE)
     show_explorer()
-    frame = seen.pop()[0]["text/html"]
+    frame = displayed.pop()[0]["text/html"]
     assert frame.startswith("<iframe title=") and frame.count("<") == 2 and "srcdoc" in frame

@@ -10,34 +10,22 @@ from listcomp_utils.plots import curves
 from listcomp_utils.plots.theme import COLOURS, GREYS, RIGHT, WRONG
 
 
-def training(breakthrough: int | None):
-    course = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1], "floor 0.576": 0.576}
-    course |= {"o1": [0, 0.5, 1], "whole list": [0, 0.2, 0.9]}
-    return curves.training_curves(pd.DataFrame(course, [0, 10, 20]), breakthrough, "Training")
-
-
 def test_training_shows_losses_and_accuracies_in_panels_of_their_own():
-    figure = training(10)
+    course = {"loss": [3, 1, 0.6], "loss, held out": [3, 2, 1], "floor 0.576": 0.576}
+    course = pd.DataFrame({**course, "o1": [0, 0.5, 1], "whole list": [0, 0.2, 0.9]}, [0, 10, 20])
+    figure = curves.training_curves(course, 10, "Training")
     shown = {trace.name: (trace.xaxis, list(trace.y)) for trace in figure.data}
     assert shown["loss"] == ("x", [3, 1, 0.6]) and shown["whole list"] == ("x2", [0, 0.2, 0.9])
     widths = {trace.name: trace.line.width or 0 for trace in figure.data}
     assert widths["o1"] > 5 > widths["whole list"], "a single output can be seen under whole lists"
     dashes = {trace.name: trace.line.dash for trace in figure.data}
-    assert (dashes["loss"], dashes["loss, held out"], dashes["floor 0.576"]) == (
-        "solid",
-        "dash",
-        "dot",
-    )
-    assert figure.layout.yaxis2.range == (-0.02, 1.04)
-
-
-def test_training_names_floor_and_breakthrough_in_the_legend_once():
-    figure = training(10)
+    dashed = dict.fromkeys(course, "solid") | {"loss, held out": "dash", "floor 0.576": "dot"}
+    assert dashes == dashed and figure.layout.yaxis2.range == (-0.02, 1.04)
     named = [shape.name for shape in figure.layout.shapes if shape.showlegend]
     assert named == ["break-through: step 10"]
     assert {shape.xref for shape in figure.layout.shapes if shape.x0 == 10} == {"x", "x2"}
     assert [trace.name for trace in figure.data if trace.showlegend].count("floor 0.576") == 1
-    assert not training(None).layout.shapes
+    assert not curves.training_curves(course, None, "Training").layout.shapes
 
 
 def test_bars_have_the_values_and_labels_given_and_room_for_their_numbers():

@@ -51,6 +51,7 @@ def test_ranked_bars_keep_order_groups_and_spreads():
     assert [x.marker.color, y.marker.color] == list(COLOURS[:2])
     assert list(y.error_x.array) == [0.2] and np.isnan(np.array(x.error_x.array, float)).all()
     assert figure.layout.yaxis.ticktext == ("a", "b", "b") and figure.layout.shapes[0].x0 == 0.95
+    assert figure.layout.yaxis.tickvals == (0, 1, 2) and figure.layout.yaxis.range == (2.5, -0.5)
 
 
 def test_points_have_a_column_for_places_and_a_row_for_colours():

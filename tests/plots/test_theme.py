@@ -69,10 +69,3 @@ def test_long_titles_are_broken_into_lines_with_room_for_them():
     even = theme.wrapped("Lists right: 46% where |α1 - α2| is least, 100% where it is most", 50)
     assert even == "Lists right: 46% where |α1 - α2|<br>is least, 100% where it is most"
     assert figure.layout.margin.t - short.layout.margin.t == figure.layout.height - 400 > 0
-
-
-def test_labels_may_repeat_and_run_down():
-    figure = go.Figure()
-    theme.label_axis(figure.update_yaxes, ["list", "target", "target"], reverse=True)
-    assert figure.layout.yaxis.ticktext == ("list", "target", "target")
-    assert figure.layout.yaxis.tickvals == (0, 1, 2) and figure.layout.yaxis.range == (2.5, -0.5)
