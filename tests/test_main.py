@@ -11,6 +11,7 @@ import pytest
 
 from listcomp_utils import __main__ as command_line
 from listcomp_utils.__main__ import main
+from listcomp_utils.config import ConfigError
 
 
 def refused(arguments, capsys) -> str:
@@ -132,7 +133,9 @@ def test_wrong_tables_are_refused_before_any_is_made(arguments, named, rooms, ca
     assert rooms == []
 
 
-def test_every_room_with_tables_has_what_the_command_needs():
-    for name in command_line.TABLE_ROOMS:
-        room = command_line.importlib.import_module(name)
-        assert room.TABLES and callable(room.make_table), name
+@pytest.mark.parametrize("name", command_line.TABLE_ROOMS)
+def test_every_room_with_tables_makes_those_and_refuses_others(name, tmp_path):
+    room = command_line.importlib.import_module(name)
+    assert room.TABLES
+    with pytest.raises(ConfigError, match="'no_table'"):
+        room.make_table("no_table", tmp_path, jobs=1)

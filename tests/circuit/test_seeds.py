@@ -6,8 +6,8 @@ import pytest
 
 from listcomp_utils.circuit.failures import FailurePredictor
 from listcomp_utils.circuit.quantities import measure
-from listcomp_utils.circuit.seeds import SEEDS, make_table, measure_seeds
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.circuit.seeds import SEEDS, measure_seeds
+from listcomp_utils.config import Config
 from listcomp_utils.model import make_native_model
 from listcomp_utils.sweeps.table import read_table, write_table
 
@@ -38,8 +38,3 @@ def test_the_shipped_rows_are_of_eight_seeds_and_hold_their_predictors():
         predictor = FailurePredictor(**row["failure_predictor"])
         assert predictor.slopes[1] < 0 < predictor.threshold < 1
         assert row["failures.precision"] > 2 * row["failures.base_rate"]
-
-
-def test_an_unknown_table_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match="circuit_seeds"):
-        make_table("circuit_sedes", tmp_path)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.construction import grids
 from listcomp_utils.construction.starts import ATTEMPTS
 from listcomp_utils.sweeps.table import read_table
@@ -42,8 +42,3 @@ def test_starts_make_a_table_too(monkeypatch, runs, tmp_path):
 @pytest.mark.parametrize("name", grids.TABLES)
 def test_what_ships_is_of_these_cells(name):
     assert len(read_table(name)) == len(grids.grid_cells(name))
-
-
-def test_unknown_tables_are_refused_by_name(tmp_path):
-    with pytest.raises(ConfigError, match="unknown table 'rank'"):
-        grids.make_table("rank", tmp_path)

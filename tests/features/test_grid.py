@@ -112,7 +112,6 @@ def test_a_failed_training_leaves_the_folder_as_it_was(tiny, tmp_path, monkeypat
 @pytest.mark.parametrize(
     "name, checkpoint, message",
     [
-        ("feature", None, "unknown table 'feature'; did you mean 'features'"),
         ("features", "released.pt", "table features takes no checkpoint, got checkpoint 'rel"),
         ("features_released", None, "table features_released needs a checkpoint"),
         ("features_released", "absent.pt", "there is no checkpoint at 'absent.pt'"),

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from listcomp_utils.checkpoints import load_or_train
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy
 from listcomp_utils.scaling.grids import (
     FLAGS,
@@ -80,11 +80,6 @@ def test_a_recipe_s_table_has_accuracy_on_the_lists_it_is_judged_by(tiny, tmp_pa
     table = read_table("scaling_best", tmp_path)
     assert set(table) == set(read_table("scaling_best"))
     assert list(table.scored_on) == ["held-out"]
-
-
-def test_an_unknown_table_is_named(tmp_path):
-    with pytest.raises(ConfigError, match="'scaling_dept'; did you mean 'scaling_depth'"):
-        make_table("scaling_dept", tmp_path)
 
 
 @pytest.mark.parametrize("name", TABLES)
