@@ -396,21 +396,18 @@ print(f"largest difference between the sum of the paths and the logits: {attribu
 without = edge_table(model, lists, ["zero"])
 circles = attention.right_so_far(model, torch.tensor([example]))
 watched = close_up.patterns[0].mean(1)
-arrows = [
-    diagrams.Arrow(*edge, weight=watched[edge].item(), cost=-change)
-    for edge, change in zip(edges(allowed), without.change, strict=True)
-]
+arrows = without.assign(weight=watched[allowed].numpy(), cost=-without.change)
 
 # %%
-costly = [arrow for arrow in arrows if arrow.cost >= 0.005]
-title = f"{len(costly)} of {len(arrows)} edges carry the list"
+costly = (arrows.cost >= 0.005).sum()
+title = f"{costly} of {len(arrows)} edges carry the list"
 show(
     diagrams.attention_flow(arrows, circles, places, title),
     alt=f"Attention flow through the layers for the sample list: {title}, and are marked with the "
     "accuracy lost without them.",
     main=True,
 )
-print("most edges are idle:", "held" if len(costly) < len(arrows) / 2 else "refuted")
+print("most edges are idle:", "held" if costly < len(arrows) / 2 else "refuted")
 
 # %% [markdown]
 # In the ten-digit model the numbered arrows from d2 by way of SEP to o1, and from d1 to SEP, are the route. Other numbered ones are a position's look at
@@ -452,7 +449,7 @@ claims = [
     equals(what, max(term_errors), 0, within=1e-3),
     equals("logit lens after the last layer against the logits", lens_error, 0, within=near),
     equals("sum of the paths against the logits", attribution_error, 0, within=near),
-    shown("edges whose removal costs half a point or more", len(costly)),
+    shown("edges whose removal costs half a point or more", int(costly)),
     shown("digit probability before the last layer, largest mean", early),
 ]
 

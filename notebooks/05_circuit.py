@@ -126,7 +126,7 @@ circles = right_so_far(model, torch.tensor([[a, b]]))
 costly = (flow.cost >= 0.005).sum()
 title = f"{costly} of {len(flow)} edges carry the list"
 places = [f"d1({a})", f"d2({b})", *config.labels[2:]]
-figure = diagrams.attention_flow(list(flow.itertuples(index=False)), circles, places, title)
+figure = diagrams.attention_flow(flow, circles, places, title)
 show(figure, alt=f"Attention flow on the list {a}, {b}, with the points lost by edge. {title}.")
 print("a handful of edges is enough:", "held" if costly < len(flow) / 2 else "refuted")
 

@@ -1,13 +1,12 @@
 """Drawings: the attention flow through the layers, points in the plane, ranked bars.
 
-attention_flow([Arrow(0, query=2, key=1, weight=0.5, cost=0.4)], tokens, labels, "SEP reads d2")
+attention_flow(tables.flow(model, example, lists), tokens, labels, "SEP reads d2")
 ranked_bars(accuracies, spreads, groups, "Positions matter most", "accuracy per token")
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -23,33 +22,24 @@ SHOWN = 0.005
 """Arrows with less weight and less cost are left out."""
 
 
-class Arrow(NamedTuple):
-    """Attention from a query to a key in one layer, and the accuracy lost without it, both 0 to 1.
-
-    Attention is the width of the arrow, accuracy lost the colour and the label.
-    """
-
-    layer: int
-    query: int
-    key: int
-    weight: float
-    cost: float
-
-
 def attention_flow(
-    arrows: Sequence[Arrow], node_tokens: Sequence[Sequence[str]], labels: Sequence[str], title: str
+    arrows: pd.DataFrame, node_tokens: Sequence[Sequence[str]], labels: Sequence[str], title: str
 ) -> go.Figure:
     """Positions across, layers upwards; arrows carry information from key to query.
 
+    `arrows` has the columns layer, query and key, weight, which is attention and an arrow's width,
+    and cost, the accuracy lost without it, which is its colour and label; both are from 0 to 1.
     `node_tokens` says for each level (before layer 0, after layer 0, ...) what the logit lens reads
     at each position. The dotted line is the residual stream.
     """
     figure = go.Figure()
     for place in range(len(labels)):
         figure.add_vline(place, line=dict(color=GREYS[2], width=1, dash="dot"), layer="below")
-    for arrow in sorted(arrows, key=lambda one: one.cost):
-        if max(arrow.weight, arrow.cost) >= SHOWN:
-            _add_arrow(figure, arrow, labels)
+    drawn = arrows[arrows[["weight", "cost"]].max(axis=1) >= SHOWN]
+    columns = ["layer", "query", "key", "weight", "cost"]
+    drawn = drawn[columns].sort_values("cost", kind="stable")
+    for *edge, weight, cost in drawn.itertuples(index=False):
+        _add_arrow(figure, edge, weight, cost, labels)
     nodes = dict(size=32, color="#eaf0f7", line=dict(color=COLOURS[0], width=1))
     for level, tokens in enumerate(node_tokens):
         ys = [level] * len(tokens)
@@ -63,9 +53,11 @@ def attention_flow(
     return themed(figure, title, height=160 + 180 * n_layers, showlegend=False)
 
 
-def _add_arrow(figure: go.Figure, arrow: Arrow, labels: Sequence[str]) -> None:
+def _add_arrow(
+    figure: go.Figure, edge: Sequence[int], weight: float, cost: float, labels: Sequence[str]
+) -> None:
     """A line from key to query, bent beside the residual stream where they are the same."""
-    layer, query, key, weight, cost = arrow
+    layer, query, key = edge
     bend = 0.13 if query == key else 0.0
     colour = sample_colorscale(EFFECT_COLOURS, [min(1.0, max(0.0, cost))])[0]
     figure.add_scatter(

@@ -12,12 +12,12 @@ LABELS = ["d1", "SEP", "o1"]
 TOKENS = [["3", "SEP", "3"], ["3", "3", "3"]]
 
 
-def flow(*arrows: diagrams.Arrow):
-    return diagrams.attention_flow(arrows, TOKENS, LABELS, "Flow")
+def flow(**columns):
+    return diagrams.attention_flow(pd.DataFrame(columns), TOKENS, LABELS, "Flow")
 
 
 def test_an_arrow_runs_from_key_to_query_as_wide_as_its_attention():
-    figure = flow(diagrams.Arrow(layer=0, query=1, key=0, weight=0.5, cost=0.46))
+    figure = flow(layer=[0], query=[1], key=[0], weight=[0.5], cost=[0.46])
     arrow = next(trace for trace in figure.data if trace.mode == "lines")
     assert (arrow.x[0], arrow.x[-1]) == (0, 1) and 0 < arrow.y[0] < arrow.y[-1] < 1
     assert arrow.line.width == 0.6 + 9 * 0.5
@@ -26,16 +26,14 @@ def test_an_arrow_runs_from_key_to_query_as_wide_as_its_attention():
 
 
 def test_arrows_without_weight_and_cost_are_left_out_and_free_ones_have_no_number():
-    nothing = diagrams.Arrow(layer=0, query=2, key=1, weight=0.001, cost=0.0)
-    free = diagrams.Arrow(layer=0, query=1, key=1, weight=0.9, cost=0.0)
-    figure = flow(nothing, free)
+    figure = flow(layer=[0, 0], query=[2, 1], key=[1, 1], weight=[0.001, 0.9], cost=[0.0, 0.0])
     drawn = [trace for trace in figure.data if trace.mode == "lines"]
     assert len(drawn) == 1 and drawn[0].x[1] < 1, "an arrow to itself is bent beside the line"
     assert not figure.layout.annotations
 
 
 def test_nodes_show_the_tokens_of_each_level():
-    figure = flow()
+    figure = flow(layer=[], query=[], key=[], weight=[], cost=[])
     nodes = [trace for trace in figure.data if trace.mode == "markers+text"]
     assert [list(level.text) for level in nodes] == TOKENS
     assert figure.layout.yaxis.ticktext == ("embedding", "after layer 0")
