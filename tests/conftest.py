@@ -1,7 +1,5 @@
 """What several tests share: models, the reference files, a folder for runs."""
 
-from __future__ import annotations
-
 import os
 import tempfile
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Attention analyses: parts add up to the whole, on random weights too."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Checkpoints: round trips, the two references, and refusals by name."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

@@ -1,7 +1,5 @@
 """Config: what is derived, what is refused, and that refusal is cheap."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from typing import Any, get_args

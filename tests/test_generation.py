@@ -1,7 +1,5 @@
 """Copies and their scores."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

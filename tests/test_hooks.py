@@ -1,7 +1,5 @@
 """Hooks: an identity edit changes nothing at all, a real one does what it says."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

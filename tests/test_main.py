@@ -1,7 +1,5 @@
 """The command line: what is wrong is refused in one line, by name, before anything is loaded."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The masks, as the seed notebook and the published study define them."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

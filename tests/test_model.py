@@ -1,7 +1,5 @@
 """The model: mask installed, weights frozen, seeds respected, other weights refused."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

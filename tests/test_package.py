@@ -1,7 +1,5 @@
 """The wheel: it holds all that the series reads, and says of itself what is so."""
 
-from __future__ import annotations
-
 import importlib.resources
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Representation analyses find what was put in, and nothing where there is nothing."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

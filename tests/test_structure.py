@@ -1,7 +1,5 @@
 """House rules a newcomer relies on: small files, a room a chapter, imports that go one way."""
 
-from __future__ import annotations
-
 import ast
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """Lists, token sequences, the split and the loss floor."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

@@ -1,7 +1,5 @@
 """Edges: removed ones carry no attention, and those that cannot matter do not."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

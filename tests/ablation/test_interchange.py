@@ -1,7 +1,5 @@
 """Interchange does what it says, with its controls."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

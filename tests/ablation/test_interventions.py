@@ -1,7 +1,5 @@
 """The catalogue is complete, repeats, keeps to the mask, and is scored draw by draw."""
 
-from __future__ import annotations
-
 import statistics
 
 import pytest

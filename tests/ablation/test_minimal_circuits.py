@@ -1,7 +1,5 @@
 """Searches agree with brute force, stay within their bound, and say what they leave out."""
 
-from __future__ import annotations
-
 import time
 
 import pytest

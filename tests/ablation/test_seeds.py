@@ -1,7 +1,5 @@
 """Figures seed by seed: measured, run through the sweep engine, and those that ship."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Failures foretold from two numbers of a list."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """The closed form against the model it stands for."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """The order mechanism: equal to the model where it edits nothing, alive where it edits."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """The printed figures and their verdicts, beside a model and the shipped seeds."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.circuit.published import (

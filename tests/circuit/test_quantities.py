@@ -1,7 +1,5 @@
 """Every figure of the published model, to the printed digits."""
 
-from __future__ import annotations
-
 import math
 
 import pytest

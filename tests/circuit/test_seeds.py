@@ -1,7 +1,5 @@
 """Seeds trained and measured through the sweep engine, and the table that ships."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.circuit.failures import FailurePredictor

@@ -1,7 +1,5 @@
 """Claims are of the model that was asked for, or say of which and are not checked."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.circuit.subject import subject_of

@@ -1,7 +1,5 @@
 """The frames of the order story: what they say is what the model does."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

@@ -1,7 +1,5 @@
 """Both bounds against every logit: never on the wrong side, met on trained weights, and cheaper."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

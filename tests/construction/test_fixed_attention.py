@@ -1,7 +1,5 @@
 """Fixed attention: bounds that trained models keep, and weights that meet them."""
 
-from __future__ import annotations
-
 import pytest
 
 from listcomp_utils.config import ConfigError

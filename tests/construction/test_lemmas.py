@@ -1,7 +1,5 @@
 """The lemmas hold for trained, random and hand-set weights, and fail where they are broken."""
 
-from __future__ import annotations
-
 import dataclasses
 import math
 

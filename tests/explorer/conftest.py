@@ -3,8 +3,6 @@
 Where there is none the tests skip, or fail when LISTCOMP_NEEDS_BROWSER=1 is set, as CI does.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 from pathlib import Path

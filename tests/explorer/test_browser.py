@@ -1,7 +1,5 @@
 """The page in a browser computes what Python computes, follows its reader, fits every screen."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

@@ -1,7 +1,5 @@
 """The explorable page as Python makes it: what it holds, what it refuses, where it is shown."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Separators, dictionaries that are planted or true, and SAEs on them."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

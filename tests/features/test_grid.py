@@ -3,8 +3,6 @@
 The follow-up's figures stand beside ours.
 """
 
-from __future__ import annotations
-
 import functools
 
 import pytest

@@ -1,7 +1,5 @@
 """Latents are matched to the separator's known terms."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

@@ -1,7 +1,5 @@
 """06_features runs with the least settings there are, and claims nothing of another model."""
 
-from __future__ import annotations
-
 import nbformat
 
 from listcomp_utils.notebook.claims import recorded_claims

@@ -1,7 +1,5 @@
 """What order latents go by, and who holds the order where they are off."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import pytest

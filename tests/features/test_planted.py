@@ -1,7 +1,5 @@
 """Planted dictionaries are made of what is said, and recovered."""
 
-from __future__ import annotations
-
 import torch
 
 from listcomp_utils.features.planted import planted_vectors, recover

@@ -1,7 +1,5 @@
 """The SAE finds a dictionary that is there, infers as it was trained, and refuses wrong input."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """Files of SAEs give the same SAE back; what is damaged, wrong or holds code is refused."""
 
-from __future__ import annotations
-
 import json
 import os
 

@@ -1,7 +1,5 @@
 """The separator is the known sum, and vectors in its place are scored as the model would."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 from transformer_lens.utilities import get_act_name

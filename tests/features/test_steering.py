@@ -1,7 +1,5 @@
 """Steering tries every dose, and moves what it should and nothing else."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

@@ -1,7 +1,5 @@
 """Curves and bars: the numbers given are the numbers shown, and every mark is named."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

@@ -1,7 +1,5 @@
 """Drawings: widths, colours and numbers of the flow; bars in order; points where they are."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Heatmaps: shares on [0, 1], signed values around 0, missing ones blank, labels in place."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 

@@ -1,7 +1,5 @@
 """The theme: inside every figure, colours that can be told apart, titles that fit the page."""
 
-from __future__ import annotations
-
 import itertools
 import json
 

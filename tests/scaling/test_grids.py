@@ -1,7 +1,5 @@
 """The grids of 07_scaling: what they ask, and that shipped tables are theirs and still come out."""
 
-from __future__ import annotations
-
 import pandas as pd
 import pytest
 import torch

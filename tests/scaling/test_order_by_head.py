@@ -1,7 +1,5 @@
 """The order mechanism by head and kind of positions, and what is impossible without places."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 import torch.nn.functional as F

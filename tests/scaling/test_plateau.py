@@ -1,7 +1,5 @@
 """The plateau: what is measured while a model trains, how a run passes, and what it takes."""
 
-from __future__ import annotations
-
 import types
 
 import pandas as pd

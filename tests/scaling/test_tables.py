@@ -1,7 +1,5 @@
 """Tables over seeds: runs that left the plateau and those that stayed are kept apart."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 import pytest

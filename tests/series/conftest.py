@@ -1,7 +1,5 @@
 """A series of three tiny notebooks, to run in seconds."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import nbformat

@@ -1,7 +1,5 @@
 """Every question to the reader can be answered as it says: by changing one line and running on."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from pathlib import Path

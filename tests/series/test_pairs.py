@@ -1,7 +1,5 @@
 """The notebooks' two files agree, stay small, hold nothing of a machine, and read as texts."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """`make refresh`: pictures, the README from a run, what is missing said before anything runs."""
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import io

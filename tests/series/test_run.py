@@ -1,7 +1,5 @@
 """A run leaves executed notebooks and a whole report, or the last whole one untouched."""
 
-from __future__ import annotations
-
 import asyncio
 import json
 import os

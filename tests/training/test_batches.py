@@ -1,7 +1,5 @@
 """Batches: every list equally often, the held-out ones never, and nothing twice by accident."""
 
-from __future__ import annotations
-
 import tracemalloc
 
 import pytest

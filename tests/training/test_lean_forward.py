@@ -1,7 +1,5 @@
 """The short forward passes: equal to the native model's, in logits and in gradients."""
 
-from __future__ import annotations
-
 import itertools
 
 import pytest

@@ -1,7 +1,5 @@
 """Stacked models compute, learn and score what the same models do one by one."""
 
-from __future__ import annotations
-
 import pytest
 import torch
 

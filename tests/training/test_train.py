@@ -1,7 +1,5 @@
 """Training: it learns, repeats bit for bit, freezes what it must, and survives an interrupt."""
 
-from __future__ import annotations
-
 import copy
 import math
 
