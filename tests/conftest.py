@@ -1,6 +1,7 @@
 """What several tests share: models, the reference files, a folder for runs."""
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -73,6 +74,15 @@ def reference():
         return path
 
     return find
+
+
+@pytest.fixture
+def tracked() -> list[str]:
+    """The files that git knows."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return listed.stdout.split()
 
 
 @pytest.fixture
