@@ -23,6 +23,7 @@ from torch import Tensor
 from listcomp_utils.circuit.formula import Lists, Weights
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.generation import share
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists)
         {
             "lists": kind,
             "how many": len(lists),
-            "wrong": _observe(config, weights, lists)[1].double().mean().item(),
+            "wrong": share(_observe(config, weights, lists)[1]),
             "examples": "; ".join(f"{a}, {b}" for a, b in lists[:3].tolist()),
         }
         for kind, lists in chosen.items()

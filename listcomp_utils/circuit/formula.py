@@ -26,7 +26,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from listcomp_utils.config import Config, require
+from listcomp_utils.config import PLAIN_LAYERS, Config, require
+from listcomp_utils.generation import share
 from listcomp_utils.mask import Edge, build_mask, edges
 from listcomp_utils.model import config_of
 from listcomp_utils.task import input_tokens
@@ -57,8 +58,7 @@ class Circuit(NamedTuple):
 
 def check_architecture(config: Config) -> None:
     """Raise ConfigError, naming the fields, unless the formula holds for this config."""
-    frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
-    require(config, "the closed form", **frozen, n_heads=1, positions="learned")
+    require(config, "the closed form", **PLAIN_LAYERS, n_heads=1, positions="learned")
 
 
 def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
@@ -131,7 +131,7 @@ def edge_costs(
 
     def right(edit: Edit | None = None) -> float:
         written = predictions(config, weights, lists, edit)
-        return (written == lists.to(written.device)).double().mean().item()
+        return share(written == lists.to(written.device))
 
     whole = right()
     return {e: whole - right(without_edge(e, renormalise)) for e in edges(build_mask(config))}

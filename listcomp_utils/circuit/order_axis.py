@@ -24,6 +24,7 @@ from torch import Tensor
 
 from listcomp_utils.circuit.formula import Lists, Weights, check_architecture, run
 from listcomp_utils.config import Config, require
+from listcomp_utils.generation import share
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
@@ -162,7 +163,7 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
         written = read_out(config, weights, vectors, moderation).written
         found = {outcome: (written == whole).all(1) for outcome, whole in wholes.items()}
         found["o1_right"], found["o2_right"] = (written == lists).T
-        shares[name] = {outcome: of.double().mean().item() for outcome, of in found.items()}
+        shares[name] = {outcome: share(of) for outcome, of in found.items()}
     return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 
 

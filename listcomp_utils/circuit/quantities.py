@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from sklearn.model_selection import train_test_split
 from sklearn.svm import LinearSVC
 from torch import Tensor, nn
@@ -21,7 +21,7 @@ from listcomp_utils.circuit import formula, order_axis
 from listcomp_utils.circuit.formula import Lists, Weights, predictions
 from listcomp_utils.circuit.order_axis import outputs_of, separator
 from listcomp_utils.config import Config
-from listcomp_utils.generation import score
+from listcomp_utils.generation import score, share
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of
 from listcomp_utils.task import all_lists, split_lists
@@ -114,7 +114,7 @@ def _patterns(config: Config, weights: Weights, lists: Lists) -> dict[str, float
         def edit(layer: int, own: Tensor) -> Tensor:
             return mean[layer].expand_as(own) if layer in layers else own
 
-        return _share(predictions(config, weights, lists, edit) == lists)
+        return share(predictions(config, weights, lists, edit) == lists)
 
     return {
         "mean_patterns_layer_0": with_means(0),
@@ -137,9 +137,9 @@ def _edges(config: Config, weights: Weights, lists: Lists) -> dict[str, float]:
         edit = formula.without_edge((1, second, first), renormalise)
         o2 = predictions(config, weights, lists, edit)[:, 1]
         wrong = o2 != lists[:, 1]
-        figures[f"moderation_{removal}_o2_wrong"] = _share(wrong)
+        figures[f"moderation_{removal}_o2_wrong"] = share(wrong)
         is_d1 = (o2 == lists[:, 0])[wrong]
-        figures[f"moderation_{removal}_is_d1"] = _share(is_d1) if len(is_d1) else 0.0
+        figures[f"moderation_{removal}_is_d1"] = share(is_d1) if len(is_d1) else 0.0
     return figures
 
 
@@ -149,7 +149,7 @@ def _difference(config: Config, weights: Weights, lists: Lists) -> dict[str, flo
     def right(goal: Tensor, alpha: tuple[float, float] | None = None) -> float:
         """Share of lists where o1's logits and the terms make `goal` of o2."""
         terms = difference_terms(config, weights, lists, alpha).values()
-        return _share((outputs.logits[:, 0] + sum(terms)).argmax(-1) == goal)
+        return share((outputs.logits[:, 0] + sum(terms)).argmax(-1) == goal)
 
     return {
         "reconstructed_o2": right(outputs.written[:, 1]),
@@ -171,7 +171,7 @@ def _mechanism(config: Config, weights: Weights, lists: Lists) -> dict[str, Any]
         "order_correlation": axis.correlation,
         "moderation_correlation": torch.corrcoef(both)[0, 1].item(),
         "right_by_difference": [
-            _share(right[different & (bins == place)]) for place in range(len(BINS) - 1)
+            share(right[different & (bins == place)]) for place in range(len(BINS) - 1)
         ],
     }
 
@@ -192,7 +192,3 @@ def _interventions(config: Config, weights: Weights, lists: Lists) -> dict[str, 
         "steering_random": [share for name, share in steered.items() if "random" in name],
         **{f"swap.{edit}": x for edit, x in reversed_by.items() if "weights" in edit},
     }
-
-
-def _share(holds: Bool[Tensor, "..."]) -> float:
-    return holds.double().mean().item()

@@ -211,26 +211,20 @@ ARCHITECTURE_FIELDS = (
 )
 """Fields that decide which weights there are and what the model computes from them."""
 
+PLAIN_LAYERS = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
+"""What makes a layer add a weighted sum of the vectors that it reads, and nothing else."""
+
 RANKED_ARCHITECTURE = dict(
-    decoding="masked",
-    n_layers=2,
-    n_heads=1,
-    layer_norm=False,
-    bias=False,
-    learn_w_v=False,
-    learn_w_o=False,
-    positions="learned",
+    decoding="masked", n_layers=2, n_heads=1, **PLAIN_LAYERS, positions="learned"
 )
 """What the start "ranks" and the hand-built weights need: the study's architecture."""
 
 _STUDY = dict(
+    **PLAIN_LAYERS,
     n_digits=100,
     decoding="masked",
     loss_on="outputs",
     d_model=64,
-    layer_norm=False,
-    bias=False,
-    learn_w_o=False,
     batch_size=512,
     adam_beta2=0.9,
     weight_decay=0.0,

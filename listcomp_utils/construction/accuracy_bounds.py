@@ -40,6 +40,7 @@ from listcomp_utils.construction.logit_bounds import (
     split_logits,
     unranked,
 )
+from listcomp_utils.generation import share
 
 LADDER = (0, 1, 2, 4, 8)
 """How many tokens of each digit a list may evaluate after a ranking."""
@@ -64,12 +65,12 @@ class Sandwich:
     @property
     def lower(self) -> float:
         """Share of lists proven right."""
-        return self.right.double().mean().item()
+        return share(self.right)
 
     @property
     def upper(self) -> float:
         """1 minus the share of lists proven wrong."""
-        return (~self.wrong).double().mean().item()
+        return share(~self.wrong)
 
 
 def sandwich(config: Config, weights: Weights) -> Sandwich:

@@ -32,6 +32,7 @@ from listcomp_utils.circuit.order_axis import (
 )
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.construction.lemmas import pair_margins, predicted_sums
+from listcomp_utils.generation import share
 from listcomp_utils.task import ListSplit, all_lists
 
 NEAR = 0.1
@@ -152,12 +153,12 @@ def along_path(
     check_pairs(config)
     lists, end = all_lists(config), relabelled(config, end, order_axis(config, start).scores)
     rows = []
-    for share in shares:
+    for part in shares:
         ends = zip(vars(start).values(), vars(end).values(), strict=True)
-        mixed = Weights(*(torch.lerp(*both, share) for both in ends))
+        mixed = Weights(*(torch.lerp(*both, part) for both in ends))
         outputs = outputs_of(config, mixed, lists)
-        right = (outputs.written == lists).all(1).double().mean().item()
-        rows.append((share, _loss(outputs.logits, lists), right))
+        right = share((outputs.written == lists).all(1))
+        rows.append((part, _loss(outputs.logits, lists), right))
     return pd.DataFrame(rows, columns=["share", "loss", "per_list"])
 
 

@@ -30,6 +30,7 @@ from listcomp_utils.circuit.order_axis import (
     separator,
 )
 from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.generation import share
 from listcomp_utils.task import all_lists
 
 
@@ -118,7 +119,7 @@ def order_is_needed(config: Config, weights: Weights) -> pd.DataFrame:
         right = outputs.written == lists
         whole = right.all(1).view(n, n)
         shares = (whole, right, (whole & whole.T)[*pairs_of(config)])
-        rows[name] = [share.double().mean().item() for share in shares]
+        rows[name] = [*map(share, shares)]
     names = ["lists", "outputs", "both_orders"]
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=names).rename_axis("edit")
     return frame.assign(bound=[math.nan] + [one_order_bound(n)] * (len(frame) - 1))

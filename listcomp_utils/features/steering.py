@@ -19,9 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.order_axis import DOSES, read_out
-from listcomp_utils.features.latents import Directions, Match, share
+from listcomp_utils.features.latents import Directions, Match
 from listcomp_utils.features.separator import KnownSeparator, written
-from listcomp_utils.generation import score
+from listcomp_utils.generation import score, share
 
 FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""

@@ -18,7 +18,7 @@ from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.generation import accuracy
 from listcomp_utils.scaling.order_by_head import measure_order
 from listcomp_utils.scaling.plateau import Course
@@ -28,8 +28,8 @@ from listcomp_utils.sweeps.training import Table, TrainCell, make_table_of, run_
 from listcomp_utils.task import split_lists
 from listcomp_utils.training.loop import TrainResult
 
-FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
-"""The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
+FLAGS = tuple(PLAIN_LAYERS)
+"""LayerNorm, bias, W_V, W_O: the letters in the study's Table 4, as FFTT; T is there or learned."""
 
 WHOLE_FRACTION, INNER_FRACTION = 0.8, 0.7
 """Shares of all lists that are trained on: by the preset, and to choose a recipe."""

@@ -59,14 +59,13 @@ class TrainCell:
     def __call__(self, settings: Mapping[str, Any]) -> dict[str, Any]:
         # PyTorch is imported in the worker that runs a cell, and not before.
         from listcomp_utils.checkpoints import save_model
-        from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
+        from listcomp_utils.training.loop import one_thread, train
 
         config = Config(**settings)
         observer = self.observe and self.observe(config)
-        (trained,) = train_many(config, [config.seed], progress="none", callback=observer)
+        trained = train(config, "none", callback=observer)
         if trained.history.interrupted:  # Ctrl-C, on which a training by itself keeps what it has
             raise KeyboardInterrupt
-        raise_if_diverged(trained)
         figures: dict[str, Any] = {}
         with one_thread():
             for measure in (measure_training, self.measure, observer and observer.figures):

@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,27 +50,22 @@ class TrainResult:
     history: History = field(repr=False)
 
 
-def train(config: Config, progress: Progress = "auto") -> TrainResult:
+def train(config: Config, progress: Progress = "auto", **how: Any) -> TrainResult:
     """Train one model; the same config gives bit-identical weights on one machine's CPU.
 
-    See `train_many`, of which this is the case of one.
+    `how` are the other keywords of `train_many`, of which this is the case of one.
 
     Raises:
         ConfigError: when the config's device is not available.
         RuntimeError: when the loss stops being a number.
     """
-    (result,) = train_many(config, [config.seed], progress)
-    raise_if_diverged(result)
-    return result
-
-
-def raise_if_diverged(result: TrainResult) -> None:
-    """Raises RuntimeError when the loss of this training stopped being a number."""
+    (result,) = train_many(config, [config.seed], progress, **how)
     if result.history.diverged:
         raise RuntimeError(
             f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
             f"lower lr (now {result.config.lr})"
         )
+    return result
 
 
 def train_many(

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from listcomp_utils.circuit.order_axis import DOSES, steer
-from listcomp_utils.features.latents import share
 from listcomp_utils.features.separator import written
 from listcomp_utils.features.steering import (
     AMOUNTS,
@@ -23,6 +22,7 @@ from listcomp_utils.features.steering import (
     swapped_by_adding,
     swapped_by_scaling,
 )
+from listcomp_utils.generation import share
 
 
 def test_steering_moves_what_it_should_and_nothing_else(separator, study_match):
