@@ -41,8 +41,7 @@ def cross_fitted(frame: pd.DataFrame) -> pd.DataFrame:
     for settings in frame[[*Config.model_fields]].to_dict("records"):
         config = Config(**settings)
         found = find_trained(config, sweep_folder("circuit_seeds") / "models")
-        weights = weights_of(found.model, torch.float64)
-        models.append((config, weights, split_lists(config).held_out))
+        models.append((weights_of(found.model, torch.float64), split_lists(config).held_out))
     rows = []
     for number, model in enumerate(models):
         predictor = fit_failures(models[:number] + models[number + 1 :])

@@ -63,14 +63,14 @@ def measure_pairs(trained: TrainResult) -> dict[str, Any]:
     if config.list_len != 2:
         return {}
     weights = weights_of(trained.model, torch.float64)
-    proven = sandwich(config, weights)
+    proven = sandwich(weights)
     figures = {
         "proven_right": proven.lower,
         "proven_at_most": proven.upper,
-        "share_of_operations": proven.operations / brute_force(config, weights).operations,
-        "pairs_at_most": upper_certificate(config, weights),
+        "share_of_operations": proven.operations / brute_force(weights).operations,
+        "pairs_at_most": upper_certificate(weights),
     }
-    return figures | explain(config, weights, split_lists(config)).to_dict()
+    return figures | explain(weights).to_dict()
 
 
 TABLES = {

@@ -72,10 +72,10 @@ def test_what_the_released_model_gets_wrong(reference):
     config = Config.preset("study")
     weights = weights_of(load_model(reference("published_len2_n100_d64.pt"), config), torch.float64)
     everything, held_out = all_lists(config), split_lists(config).held_out
-    whole = score(predictions(config, weights, everything), everything)
+    whole = score(predictions(weights, everything), everything)
     assert whole.per_token == pytest.approx(0.95495, abs=5e-6)
     assert whole.per_list == pytest.approx(0.9118, abs=5e-5)
-    written = predictions(config, weights, held_out)
+    written = predictions(weights, held_out)
     wrong, other = written != held_out, written == held_out.flip(1)
     assert wrong.sum(0).tolist() == [20, 322] and other[wrong].all()
 
@@ -112,23 +112,23 @@ def test_other_architectures_are_refused(preset, changes, named):
 @pytest.fixture(scope="module")
 def study():
     config = Config.preset("study")
-    return config, weights_of(find_trained(config).model, torch.float64)
+    return weights_of(find_trained(config).model, torch.float64)
 
 
 def test_the_difference_is_the_sum_of_its_terms(study):
-    config, weights = study
-    lists = sample_lists(config, 500, seed=0)
-    logits = outputs_of(config, weights, lists).logits
-    terms = difference_terms(config, weights, lists)
+    weights = study
+    lists = sample_lists(weights.config, 500, seed=0)
+    logits = outputs_of(weights, lists).logits
+    terms = difference_terms(weights, lists)
     assert (sum(terms.values()) - (logits[:, 1] - logits[:, 0])).abs().max() < 1e-10
 
 
 def test_the_slot_classifier_needs_two_slots(study):
-    config, weights = study
-    scores = slot_classifier(config, weights, sample_lists(config, 400, seed=0))
+    weights = study
+    scores = slot_classifier(weights, sample_lists(weights.config, 400, seed=0))
     assert scores["slots"] > 0.99 > scores["slots_from_sep"] > 0.5
 
 
 def test_bins_cover_every_unequal_list(study):
-    shares = measure(find_trained(study[0]).model)["right_by_difference"]
+    shares = measure(find_trained(study.config).model)["right_by_difference"]
     assert shares[-1] > 0.99 > shares[0]

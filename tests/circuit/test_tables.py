@@ -45,14 +45,14 @@ def test_edges_are_weighed_on_the_example_and_scored_on_the_lists(study):
 
 
 def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study):
-    config, model, weights = study
-    frame = tables.by_hand(config, weights, PAIR)
+    _, model, weights = study
+    frame = tables.by_hand(weights, PAIR)
     assert frame.written.to_list() == [
         ", ".join(map(str, x)) for x in generate(model, PAIR).tolist()
     ]
     first, second = frame.to_dict("records")
     assert (first["s_a"], first["s_b"]) == (second["s_b"], second["s_a"])
-    offset = order_axis(config, weights).offset
+    offset = order_axis(weights).offset
     for row in (first, second):
         shift = torch.tensor(row["s_a"] - row["s_b"] + offset)
         assert row["α1"] == pytest.approx(torch.sigmoid(shift).item())
@@ -60,9 +60,9 @@ def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study):
 
 
 def test_random_directions_correlate_but_spread_the_digits_less(study):
-    config, _, weights = study
-    random = tables.random_readouts(config, weights, count=50)
-    axis = order_axis(config, weights)
+    _, _, weights = study
+    random = tables.random_readouts(weights, count=50)
+    axis = order_axis(weights)
     assert random.shape == (50, 2) and random.correlation.between(0, axis.correlation).all()
     assert random.spread.max() < axis.readout.std()
 
@@ -70,7 +70,7 @@ def test_random_directions_correlate_but_spread_the_digits_less(study):
 def test_terms_add_up_from_o1_to_o2(study):
     config, _, weights = study
     lists = sample_lists(config, 300, seed=0)
-    frame, error = tables.difference(config, weights, lists)
+    frame, error = tables.difference(weights, lists)
     assert error < 1e-10 and frame.term.iloc[0] == "o1's own logits" and len(frame) == 7
     # From d1 at o1 to d2 at o2.
     assert frame["mean"].iloc[0] < 0 < frame["mean"].sum()

@@ -12,7 +12,7 @@ from listcomp_utils.construction.proof import hand_built
 @pytest.fixture(scope="session")
 def study():
     config = Config.preset("study", device="cpu")
-    return config, weights_of(find_trained(config).model, torch.float64)
+    return weights_of(find_trained(config).model, torch.float64)
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,6 @@ def by_hand():
 
     def make(n_digits, d_model=8):
         config = Config.preset("study", n_digits=n_digits, d_model=d_model, device="cpu")
-        return config, weights_of(hand_built(config), torch.float64)
+        return weights_of(hand_built(config), torch.float64)
 
     return make

@@ -58,7 +58,7 @@ def test_the_order_axis_swaps_as_many_as_in_the_circuit(separator):
     axis, rows = separator.order_axis[None], swappable(separator)
     alone = swapped(separator, rows, separator.vectors[rows], axis, DOSES)
     lists = separator.lists[rows]
-    found = steer(separator.config, separator.weights, lists, axis, DOSES).reversed_somewhere
+    found = steer(separator.weights, lists, axis, DOSES).reversed_somewhere
     assert share(alone) == pytest.approx(found, abs=1e-3)
 
 
