@@ -53,6 +53,16 @@ class Weights:
         """The numbers: token, position, unembed and query_key."""
         return self.token, self.position, self.unembed, self.query_key
 
+    @property
+    def separator_input(self) -> Float[Tensor, "d_model"]:
+        """What SEP holds before layer 0."""
+        return self.token[self.config.sep_id] + self.position[self.config.sep_position]
+
+    @property
+    def output_inputs(self) -> Float[Tensor, "output d_model"]:
+        """What the outputs hold before layer 0, under masked decoding."""
+        return self.token[self.config.mask_id] + self.position[list(self.config.output_positions)]
+
     def double(self) -> Weights:
         """The same in float64."""
         return Weights(self.config, *(part.double() for part in self.parts))

@@ -22,8 +22,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Lists, Weights, check_architecture, run
-from listcomp_utils.config import Config, require
+from listcomp_utils.circuit.formula import Lists, Weights, run
+from listcomp_utils.config import STUDY_ARCHITECTURE, Config, require
 from listcomp_utils.generation import share
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
@@ -76,15 +76,14 @@ class Outputs(NamedTuple):
 
 def check_pairs(config: Config) -> None:
     """Raise ConfigError unless the config is the study's architecture with lists of two."""
-    check_architecture(config)
-    require(config, "the order analysis", list_len=2, n_layers=2, decoding="masked")
+    require(config, "the order analysis", list_len=2, **STUDY_ARCHITECTURE)
 
 
 def order_axis(weights: Weights) -> OrderAxis:
     """Scores, offset and readout from the weights alone; raises ConfigError as `check_pairs`."""
     config = weights.config
     check_pairs(config)
-    query, n = _separator_input(weights) @ weights.query_key[0], config.n_digits
+    query, n = weights.separator_input @ weights.query_key[0], config.n_digits
     direction = weights.position[0] - weights.position[1]
     readout = weights.unembed.T[:n] @ direction
     return OrderAxis(weights.token[:n] @ query, (query @ direction).item(), readout, direction)
@@ -106,7 +105,7 @@ def compose(
 ) -> Float[Tensor, "list d_model"]:
     """SEP's vector with chosen weights for the digits' content and for their positions."""
     digits = torch.einsum("lp,lpd->ld", content, weights.token[lists])
-    return _separator_input(weights) + digits + position @ weights.position[:2]
+    return weights.separator_input + digits + position @ weights.position[:2]
 
 
 def read_out(
@@ -115,7 +114,7 @@ def read_out(
     moderation: Float[Tensor, "list"] | None = None,
 ) -> Outputs:
     """The outputs that read these vectors at SEP; `moderation` fixes o2's attention to SEP."""
-    first, second = _output_inputs(weights)
+    first, second = weights.output_inputs
     if moderation is None:
         query = second @ weights.query_key[1]
         moderation = torch.sigmoid(vectors @ query - first @ query)
@@ -192,7 +191,7 @@ def steer(
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
     vectors, unembed = separator(weights, lists).vectors, weights.unembed
-    first, second = _output_inputs(weights)
+    first, second = weights.output_inputs
     query, amounts = second @ weights.query_key[1], torch.tensor(doses).to(vectors)[:, None]
     hits = []
     chunks = (x.split(CHUNK) for x in (lists, vectors, direction.expand_as(vectors)))
@@ -224,7 +223,7 @@ def steering_directions(
     directions = {
         "P_1 - P_2": axis[None],
         "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
-        "S": _separator_input(weights)[None],
+        "S": weights.separator_input[None],
         **{f"random {n}": one[None] for n, one in enumerate(random.to(axis), start=1)},
     }
     return {
@@ -244,13 +243,3 @@ def pairwise_margins(
 def unequal(lists: Lists) -> Int[Tensor, "unequal position"]:
     """The lists of two different digits."""
     return lists[lists[:, 0] != lists[:, 1]]
-
-
-def _separator_input(weights: Weights) -> Float[Tensor, "d_model"]:
-    config = weights.config
-    return weights.token[config.sep_id] + weights.position[config.sep_position]
-
-
-def _output_inputs(weights: Weights) -> Float[Tensor, "output d_model"]:
-    config = weights.config
-    return weights.token[config.mask_id] + weights.position[list(config.output_positions)]

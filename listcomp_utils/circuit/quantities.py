@@ -72,14 +72,13 @@ def difference_terms(
     first, second = config.output_positions
     places, unembed = weights.position, weights.unembed
     digits = [weights.token[lists[:, place]] + places[place] for place in range(2)]
-    sep = weights.token[config.sep_id] + places[config.sep_position]
     to_o1 = 1 - beta
     return {
         "P_o2": (places[second] @ unembed).expand(len(lists), -1),
         "−β_s P_o1": -beta * (places[first] @ unembed),
         "−β_o1 α1 D1": -to_o1 * attention[:, :1] * (digits[0] @ unembed),
         "−β_o1 α2 D2": -to_o1 * attention[:, 1:] * (digits[1] @ unembed),
-        "−β_o1 S": -to_o1 * (sep @ unembed),
+        "−β_o1 S": -to_o1 * (weights.separator_input @ unembed),
         "+β_o1 E_m": to_o1 * (weights.token[config.mask_id] @ unembed),
     }
 

@@ -91,7 +91,7 @@ class Config(Settings):
                 f"got {self.d_model} / {self.n_heads}"
             )
         if self.start == "ranks":
-            require(self, "start 'ranks'", **RANKED_ARCHITECTURE)
+            require(self, "start 'ranks'", **STUDY_ARCHITECTURE)
             if self.d_model < self.list_len + 3:
                 raise ConfigError(
                     f"start 'ranks' needs d_model of at least list_len + 3 = {self.list_len + 3}, "
@@ -214,15 +214,14 @@ ARCHITECTURE_FIELDS = (
 PLAIN_LAYERS = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
 """What makes a layer add a weighted sum of the vectors that it reads, and nothing else."""
 
-RANKED_ARCHITECTURE = dict(
+STUDY_ARCHITECTURE = dict(
     decoding="masked", n_layers=2, n_heads=1, **PLAIN_LAYERS, positions="learned"
 )
-"""What the start "ranks" and the hand-built weights need: the study's architecture."""
+"""What the order analysis, the start "ranks" and the hand-built weights need."""
 
 _STUDY = dict(
-    **PLAIN_LAYERS,
+    **STUDY_ARCHITECTURE,
     n_digits=100,
-    decoding="masked",
     loss_on="outputs",
     d_model=64,
     batch_size=512,

@@ -45,13 +45,11 @@ def margin_terms(weights: Weights, lists: Lists) -> pd.DataFrame:
     `order`, `content` and `bias` add up to `margin`; `distance` is |s_a - s_b|; `o1`, `o2` and
     `both` say which outputs are right against every token.
     """
-    config = weights.config
     lists, axis = unequal(lists), order_axis(weights)
     (first, second), unembed = lists.T, weights.unembed.T
     w, turn = unembed[first] - unembed[second], 2 * axis.attention(first, second) - 1
     token, position = weights.token, weights.position
-    middle = token[[config.mask_id, config.sep_id]].sum(0) + position[:2].mean(0)
-    middle = middle + position[[config.output_positions[0], config.sep_position]].sum(0)
+    middle = weights.output_inputs[0] + weights.separator_input + position[:2].mean(0)
     middle = middle + (token[first] + token[second]) / 2
     outputs = outputs_of(weights, lists)
     right = outputs.written == lists

@@ -83,7 +83,7 @@ def predicted_sums(weights: Weights) -> pd.DataFrame:
     lists = torch.stack([a, b], 1)
     vectors = [separator(weights, rows).vectors for rows in (lists, lists.flip(1))]
     beta, turned = (read_out(weights, rows).moderation for rows in vectors)
-    o1 = weights.token[config.mask_id] + weights.position[config.output_positions[0]]
+    o1, _ = weights.output_inputs
     columns = {
         "a": a,
         "b": b,

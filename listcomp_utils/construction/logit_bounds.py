@@ -76,8 +76,7 @@ def problem_of(weights: Weights) -> Problem:
     config = weights.config
     axis, lists, n = order_axis(weights), all_lists(config), config.n_digits
     token, position, unembed, query_key = weights.parts
-    separator = token[config.sep_id] + position[config.sep_position]
-    o1, o2 = token[config.mask_id] + position[list(config.output_positions)]
+    separator, (o1, o2) = weights.separator_input, weights.output_inputs
     first, second = lists.T
     alpha, query = axis.attention(first, second), o2 @ query_key[1]
     reads, at_first, at_second = token[:n] @ query, *(position[:2] @ query)

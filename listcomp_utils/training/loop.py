@@ -220,10 +220,7 @@ def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluati
     train = stack.evaluate(watched.train)
     nothing = [(None, None)] * len(train)
     held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
-    return [
-        Evaluation(step, *on_train, *on_held_out)
-        for on_train, on_held_out in zip(train, held_out, strict=True)
-    ]
+    return [Evaluation(step, *seen, *unseen) for seen, unseen in zip(train, held_out, strict=True)]
 
 
 def _summary(rows: Sequence[Evaluation]) -> str:
@@ -237,11 +234,10 @@ def _summary(rows: Sequence[Evaluation]) -> str:
 
 def _watched(config: Config, split: ListSplit) -> ListSplit:
     """The lists that evaluations run on: the whole split, or a fixed part of a large one."""
-    if split.train is None:
+    train = split.train
+    if train is None:
         train = sample_lists(config, MOST_EVALUATED, config.split_seed, "watched")
-    else:
-        train = split.train[:MOST_EVALUATED]
-    return ListSplit(train, split.held_out[:MOST_EVALUATED])
+    return ListSplit(train[:MOST_EVALUATED], split.held_out[:MOST_EVALUATED])
 
 
 def learning_rate(config: Config, step: int) -> float:
