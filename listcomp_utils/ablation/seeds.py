@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 from jaxtyping import Int
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.ablation.interchange import interchange, list_pairs
 from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
@@ -28,16 +29,15 @@ from listcomp_utils.sweeps.grid import trainings
 from listcomp_utils.sweeps.training import LISTS_SCORED, Table, TrainCell, make_table_of
 from listcomp_utils.task import lists_to_score, split_lists
 from listcomp_utils.training.history import breakthrough_step
-from listcomp_utils.training.loop import TrainResult
 
 PAIRS = 10_000
 
 
-def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
+def follow_figures(model: TransformerBridge) -> dict[str, float]:
     """`follows_o1`, ...: how often outputs follow SEP's vector after layer 0; see `interchange`."""
-    config = config_of(trained.model)
+    config = config_of(model)
     pairs = list_pairs(config, PAIRS, seed=0)
-    table = interchange(trained.model, pairs, layers=[1], positions=[config.sep_position])
+    table = interchange(model, pairs, layers=[1], positions=[config.sep_position])
     return dict(zip("follows_" + table["output"], table["follows_source"], strict=True))
 
 
@@ -45,14 +45,14 @@ TABLES = {
     f"{preset}_seeds": Table(
         "Which outputs follow the separator's vector after layer 0, seed by seed?",
         trainings(dict(preset=preset, seed=range(8))),
-        TrainCell(measure=follow_figures),
+        TrainCell(follow_figures),
     )
     for preset in ("seed", "study")
 }
 make_table = partial(make_table_of, TABLES)
 
 
-def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
+def seed_figures(trained: TrainedModel) -> dict[str, Any]:
     """Of one trained model: per_token (held-out lists, if any), broke_through and `follow_figures`.
 
     `broke_through`, whether training left the plateau, is None without a history.
@@ -63,7 +63,7 @@ def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
     return {
         "per_token": accuracy(trained.model, lists).per_token,
         "broke_through": history and breakthrough_step(history, config) is not None,
-        **follow_figures(trained),
+        **follow_figures(trained.model),
     }
 
 

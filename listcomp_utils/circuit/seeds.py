@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import torch
@@ -27,12 +26,6 @@ from listcomp_utils.sweeps.engine import sweep_folder
 from listcomp_utils.sweeps.grid import trainings
 from listcomp_utils.sweeps.training import Table, TrainCell, make_table_of
 from listcomp_utils.task import split_lists
-from listcomp_utils.training.loop import TrainResult
-
-
-def measure_result(trained: TrainResult) -> dict[str, Any]:
-    """The quantities of a finished training, for `TrainCell`."""
-    return measure(trained.model)
 
 
 def cross_fitted(frame: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +47,7 @@ TABLES = {
     "circuit_seeds": Table(
         "Is the order mechanism of the study's model the same for every training seed?",
         trainings(dict(preset="study", seed=range(8))),
-        TrainCell(measure=measure_result),
+        TrainCell(measure),
         finish=cross_fitted,
         keep_models=True,
     )

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 import torch
+from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.config import PRESETS
@@ -20,10 +21,10 @@ from listcomp_utils.construction.lemmas import upper_certificate
 from listcomp_utils.construction.proof import measure_frontier
 from listcomp_utils.construction.starts import ATTEMPTS, train_from
 from listcomp_utils.generation import accuracy
+from listcomp_utils.model import config_of
 from listcomp_utils.sweeps.grid import Cell, trainings
 from listcomp_utils.sweeps.training import Table, TrainCell, make_table_of
 from listcomp_utils.task import split_lists
-from listcomp_utils.training.loop import TrainResult
 
 INNER_FRACTION = 0.64
 """Of all lists: four in five of the training lists, the others being the inner held-out ones."""
@@ -49,20 +50,19 @@ def attempts(settings: Mapping[str, Any], *beginnings: str) -> list[Cell]:
     return [training | {"attempt": name} for name in names for training in both]
 
 
-def inner_share(trained: TrainResult) -> dict[str, float]:
+def inner_share(model: TransformerBridge) -> dict[str, float]:
     """Share right of (at most 10,000) lists that the preset trains on and this training did not."""
-    config = trained.config
+    config = config_of(model)
     used = len(split_lists(config).train)
     lists = split_lists(config.replace(train_fraction=PRESETS["ranked"]["train_fraction"])).train
-    return {"inner_per_list": accuracy(trained.model, lists[used:][:10_000]).per_list}
+    return {"inner_per_list": accuracy(model, lists[used:][:10_000]).per_list}
 
 
-def measure_pairs(trained: TrainResult) -> dict[str, Any]:
+def measure_pairs(model: TransformerBridge) -> dict[str, Any]:
     """What the bounds and the explanation say of a model of lists of two; else nothing."""
-    config = trained.config
-    if config.list_len != 2:
+    if config_of(model).list_len != 2:
         return {}
-    weights = weights_of(trained.model, torch.float64)
+    weights = weights_of(model, torch.float64)
     proven = sandwich(weights)
     figures = {
         "proven_right": proven.lower,

@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel
 
 from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.generation import accuracy
-from listcomp_utils.scaling.order_by_head import measure_order
+from listcomp_utils.scaling.order_by_head import order_figures
 from listcomp_utils.scaling.plateau import Course
 from listcomp_utils.sweeps.engine import sweep_folder
 from listcomp_utils.sweeps.grid import Cell, trainings
@@ -135,14 +135,14 @@ TABLES = {
     "scaling_heads": Table(
         "One head against several: does the order mechanism survive?",
         changed(dict(_SHORT, n_heads=[1, 2, 4])),
-        TrainCell(measure=measure_order),
+        TrainCell(order_figures),
     ),
     "scaling_positions": Table(
         "Learned, rotary or no positions: does the order mechanism survive?",
         changed(
             dict(_DEPTH, n_digits=50, positions=["learned", "rotary", "none"], n_layers=[2, 3])
         ),
-        TrainCell(measure=measure_order),
+        TrainCell(order_figures),
     ),
     "scaling_fraction": Table(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",

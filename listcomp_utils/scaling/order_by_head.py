@@ -21,7 +21,6 @@ from listcomp_utils.config import PLAIN_LAYERS, Config, ConfigError, require
 from listcomp_utils.hooks import logits_with, replace_at, run_all
 from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import lists_to_score
-from listcomp_utils.training.loop import TrainResult
 
 MOST_LISTS = 10_000
 
@@ -35,11 +34,6 @@ def fair_share(n_digits: int) -> tuple[float, float]:
     """
     unequal = 1 - 1 / n_digits
     return 1 - unequal / 4, 1 - unequal / 2
-
-
-def measure_order(trained: TrainResult) -> dict[str, float | None]:
-    """`order_figures` of a training's kept weights."""
-    return order_figures(trained.model)
 
 
 def both_orders_untrained(config: Config) -> float:

@@ -22,10 +22,12 @@ from listcomp_utils.sweeps.table import write_table
 from listcomp_utils.sweeps.workers import Work
 
 if TYPE_CHECKING:
+    from transformer_lens.model_bridge import TransformerBridge
+
     from listcomp_utils.training.loop import TrainResult
 
-Measure = Callable[["TrainResult"], Mapping[str, Any]]
-"""Figures of a finished training: plain JSON values under names that nothing else has."""
+Measure = Callable[["TransformerBridge"], Mapping[str, Any]]
+"""Figures of a trained model: plain JSON values under names that nothing else has."""
 
 LISTS_SCORED = 10_000
 """Where no list is held out, all lists up to this many are scored, else a sample of this size."""
@@ -37,8 +39,8 @@ class TrainCell:
 
     `measure` gives figures beside the usual ones. `models` is a folder to keep trained models in,
     for `checkpoints.find_trained`. `observe` makes from a config the callback of its training (see
-    `train_many`), whose method `figures` is then a `Measure` too. A cell fails when the loss stops
-    being a number, and when two figures have one name.
+    `train_many`), whose method `figures` makes more of the finished training. A cell fails when the
+    loss stops being a number, and when two figures have one name.
     """
 
     measure: Measure | None = None
@@ -68,8 +70,10 @@ class TrainCell:
             raise KeyboardInterrupt
         figures: dict[str, Any] = {}
         with one_thread():
-            for measure in (measure_training, self.measure, observer and observer.figures):
-                more = measure(trained) if measure else {}
+            found = [measure_training(trained)]
+            found += [self.measure(trained.model)] if self.measure else []
+            found += [observer.figures(trained)] if observer else []
+            for more in found:
                 if taken := sorted(figures.keys() & more.keys()):
                     raise ValueError(f"figures under names that are taken: {', '.join(taken)}")
                 figures |= more

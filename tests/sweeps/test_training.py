@@ -38,11 +38,11 @@ def test_own_figures_kept_models_and_what_was_observed(tmp_path):
         def figures(self, trained):
             return {"seen": self.seen}
 
-    def measure(trained):
-        return {"evaluations": len(trained.history.evaluations)}
+    def measure(model):
+        return {"width": model.cfg.d_model}
 
     row = quiet(tmp_path / "x", TrainCell(measure, tmp_path / "models", Steps))
-    assert row["evaluations"] == 3
+    assert row["width"] == 4
     assert [seen[:2] for seen in row["seen"]] == [[2, 0], [2, 2], [2, 4]]
     assert find_trained(Config(**TINY, seed=2), tmp_path / "models") is not None
     with pytest.raises(ConfigError, match="holds trainings with .*measure with .*Steps, not"):
