@@ -76,7 +76,7 @@ class Outputs(NamedTuple):
 
 def check_pairs(config: Config) -> None:
     """Raise ConfigError unless the config is the study's architecture with lists of two."""
-    require(config, "the order analysis", list_len=2, **STUDY_ARCHITECTURE)
+    require(config, "the order analysis", **STUDY_ARCHITECTURE, list_len=2)
 
 
 def order_axis(weights: Weights) -> OrderAxis:

@@ -215,7 +215,7 @@ PLAIN_LAYERS = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=Fal
 """What makes a layer add a weighted sum of the vectors that it reads, and nothing else."""
 
 STUDY_ARCHITECTURE = dict(
-    decoding="masked", n_layers=2, n_heads=1, **PLAIN_LAYERS, positions="learned"
+    **PLAIN_LAYERS, decoding="masked", n_layers=2, n_heads=1, positions="learned"
 )
 """What the order analysis, the start "ranks" and the hand-built weights need."""
 
