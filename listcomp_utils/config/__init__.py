@@ -243,4 +243,4 @@ PRESETS: dict[str, dict[str, Any]] = {
     # chosen on other seeds and an inner split (table "ranked_tuning").
     "ranked": dict(_STUDY, start="ranks", steps=3_000, lr=1e-4, warmup_steps=200),
 }
-"""Starting points: the fields in which they differ from the defaults."""
+"""Starting points: the fields that they set; the others have their defaults."""
