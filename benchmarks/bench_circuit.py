@@ -31,12 +31,12 @@ def rows() -> list[Row]:
         model.run_with_cache(tokens)
 
     def formula() -> None:
-        logits(weights, run(config, weights, lists), places)
+        logits(weights, run(weights, lists), places)
 
     larger = config.replace(n_digits=BOUNDED_DIGITS)
     larger_weights = weights_of(make_model(larger), torch.float64)
     bounded, exhausted = (
-        fastest(lambda compute=compute: compute(larger, larger_weights), repeats=1)
+        fastest(lambda compute=compute: compute(larger_weights), repeats=1)
         for compute in (sandwich, brute_force)
     )
     ours = fastest(formula, repeats=10) * 1e3

@@ -26,7 +26,7 @@ TABLE_ROOMS = (
     "listcomp_utils.features.grid",
     "listcomp_utils.construction.grids",
 )
-"""Modules with TABLES, the tables that ship in artifacts/, and `make_table`."""
+"""Modules with TABLES, those that ship in artifacts/, and `make_table`."""
 
 OF_A_CHECKPOINT = "features_released"
 """The table that measures a model from a file."""

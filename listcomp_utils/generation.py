@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from listcomp_utils.model import config_of, device_of
@@ -65,16 +65,21 @@ def accuracy(model: nn.Module, lists: Lists | None = None) -> Accuracy:
     return score(generate(model, checked), checked)
 
 
+def share(holds: Bool[Tensor, "..."]) -> float:
+    """The share of entries that hold; nan for none."""
+    return holds.double().mean().item()
+
+
 def score(written: Int[Tensor, "list position"], lists: Int[Tensor, "list position"]) -> Accuracy:
     """Accuracy of copies that are already written."""
     if len(lists) == 0:
         raise ListError("accuracy needs at least one list")
-    right = (written == lists.to(written.device)).double()
+    right = written == lists.to(written.device)
     return Accuracy(
         n_lists=len(lists),
-        per_token=right.mean().item(),
-        per_list=right.all(1).double().mean().item(),
-        per_position=tuple(right.mean(0).tolist()),
+        per_token=share(right),
+        per_list=share(right.all(1)),
+        per_position=tuple(right.double().mean(0).tolist()),
     )
 
 

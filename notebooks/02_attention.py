@@ -287,7 +287,7 @@ print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refute
 # the diagonal, where the two digits are the same.
 
 # %%
-axis = order_axis(hundred, weights_of(large))
+axis = order_axis(weights_of(large))
 rank = axis.scores
 order = rank.argsort()
 higher = rank[:, None] > rank[None]

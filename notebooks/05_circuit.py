@@ -181,9 +181,9 @@ print("the formula is the model:", "held" if all(c.holds for c in of_the_formula
 
 # %%
 even = torch.full((len(lists), 2), 0.5, dtype=torch.float64)
-mixed = order_axis.compose(config, weights, lists, even, even)
-flat = order_axis.read_out(config, weights, mixed).logits
-control = (flat - order_axis.outputs_of(config, weights, lists).logits).abs().max().item()
+mixed = order_axis.compose(weights, lists, even, even)
+flat = order_axis.read_out(weights, mixed).logits
+control = (flat - order_axis.outputs_of(weights, lists).logits).abs().max().item()
 print(f"with even attention some logit moves by {control:.0f}")
 claims.append(at_least("the same with SEP attending to both digits alike", control, 1, established))
 
@@ -201,9 +201,9 @@ claims.append(at_least("the same with SEP attending to both digits alike", contr
 # attention to SEP, and for each output the logits of both digits.
 
 # %%
-axis = order_axis.order_axis(config, weights)
-show_frame(tables.by_hand(config, weights, torch.tensor([[a, b], [b, a]])), digits=3)
-attention = order_axis.separator(config, weights, lists).attention[:, 0]
+axis = order_axis.order_axis(weights)
+show_frame(tables.by_hand(weights, torch.tensor([[a, b], [b, a]])), digits=3)
+attention = order_axis.separator(weights, lists).attention[:, 0]
 off = (axis.attention(*lists.unbind(1)) - attention).abs().max().item()
 print(f"offset c = {axis.offset:.3f}; sigmoid against attention: {off:.1e} at most")
 claims.append(at_most("attention as sigmoid(s_a - s_b + c), largest difference", off, 1e-10))
@@ -237,7 +237,7 @@ figure = curves.lines({"": digits.to_numpy().T}, title, *names, points=[""])
 show(figure, alt=f"Readout against score, a point for each digit. {title}.")
 
 # %%
-random = tables.random_readouts(config, weights)
+random = tables.random_readouts(weights)
 closest, times = random.correlation.max(), axis.readout.std().item() / random.spread.max()
 print(f"correlation {axis.correlation:.3f}, of random directions at most {closest:.3f}")
 print(f"spread over digits: {times:.1f} times the largest at random")
@@ -262,10 +262,10 @@ claims.append(at_least("spread of that readout, in the largest at random", times
 # if exchanging the contents' weights writes it on more than a tenth. The first edit, in full:
 
 # %%
-own = order_axis.separator(config, weights, pairs).attention
+own = order_axis.separator(weights, pairs).attention
 exchanged = own.flip(1)
-edited = order_axis.compose(config, weights, pairs, content=own, position=exchanged)
-written = order_axis.read_out(config, weights, edited).written
+edited = order_axis.compose(weights, pairs, content=own, position=exchanged)
+written = order_axis.read_out(weights, edited).written
 print(f"written (b, a): {(written == pairs.flip(1)).all(1).double().mean():.1%} of lists")
 
 # %% [markdown]
@@ -280,7 +280,7 @@ print(f"written (b, a): {(written == pairs.flip(1)).all(1).double().mean():.1%} 
 # Look for the rows that are mostly orange, and at what the lists that are neither kept nor reversed turn into.
 
 # %%
-shares = order_axis.swap_shares(config, weights, lists)
+shares = order_axis.swap_shares(weights, lists)
 position, content = (shares.reversed[f"{x} weights, exchanged"] for x in ("position", "content"))
 title = f"Exchanging positions' weights reverses {position:.0%} of lists, contents' {content:.1%}"
 words = dict(kept="(a, b), kept", reversed="(b, a), reversed", a_twice="(a, a)", b_twice="(b, b)")
@@ -318,7 +318,7 @@ claims.append(at_least("lowest of the seeds, exchanging position weights", lowes
 
 # %%
 preference = 2 * axis.attention(*held_out.unbind(1)) - 1
-beta = order_axis.outputs_of(config, weights, held_out).moderation
+beta = order_axis.outputs_of(weights, held_out).moderation
 r = measured["moderation_correlation"]
 title = f"o2 attends to SEP {'less' if r < 0 else 'more'} as SEP prefers d1: correlation {r:+.2f}"
 names = ("SEP's attention to d1 minus that to d2", "o2's attention to SEP")
@@ -347,8 +347,8 @@ claims.append(at_most(what, float(moderated.iloc[0]), 0.05, established))
 # all directions; the horizontal axis is the largest dose allowed. Look at the right end, and at how early the curve rises.
 
 # %%
-ways = order_axis.steering_directions(config, weights, lists, options.random_directions)
-steered = {way: order_axis.steer(config, weights, lists, one) for way, one in ways.items()}
+ways = order_axis.steering_directions(weights, lists, options.random_directions)
+steered = {way: order_axis.steer(weights, lists, one) for way, one in ways.items()}
 random = [found for way, found in steered.items() if way.startswith("random")]
 best, somewhere = max(steered["P_1 - P_2"].reversed), steered["P_1 - P_2"].reversed_somewhere
 most_random = max(found.reversed_somewhere for found in random)
@@ -382,8 +382,8 @@ claims.append(at_most("reversed by steering at random, largest", most_random, 0.
 
 # %%
 tested = order_axis.unequal(held_out)
-right = (order_axis.outputs_of(config, weights, tested).written == tested).all(1).numpy()
-features = failures.failure_features(config, weights, tested).numpy()
+right = (order_axis.outputs_of(weights, tested).written == tested).all(1).numpy()
+features = failures.failure_features(weights, tested).numpy()
 numbers = pd.DataFrame(features, columns=["|α1 - α2|", "rank gap"])
 near = numbers["|α1 - α2|"] <= 0.1
 title = f"{(~right).sum():,} lists fail, {(near & ~right).sum():,} of them where |α1 - α2| is at most 0.1"
@@ -415,7 +415,7 @@ show(figure, alt=f"Share of lists right in bins of the difference of attention. 
 # %%
 own_row = seeds[(seeds["seed"] == config.seed) & (options.checkpoint is None)]
 fitted = (own_row if len(own_row) else seeds).iloc[0]["failure_predictor"]
-score = failures.score_failures(failures.FailurePredictor(**fitted), config, weights, held_out)
+score = failures.score_failures(failures.FailurePredictor(**fitted), weights, held_out)
 measured |= score.add_prefix("failures.").to_dict()
 print(score.loc[["base_rate", "precision", "recall"]].round(3).to_dict())
 verdict = "held" if score.precision > 2 * score.base_rate else "refuted"
@@ -423,7 +423,7 @@ print("failures can be foretold:", verdict if score.base_rate else "untested, as
 beside("failures.base_rate", "failures.precision", "failures.recall", "failures.average_precision")
 
 # %%
-built = failures.built_table(config, weights, held_out, split.train)
+built = failures.built_table(weights, held_out, split.train)
 show_frame(built, digits=3)
 claims.append(at_least("failures foretold, precision", score.precision, 0.7, established))
 claims.append(at_least("failures foretold, recall", score.recall, 0.7, established))
@@ -518,7 +518,7 @@ beside(*(name for name in measured if name.startswith("attention_")))
 # means or larger, so no single term is "the" cause. The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. We try both ways round.
 
 # %%
-terms, rebuilt = tables.difference(config, weights, held_out)
+terms, rebuilt = tables.difference(weights, held_out)
 show_frame(terms, digits=1)
 print(f"o1's logits and the terms give o2's within {rebuilt:.0e}")
 beside("accuracy_o2", "o2_alpha_1_0", "o2_alpha_0_1")

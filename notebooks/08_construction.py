@@ -238,9 +238,9 @@ trained = load_or_train(config, folder, options.retrain, checkpoint=options.chec
 built = hand_built(Config.preset("study", n_digits=config.n_digits, d_model=4, device="cpu"))
 random = make_model(config.replace(seed=config.seed + 1, start="random", device="cpu"))
 kinds = {
-    "trained": (config, weights_of(trained.model, torch.float64)),
-    "by hand": (built.listcomp_config, weights_of(built, torch.float64)),
-    "random": (config, weights_of(random, torch.float64)),
+    "trained": weights_of(trained.model, torch.float64),
+    "by hand": weights_of(built, torch.float64),
+    "random": weights_of(random, torch.float64),
 }
 print(f"trained: {trained.path.name}")
 
@@ -252,7 +252,7 @@ print(f"trained: {trained.path.name}")
 # lists. The same holds if SEP's vector ignores the order. We expect no pair to survive either edit:
 
 # %%
-edits = {name: lemmas.order_is_needed(*kind) for name, kind in kinds.items()}
+edits = {name: lemmas.order_is_needed(kind) for name, kind in kinds.items()}
 edits = pd.concat(edits, names=["weights"])
 show_frame(edits.reset_index())
 both = float(edits.drop(index="nothing", level="edit").both_orders.max())
@@ -381,11 +381,11 @@ claims += [
 
 # %%
 sizes = [3e2, 1e3, 3e3, 3e4, 3e5]
-losses = {name: content_and_order.at_logit_size(*kind, sizes) for name, kind in kinds.items()}
+losses = {name: content_and_order.at_logit_size(kind, sizes) for name, kind in kinds.items()}
 losses = {name: rows.set_index("largest_logit").loss for name, rows in losses.items()}
 show_frame(pd.concat(losses, axis=1).reset_index())
 end = weights_of(hand_built(config.replace(device="cpu")), torch.float64)
-show_frame(content_and_order.along_path(*kinds["trained"], end, [0, 0.01, 0.5, 0.99, 1]))
+show_frame(content_and_order.along_path(kinds["trained"], end, [0, 0.01, 0.5, 0.99, 1]))
 
 # %% [markdown]
 # For the trained weights the loss has its least near their own size: larger logits only make what is wrong more wrong. For the

@@ -45,13 +45,12 @@ def study_model():
 
 @pytest.fixture(scope="session")
 def study(study_model):
-    """Its config, and its weights in float64."""
+    """Its weights in float64."""
     import torch
 
     from listcomp_utils.circuit.formula import weights_of
-    from listcomp_utils.config import Config
 
-    return Config.preset("study", device="cpu"), weights_of(study_model, torch.float64)
+    return weights_of(study_model, torch.float64)
 
 
 @pytest.fixture

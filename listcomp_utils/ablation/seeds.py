@@ -8,12 +8,14 @@ read_table("study_seeds")[["seed", "per_token", "follows_o1", "follows_o2"]]
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jaxtyping import Int
 from torch import Tensor
+from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.ablation.interchange import interchange, list_pairs
 from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
@@ -23,37 +25,34 @@ from listcomp_utils.generation import accuracy
 from listcomp_utils.hooks import score_with
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of
-from listcomp_utils.sweeps.engine import run_grid, sweep_folder
-from listcomp_utils.sweeps.grid import config_cells
-from listcomp_utils.sweeps.table import write_table
-from listcomp_utils.sweeps.training import LISTS_SCORED, TrainCell
+from listcomp_utils.sweeps.grid import trainings
+from listcomp_utils.sweeps.training import LISTS_SCORED, Table, TrainCell, make_table_of
 from listcomp_utils.task import lists_to_score, split_lists
 from listcomp_utils.training.history import breakthrough_step
-from listcomp_utils.training.loop import TrainResult
 
-TABLES = ("seed_seeds", "study_seeds")
-SEEDS = 8
 PAIRS = 10_000
 
 
-def make_table(name: str, out: str | Path, jobs: int | None, progress: str = "auto") -> Path:
-    """Train `SEEDS` seeds of a preset, measure each, and write `out`/NAME.json."""
-    cells = config_cells({"seed": range(SEEDS)}, Config.preset(name.removesuffix("_seeds")))
-    work = TrainCell(measure=follow_figures)
-    frame = run_grid(cells, work, sweep_folder(name), jobs=jobs, progress=progress)
-    question = "Which outputs follow the separator's vector after layer 0, seed by seed?"
-    return write_table(frame, Path(out) / f"{name}.json", question)
-
-
-def follow_figures(trained: TrainResult | TrainedModel) -> dict[str, float]:
+def follow_figures(model: TransformerBridge) -> dict[str, float]:
     """`follows_o1`, ...: how often outputs follow SEP's vector after layer 0; see `interchange`."""
-    config = config_of(trained.model)
+    config = config_of(model)
     pairs = list_pairs(config, PAIRS, seed=0)
-    table = interchange(trained.model, pairs, layers=[1], positions=[config.sep_position])
+    table = interchange(model, pairs, layers=[1], positions=[config.sep_position])
     return dict(zip("follows_" + table["output"], table["follows_source"], strict=True))
 
 
-def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
+TABLES = {
+    f"{preset}_seeds": Table(
+        "Which outputs follow the separator's vector after layer 0, seed by seed?",
+        trainings(dict(preset=preset, seed=range(8))),
+        TrainCell(follow_figures),
+    )
+    for preset in ("seed", "study")
+}
+make_table = partial(make_table_of, TABLES)
+
+
+def seed_figures(trained: TrainedModel) -> dict[str, Any]:
     """Of one trained model: per_token (held-out lists, if any), broke_through and `follow_figures`.
 
     `broke_through`, whether training left the plateau, is None without a history.
@@ -64,7 +63,7 @@ def seed_figures(trained: TrainResult | TrainedModel) -> dict[str, Any]:
     return {
         "per_token": accuracy(trained.model, lists).per_token,
         "broke_through": history and breakthrough_step(history, config) is not None,
-        **follow_figures(trained),
+        **follow_figures(trained.model),
     }
 
 

@@ -1,7 +1,7 @@
 """Which lists the study's model gets wrong, foretold from the weights without running it.
 
-    predictor = fit_failures([(config, weights, lists), ...])     # other seeds' models
-    score_failures(predictor, config, weights, lists)["recall"]
+    predictor = fit_failures([(weights, lists), ...])     # other seeds' models
+    score_failures(predictor, weights, lists)["recall"]
 
 Two numbers of a list (a, b): |alpha_1 - alpha_2|, how unequally SEP attends to the digits, and the
 rank gap, how far apart the unembedding reads the digits along P_1 - P_2.
@@ -22,7 +22,8 @@ from torch import Tensor
 
 from listcomp_utils.circuit.formula import Lists, Weights
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import ConfigError
+from listcomp_utils.generation import share
 
 
 @dataclass(frozen=True)
@@ -34,15 +35,15 @@ class FailurePredictor:
     threshold: float
 
 
-def failure_features(config: Config, weights: Weights, lists: Lists) -> Float[Tensor, "list 2"]:
+def failure_features(weights: Weights, lists: Lists) -> Float[Tensor, "list 2"]:
     """|alpha_1 - alpha_2| and the rank gap |u_a - u_b|, u_t = U_t (P_1 - P_2) over its std."""
-    axis = order_axis(config, weights)
+    axis = order_axis(weights)
     difference = (2 * axis.attention(*lists.unbind(1)) - 1).abs()
     rank = axis.readout / axis.readout.std()
     return torch.stack([difference, rank[lists].diff()[:, 0].abs()], dim=1)
 
 
-def fit_failures(models: Sequence[tuple[Config, Weights, Lists]]) -> FailurePredictor:
+def fit_failures(models: Sequence[tuple[Weights, Lists]]) -> FailurePredictor:
     """Fit to the lists (a not b) of some models; the threshold has the largest F1 on them."""
     parts = [_observe(*model) for model in models]
     features, wrong = (torch.cat(pieces).numpy() for pieces in zip(*parts, strict=True))
@@ -59,16 +60,14 @@ def fit_failures(models: Sequence[tuple[Config, Weights, Lists]]) -> FailurePred
     )
 
 
-def score_failures(
-    predictor: FailurePredictor, config: Config, weights: Weights, lists: Lists
-) -> pd.Series:
+def score_failures(predictor: FailurePredictor, weights: Weights, lists: Lists) -> pd.Series:
     """Hold a predictor against what the model does on the lists with a not b.
 
     Shares: `base_rate` of the lists that are wrong, `precision` of those called wrong that are (nan
     without any), `recall` of the wrong that are called so; and `average_precision`, the area under
     the precision-recall curve. Lists named at random have the base rate as both precisions.
     """
-    features, wrong = (values.numpy() for values in _observe(config, weights, lists))
+    features, wrong = (values.numpy() for values in _observe(weights, lists))
     logit = predictor.intercept + features @ predictor.slopes
     probability = torch.from_numpy(logit).sigmoid().numpy()
     named = probability >= predictor.threshold
@@ -82,7 +81,7 @@ def score_failures(
     )
 
 
-def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame:
+def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame:
     """How many are `wrong` of lists built to fail, built to be safe, held out and trained on.
 
     Built from the weights alone: the 5% of the held-out lists (a not b), at least one, of smallest
@@ -92,7 +91,7 @@ def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists)
     if not len(ranked):
         raise ConfigError("lists must hold at least one of two different digits, got 0")
     count = max(1, int(0.05 * len(ranked)))
-    order = failure_features(config, weights, ranked).argsort(0).argsort(0).sum(1).argsort()
+    order = failure_features(weights, ranked).argsort(0).argsort(0).sum(1).argsort()
     chosen = {
         "built to fail: both numbers least": ranked[order[:count]],
         "built to be safe: both largest": ranked[order[-count:]],
@@ -103,7 +102,7 @@ def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists)
         {
             "lists": kind,
             "how many": len(lists),
-            "wrong": _observe(config, weights, lists)[1].double().mean().item(),
+            "wrong": share(_observe(weights, lists)[1]),
             "examples": "; ".join(f"{a}, {b}" for a, b in lists[:3].tolist()),
         }
         for kind, lists in chosen.items()
@@ -112,8 +111,8 @@ def built_table(config: Config, weights: Weights, held_out: Lists, train: Lists)
 
 
 def _observe(
-    config: Config, weights: Weights, lists: Lists
+    weights: Weights, lists: Lists
 ) -> tuple[Float[Tensor, "list 2"], Bool[Tensor, "list"]]:
     lists = unequal(lists)
-    wrong = (outputs_of(config, weights, lists).written != lists).any(1)
-    return failure_features(config, weights, lists), wrong
+    wrong = (outputs_of(weights, lists).written != lists).any(1)
+    return failure_features(weights, lists), wrong

@@ -1,9 +1,9 @@
 """The study's architecture as a formula: patterns and logits from embeddings and QK matrices alone.
 
     weights = weights_of(model, dtype=torch.float64)
-    circuit = run(config, weights, all_lists(config))
+    circuit = run(weights, all_lists(config))
     logits(weights, circuit)                       # equal to the model's
-    run(config, weights, lists, without_edge((0, 2, 1)))      # L0 SEP<-d2 removed
+    run(weights, lists, without_edge((0, 2, 1)))      # L0 SEP<-d2 removed
 
 Without LayerNorm and biases, and with W_V = W_O = I, a layer adds to each position a weighted sum
 of the others, so every residual vector is a mixture of the input vectors x_k = E[t_k] + P_k:
@@ -26,7 +26,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from listcomp_utils.config import Config, require
+from listcomp_utils.config import PLAIN_LAYERS, Config, require
+from listcomp_utils.generation import share
 from listcomp_utils.mask import Edge, build_mask, edges
 from listcomp_utils.model import config_of
 from listcomp_utils.task import input_tokens
@@ -41,10 +42,30 @@ Edit = Callable[[int, Tensor], Tensor]
 class Weights:
     """All that the formula reads of a model; `query_key` is W_Q W_K^T / sqrt(d_head)."""
 
+    config: Config
     token: Float[Tensor, "vocabulary d_model"]
     position: Float[Tensor, "sequence d_model"]
     unembed: Float[Tensor, "d_model vocabulary"]
     query_key: Float[Tensor, "layer d_model d_model"]
+
+    @property
+    def parts(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The numbers: token, position, unembed and query_key."""
+        return self.token, self.position, self.unembed, self.query_key
+
+    @property
+    def separator_input(self) -> Float[Tensor, "d_model"]:
+        """What SEP holds before layer 0."""
+        return self.token[self.config.sep_id] + self.position[self.config.sep_position]
+
+    @property
+    def output_inputs(self) -> Float[Tensor, "output d_model"]:
+        """What the outputs hold before layer 0, under masked decoding."""
+        return self.token[self.config.mask_id] + self.position[list(self.config.output_positions)]
+
+    def double(self) -> Weights:
+        """The same in float64."""
+        return Weights(self.config, *(part.double() for part in self.parts))
 
 
 class Circuit(NamedTuple):
@@ -57,13 +78,13 @@ class Circuit(NamedTuple):
 
 def check_architecture(config: Config) -> None:
     """Raise ConfigError, naming the fields, unless the formula holds for this config."""
-    frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
-    require(config, "the closed form", **frozen, n_heads=1, positions="learned")
+    require(config, "the closed form", **PLAIN_LAYERS, n_heads=1, positions="learned")
 
 
 def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
     """The weights of a model, with hooks or without: detached, on the CPU, in `dtype` if given."""
-    check_architecture(config_of(model))
+    config = config_of(model)
+    check_architecture(config)
     native = getattr(model, "original_model", model)
 
     def read(layer: nn.Module) -> Tensor:
@@ -71,20 +92,22 @@ def weights_of(model: nn.Module, dtype: torch.dtype | None = None) -> Weights:
 
     products = [read(block.attn.q).T @ read(block.attn.k) for block in native.layers]
     return Weights(
+        config,
         token=read(native.tok_embed),
         position=read(native.pos),
         unembed=read(native.head).T,
-        query_key=torch.stack(products) / config_of(model).d_head ** 0.5,
+        query_key=torch.stack(products) / config.d_head**0.5,
     )
 
 
-def run(config: Config, weights: Weights, lists: Lists, edit: Edit | None = None) -> Circuit:
+def run(weights: Weights, lists: Lists, edit: Edit | None = None) -> Circuit:
     """Patterns and mixtures on `lists`, teacher-forced where outputs are fed back.
 
     `edit` changes each layer's patterns before they are used, and later layers see what that does.
     Computed in float64 whatever the weights are, then given in their type: logits can be a hundred
     times larger than their differences, and float32 scores alone would cost 1e-4 of them.
     """
+    config = weights.config
     tokens = input_tokens(config, lists).to(weights.token.device)
     mixture = torch.eye(config.seq_len, dtype=torch.float64, device=tokens.device)
     mixture = mixture.expand(len(tokens), -1, -1)
@@ -124,25 +147,25 @@ def without_edge(edge: Edge, renormalise: bool = False) -> Edit:
     return edit
 
 
-def edge_costs(
-    config: Config, weights: Weights, lists: Lists, renormalise: bool = False
-) -> dict[Edge, float]:
+def edge_costs(weights: Weights, lists: Lists, renormalise: bool = False) -> dict[Edge, float]:
     """Share of outputs that each edge of the mask, removed alone, turns wrong (right: below 0)."""
 
     def right(edit: Edit | None = None) -> float:
-        written = predictions(config, weights, lists, edit)
-        return (written == lists.to(written.device)).double().mean().item()
+        written = predictions(weights, lists, edit)
+        return share(written == lists.to(written.device))
 
     whole = right()
-    return {e: whole - right(without_edge(e, renormalise)) for e in edges(build_mask(config))}
+    return {
+        e: whole - right(without_edge(e, renormalise)) for e in edges(build_mask(weights.config))
+    }
 
 
 def predictions(
-    config: Config, weights: Weights, lists: Lists, edit: Edit | None = None
+    weights: Weights, lists: Lists, edit: Edit | None = None
 ) -> Int[Tensor, "list output"]:
     """The tokens with the largest logits, as `run` with this edit computes them."""
-    circuit = run(config, weights, lists, edit)
-    return logits(weights, circuit, config.prediction_positions).argmax(-1)
+    circuit = run(weights, lists, edit)
+    return logits(weights, circuit, weights.config.prediction_positions).argmax(-1)
 
 
 def input_scores(

@@ -1,10 +1,10 @@
 """How the study's model tells (a, b) from (b, a): the order axis, and interventions on it.
 
     weights = weights_of(model, torch.float64)
-    axis = order_axis(config, weights)
+    axis = order_axis(weights)
     axis.attention(a, b)                              # SEP's attention to d1, without running
-    swap_shares(config, weights, lists).loc["position weights, exchanged", "reversed"]
-    steer(config, weights, lists, axis.direction).reversed_somewhere
+    swap_shares(weights, lists).loc["position weights, exchanged", "reversed"]
+    steer(weights, lists, axis.direction).reversed_somewhere
 
 For lists of two digits, two layers and masked decoding; SEP holds after layer 0
     r = E_SEP + P_SEP + alpha_1 (E_a + P_1) + alpha_2 (E_b + P_2),    alpha_1 + alpha_2 = 1,
@@ -22,8 +22,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from listcomp_utils.circuit.formula import Lists, Weights, check_architecture, run
-from listcomp_utils.config import Config, require
+from listcomp_utils.circuit.formula import Lists, Weights, run
+from listcomp_utils.config import STUDY_ARCHITECTURE, Config, require
+from listcomp_utils.generation import share
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
@@ -75,28 +76,28 @@ class Outputs(NamedTuple):
 
 def check_pairs(config: Config) -> None:
     """Raise ConfigError unless the config is the study's architecture with lists of two."""
-    check_architecture(config)
-    require(config, "the order analysis", list_len=2, n_layers=2, decoding="masked")
+    require(config, "the order analysis", **STUDY_ARCHITECTURE, list_len=2)
 
 
-def order_axis(config: Config, weights: Weights) -> OrderAxis:
+def order_axis(weights: Weights) -> OrderAxis:
     """Scores, offset and readout from the weights alone; raises ConfigError as `check_pairs`."""
+    config = weights.config
     check_pairs(config)
-    query, n = _separator_input(config, weights) @ weights.query_key[0], config.n_digits
+    query, n = weights.separator_input @ weights.query_key[0], config.n_digits
     direction = weights.position[0] - weights.position[1]
     readout = weights.unembed.T[:n] @ direction
     return OrderAxis(weights.token[:n] @ query, (query @ direction).item(), readout, direction)
 
 
-def separator(config: Config, weights: Weights, lists: Lists) -> Separator:
+def separator(weights: Weights, lists: Lists) -> Separator:
     """SEP after layer 0 as the model computes it."""
+    config = weights.config
     check_pairs(config)
-    attention = run(config, weights, lists).mixtures[:, 1, config.sep_position, :2]
-    return Separator(compose(config, weights, lists, attention, attention), attention)
+    attention = run(weights, lists).mixtures[:, 1, config.sep_position, :2]
+    return Separator(compose(weights, lists, attention, attention), attention)
 
 
 def compose(
-    config: Config,
     weights: Weights,
     lists: Lists,
     content: Float[Tensor, "list position"],
@@ -104,17 +105,16 @@ def compose(
 ) -> Float[Tensor, "list d_model"]:
     """SEP's vector with chosen weights for the digits' content and for their positions."""
     digits = torch.einsum("lp,lpd->ld", content, weights.token[lists])
-    return _separator_input(config, weights) + digits + position @ weights.position[:2]
+    return weights.separator_input + digits + position @ weights.position[:2]
 
 
 def read_out(
-    config: Config,
     weights: Weights,
     vectors: Float[Tensor, "list d_model"],
     moderation: Float[Tensor, "list"] | None = None,
 ) -> Outputs:
     """The outputs that read these vectors at SEP; `moderation` fixes o2's attention to SEP."""
-    first, second = _output_inputs(config, weights)
+    first, second = weights.output_inputs
     if moderation is None:
         query = second @ weights.query_key[1]
         moderation = torch.sigmoid(vectors @ query - first @ query)
@@ -123,12 +123,12 @@ def read_out(
     return Outputs(torch.stack(residuals, 1) @ weights.unembed, moderation)
 
 
-def outputs_of(config: Config, weights: Weights, lists: Lists) -> Outputs:
+def outputs_of(weights: Weights, lists: Lists) -> Outputs:
     """The model's own outputs."""
-    return read_out(config, weights, separator(config, weights, lists).vectors)
+    return read_out(weights, separator(weights, lists).vectors)
 
 
-def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
+def swap_shares(weights: Weights, lists: Lists) -> pd.DataFrame:
     """Which weights carry the order: each edited alone, on the lists (a, b) with a not b.
 
     A row an edit (the index), a column an outcome's share of the lists; the rest of the first four
@@ -136,10 +136,10 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     list" takes them from the run on (b, a). "moderation" is o2's attention to SEP, alone edited.
     """
     lists = unequal(lists)
-    held, turned = (separator(config, weights, rows) for rows in (lists, lists.flip(1)))
+    held, turned = (separator(weights, rows) for rows in (lists, lists.flip(1)))
     own, exchanged, of_reversed = held.attention, held.attention.flip(1), turned.attention
     beta, beta_reversed = (
-        read_out(config, weights, run_on.vectors).moderation for run_on in (held, turned)
+        read_out(weights, run_on.vectors).moderation for run_on in (held, turned)
     )
     even = torch.full_like(own, 0.5)
     edits = {
@@ -158,11 +158,11 @@ def swap_shares(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     a, b = lists.split(1, dim=1)
     wholes = {"reversed": lists.flip(1), "kept": lists, "a_twice": a, "b_twice": b}
     for name, (content, position, moderation) in edits.items():
-        vectors = compose(config, weights, lists, content, position)
-        written = read_out(config, weights, vectors, moderation).written
+        vectors = compose(weights, lists, content, position)
+        written = read_out(weights, vectors, moderation).written
         found = {outcome: (written == whole).all(1) for outcome, whole in wholes.items()}
         found["o1_right"], found["o2_right"] = (written == lists).T
-        shares[name] = {outcome: of.double().mean().item() for outcome, of in found.items()}
+        shares[name] = {outcome: share(of) for outcome, of in found.items()}
     return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 
 
@@ -183,7 +183,6 @@ class Steering(NamedTuple):
 
 
 def steer(
-    config: Config,
     weights: Weights,
     lists: Lists,
     direction: Float[Tensor, "#list d_model"],
@@ -191,8 +190,8 @@ def steer(
 ) -> Steering:
     """Add each dose of a direction (one for all lists, or one a list with a not b) to SEP."""
     lists = unequal(lists)
-    vectors, unembed = separator(config, weights, lists).vectors, weights.unembed
-    first, second = _output_inputs(config, weights)
+    vectors, unembed = separator(weights, lists).vectors, weights.unembed
+    first, second = weights.output_inputs
     query, amounts = second @ weights.query_key[1], torch.tensor(doses).to(vectors)[:, None]
     hits = []
     chunks = (x.split(CHUNK) for x in (lists, vectors, direction.expand_as(vectors)))
@@ -212,19 +211,19 @@ def steer(
 
 
 def steering_directions(
-    config: Config, weights: Weights, lists: Lists, count: int = 5
+    weights: Weights, lists: Lists, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
     """P_1 - P_2 and its controls, all of its length, for `steer`; `count` are random.
 
     "E_a - E_b" is each list's own (a not b), "S" what SEP holds in every list.
     """
-    lists, axis = unequal(lists), order_axis(config, weights).direction
+    lists, axis = unequal(lists), order_axis(weights).direction
     generator = torch.Generator().manual_seed(0)
-    random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
+    random = torch.randn(count, weights.config.d_model, generator=generator, dtype=torch.float64)
     directions = {
         "P_1 - P_2": axis[None],
         "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
-        "S": _separator_input(config, weights)[None],
+        "S": weights.separator_input[None],
         **{f"random {n}": one[None] for n, one in enumerate(random.to(axis), start=1)},
     }
     return {
@@ -244,11 +243,3 @@ def pairwise_margins(
 def unequal(lists: Lists) -> Int[Tensor, "unequal position"]:
     """The lists of two different digits."""
     return lists[lists[:, 0] != lists[:, 1]]
-
-
-def _separator_input(config: Config, weights: Weights) -> Float[Tensor, "d_model"]:
-    return weights.token[config.sep_id] + weights.position[config.sep_position]
-
-
-def _output_inputs(config: Config, weights: Weights) -> Float[Tensor, "output d_model"]:
-    return weights.token[config.mask_id] + weights.position[list(config.output_positions)]

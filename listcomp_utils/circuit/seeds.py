@@ -11,10 +11,8 @@ numbers (`failure_predictor`, the fields of a `FailurePredictor`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import asdict
-from pathlib import Path
-from typing import Any
+from functools import partial
 
 import pandas as pd
 import torch
@@ -23,57 +21,35 @@ from listcomp_utils.checkpoints import find_trained
 from listcomp_utils.circuit.failures import fit_failures, score_failures
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.quantities import measure
-from listcomp_utils.config import Config, check_names
-from listcomp_utils.sweeps.engine import Progress, run_grid, sweep_folder
-from listcomp_utils.sweeps.grid import config_cells
-from listcomp_utils.sweeps.table import write_table
-from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.config import Config
+from listcomp_utils.sweeps.engine import sweep_folder
+from listcomp_utils.sweeps.grid import trainings
+from listcomp_utils.sweeps.training import Table, TrainCell, make_table_of
 from listcomp_utils.task import split_lists
-from listcomp_utils.training.loop import TrainResult
-
-TABLES = ("circuit_seeds",)
-SEEDS = range(8)
 
 
-def make_table(
-    name: str, out: str | Path, jobs: int | None = None, progress: Progress = "auto"
-) -> Path:
-    """Train and measure what is not recorded yet, and write the table into the folder `out`."""
-    check_names([name], list(TABLES), "table")
-    frame = measure_seeds(Config.preset("study"), SEEDS, sweep_folder(name), jobs, progress)
-    question = "Is the order mechanism of the study's model the same for every training seed?"
-    return write_table(frame, Path(out) / f"{name}.json", question)
-
-
-def measure_seeds(
-    config: Config,
-    seeds: Iterable[int],
-    folder: Path,
-    jobs: int | None = None,
-    progress: Progress = "auto",
-) -> pd.DataFrame:
-    """A row for each seed, as `run_grid` gives them; models are kept in `folder`/models.
-
-    With two seeds or more, none of which failed, also the cross-fitted failure predictors.
-    """
-    models_folder = folder / "models"
-    cells = config_cells({"seed": seeds}, config)
-    work = TrainCell(measure=measure_result, models=models_folder)
-    frame = run_grid(cells, work, folder, jobs=jobs, progress=progress)
-    if len(frame) < 2 or (frame["status"] != "done").any():
-        return frame
-    held_out = split_lists(config).held_out
-    trained = [find_trained(Config(**cell), models_folder).model for cell in cells]
-    models = [(config, weights_of(model, torch.float64), held_out) for model in trained]
+def cross_fitted(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the seeds, each with the failure predictor that is fitted on the others."""
+    models = []
+    for settings in frame[[*Config.model_fields]].to_dict("records"):
+        config = Config(**settings)
+        found = find_trained(config, sweep_folder("circuit_seeds") / "models")
+        models.append((weights_of(found.model, torch.float64), split_lists(config).held_out))
     rows = []
     for number, model in enumerate(models):
         predictor = fit_failures(models[:number] + models[number + 1 :])
         scores = score_failures(predictor, *model).add_prefix("failures.")
         rows.append({**scores, "failure_predictor": asdict(predictor)})
-    frame[[*rows[0]]] = pd.DataFrame(rows)
-    return frame
+    return frame.assign(**pd.DataFrame(rows))
 
 
-def measure_result(trained: TrainResult) -> dict[str, Any]:
-    """The quantities of a finished training, for `TrainCell`."""
-    return measure(trained.model)
+TABLES = {
+    "circuit_seeds": Table(
+        "Is the order mechanism of the study's model the same for every training seed?",
+        trainings(dict(preset="study", seed=range(8))),
+        TrainCell(measure),
+        finish=cross_fitted,
+        keep_models=True,
+    )
+}
+make_table = partial(make_table_of, TABLES)

@@ -2,8 +2,8 @@
 
 exactness(model, lists)                        # how far the formula is from the model
 flow(model, torch.tensor([[60, 44]]), lists)   # each edge: attention on a list, and its cost
-by_hand(config, weights, lists)                # each list from two scores to what is written
-random_readouts(config, weights).correlation   # the control for the order axis
+by_hand(weights, lists)                # each list from two scores to what is written
+random_readouts(weights).correlation   # the control for the order axis
 
 ConfigError where the model is not of the study's architecture; all but the first two also need
 lists of two.
@@ -29,7 +29,7 @@ def exactness(model: nn.Module, lists: Lists) -> dict[str, float]:
     """How far formula and model are apart at most, in the model's own number format."""
     config, weights = config_of(model), weights_of(model)
     places = list(config.prediction_positions)
-    circuit, seen = run(config, weights, lists), run_all(model, lists)
+    circuit, seen = run(weights, lists), run_all(model, lists)
     told = seen.logits[:, places]
     return {
         "logits": (logits(weights, circuit, places) - told).abs().max().item(),
@@ -55,18 +55,18 @@ def flow(model: nn.Module, example: Lists, lists: Lists) -> pd.DataFrame:
     `weight` is attention on one example, `cost` that of `edge_costs` on `lists`.
     """
     config, weights = config_of(model), weights_of(model, torch.float64)
-    watched = run(config, weights, example).patterns[0]
+    watched = run(weights, example).patterns[0]
     rows = {
         edge_label(config, edge): (*edge, watched[edge].item(), cost)
-        for edge, cost in edge_costs(config, weights, lists).items()
+        for edge, cost in edge_costs(weights, lists).items()
     }
     columns = ["layer", "query", "key", "weight", "cost"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=columns).rename_axis("edge")
 
 
-def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
+def by_hand(weights: Weights, lists: Lists) -> pd.DataFrame:
     """The algorithm on lists (a, b): both scores, both attentions, the digits' logits, output."""
-    axis, outputs = order_axis(config, weights), outputs_of(config, weights, lists)
+    axis, outputs = order_axis(weights), outputs_of(weights, lists)
     words = [", ".join(map(str, digits)) for digits in lists.tolist()]
     frame = pd.DataFrame({"list a, b": words})
     frame[["s_a", "s_b"]] = axis.scores[lists].numpy()
@@ -79,12 +79,13 @@ def by_hand(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
     return frame
 
 
-def random_readouts(config: Config, weights: Weights, count: int = 200) -> pd.DataFrame:
+def random_readouts(weights: Weights, count: int = 200) -> pd.DataFrame:
     """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
 
     The `correlation` with SEP's scores is without sign, `spread` the std over the digits.
     """
-    axis, generator = order_axis(config, weights), torch.Generator().manual_seed(0)
+    config = weights.config
+    axis, generator = order_axis(weights), torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
     random = random / random.norm(dim=1, keepdim=True) * axis.direction.norm()
     read = weights.unembed.T[: config.n_digits] @ random.T.to(weights.unembed)
@@ -92,14 +93,14 @@ def random_readouts(config: Config, weights: Weights, count: int = 200) -> pd.Da
     return pd.DataFrame({"correlation": correlation.numpy(), "spread": read.std(0).numpy()})
 
 
-def difference(config: Config, weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
+def difference(weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
     """What each term of equation (6) adds to the logit of d2 minus that of d1 (a not b).
 
     Beside it, how far o1's logits and the terms are from o2's at most.
     """
     lists = unequal(lists)
-    first, second = outputs_of(config, weights, lists).logits.unbind(1)
-    terms = difference_terms(config, weights, lists)
+    first, second = outputs_of(weights, lists).logits.unbind(1)
+    terms = difference_terms(weights, lists)
     error = (sum(terms.values()) + first - second).abs().max().item()
     parts = {"o1's own logits": first, **terms}
     added = {name: part.gather(1, lists).diff()[:, 0].numpy() for name, part in parts.items()}

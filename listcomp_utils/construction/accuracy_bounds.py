@@ -1,9 +1,9 @@
 """Sound bounds from both sides on how many lists the study's architecture copies, from its weights.
 
-    found = sandwich(config, weights)            # weights = weights_of(model, torch.float64)
+    found = sandwich(weights)            # weights = weights_of(model, torch.float64)
     found.lower, found.upper                     # the share of lists that are right lies between
     found.right[a, b], found.wrong[a, b]         # the list (a, b) is proven right, or wrong
-    found.operations / brute_force(config, weights).operations
+    found.operations / brute_force(weights).operations
 
 One logit that beats a list's own proves it wrong; that it is right needs a bound on all. Lists are
 put in cells, and each digit ranks the tokens within a cell by such a bound (`logit_bounds`). Below
@@ -24,7 +24,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Weights
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import ConfigError
 from listcomp_utils.construction.logit_bounds import (
     CHUNK,
     PER_CELL,
@@ -40,6 +40,7 @@ from listcomp_utils.construction.logit_bounds import (
     split_logits,
     unranked,
 )
+from listcomp_utils.generation import share
 
 LADDER = (0, 1, 2, 4, 8)
 """How many tokens of each digit a list may evaluate after a ranking."""
@@ -64,36 +65,34 @@ class Sandwich:
     @property
     def lower(self) -> float:
         """Share of lists proven right."""
-        return self.right.double().mean().item()
+        return share(self.right)
 
     @property
     def upper(self) -> float:
         """1 minus the share of lists proven wrong."""
-        return (~self.wrong).double().mean().item()
+        return share(~self.wrong)
 
 
-def sandwich(config: Config, weights: Weights) -> Sandwich:
+def sandwich(weights: Weights) -> Sandwich:
     """Bound the share of right lists from both sides; the bounds meet but for lists in rounding.
 
     Raises ConfigError as `check_pairs`, and for weights that are not finite.
     """
-    return _prove(config, weights, _Search.run)
+    return _prove(weights, _Search.run)
 
 
-def brute_force(config: Config, weights: Weights) -> Sandwich:
+def brute_force(weights: Weights) -> Sandwich:
     """The same from every logit, for comparison: operations grow as n^3. Raises as `sandwich`."""
-    return _prove(config, weights, lambda search, _: search.exhaust(search.everything))
+    return _prove(weights, lambda search, _: search.exhaust(search.everything))
 
 
-def _prove(
-    config: Config, weights: Weights, look: Callable[[_Search, Int[Tensor, "list"]], None]
-) -> Sandwich:
+def _prove(weights: Weights, look: Callable[[_Search, Int[Tensor, "list"]], None]) -> Sandwich:
     """What `look` finds at both outputs; it is given the lists that are not yet proven wrong."""
-    weights = Weights(*(part.double() for part in vars(weights).values()))
-    problem = problem_of(config, weights)
-    if not all(part.isfinite().all() for part in vars(weights).values()):
+    config, weights = weights.config, weights.double()
+    problem = problem_of(weights)
+    if not all(part.isfinite().all() for part in weights.parts):
         raise ConfigError("weights must be finite")
-    slack, spent = rounding(config, weights), problem.operations
+    slack, spent = rounding(weights), problem.operations
     spent += 4 * config.d_model * (config.n_digits + config.d_model)
     right = torch.ones(config.n_lists, dtype=torch.bool)
     wrong = ~right

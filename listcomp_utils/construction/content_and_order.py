@@ -1,8 +1,8 @@
 """Why trained models fail where they do: content against order, pair by pair.
 
-    terms = margin_terms(config, weights, lists)   # o1's margin of each list, in three terms
-    explain(config, weights, split_lists(config)).impossible
-    at_logit_size(config, weights, [1e3, 1e5])     # the loss at given logit sizes
+    terms = margin_terms(weights, lists)   # o1's margin of each list, in three terms
+    explain(weights).impossible
+    at_logit_size(weights, [1e3, 1e5])     # the loss at given logit sizes
 
 08_construction says what the terms are and what comes of them where two scores nearly tie; there
     bias = (U_a - U_b)(x_o1 + x_SEP + (P_1 + P_2) / 2 + (E_a + E_b) / 2).
@@ -30,28 +30,28 @@ from listcomp_utils.circuit.order_axis import (
     swap_shares,
     unequal,
 )
-from listcomp_utils.config import Config, ConfigError
+from listcomp_utils.config import ConfigError
 from listcomp_utils.construction.lemmas import pair_margins, predicted_sums
-from listcomp_utils.task import ListSplit, all_lists
+from listcomp_utils.generation import share
+from listcomp_utils.task import all_lists, split_lists
 
 NEAR = 0.1
 """Two digits whose scores differ by less are a near tie."""
 
 
-def margin_terms(config: Config, weights: Weights, lists: Lists) -> pd.DataFrame:
+def margin_terms(weights: Weights, lists: Lists) -> pd.DataFrame:
     """Lists (a, b), a not b, with the terms of o1's margin, in logits, and what came out right.
 
     `order`, `content` and `bias` add up to `margin`; `distance` is |s_a - s_b|; `o1`, `o2` and
     `both` say which outputs are right against every token.
     """
-    lists, axis = unequal(lists), order_axis(config, weights)
+    lists, axis = unequal(lists), order_axis(weights)
     (first, second), unembed = lists.T, weights.unembed.T
     w, turn = unembed[first] - unembed[second], 2 * axis.attention(first, second) - 1
     token, position = weights.token, weights.position
-    middle = token[[config.mask_id, config.sep_id]].sum(0) + position[:2].mean(0)
-    middle = middle + position[[config.output_positions[0], config.sep_position]].sum(0)
+    middle = weights.output_inputs[0] + weights.separator_input + position[:2].mean(0)
     middle = middle + (token[first] + token[second]) / 2
-    outputs = outputs_of(config, weights, lists)
+    outputs = outputs_of(weights, lists)
     right = outputs.written == lists
     columns = {
         "a": first,
@@ -89,24 +89,25 @@ OF_FORETELLING = {
 """Figures of `explain`, in words: shares of the lists (a, b) with a not b."""
 
 
-def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
+def explain(weights: Weights) -> pd.Series:
     """Where one model is right and wrong: the figures named above, nan where no list is of a kind.
 
     Lemma 3 names the lists of pairs whose margins at o2 add up to 0 or less, with nothing fitted.
-    `correlation` is that of scores and readout. A split must hold lists out.
+    `correlation` is that of scores and readout. The config must hold lists out.
     """
+    config = weights.config
+    split = split_lists(config)
     if split.train is None or not len(split.held_out):
         raise ConfigError(f"train_fraction must hold lists out, got {config.train_fraction}")
     trained, held_out, every = (
-        margin_terms(config, weights, lists)
-        for lists in (split.train, split.held_out, all_lists(config))
+        margin_terms(weights, lists) for lists in (split.train, split.held_out, all_lists(config))
     )
     shares = {}
     for kind, terms in {"trained": trained, "held_out": held_out}.items():
         tie = terms.distance < NEAR
         shares |= {f"{kind}_near": terms.both[tie].mean(), f"{kind}_far": terms.both[~tie].mean()}
     near, missed = every[every.distance < NEAR], ~held_out.both
-    pairs, closed = pair_margins(config, weights), predicted_sums(config, weights)
+    pairs, closed = pair_margins(weights), predicted_sums(weights)
     tied, paid = pairs.score.abs() < NEAR, closed.o2_passed * closed.o1_content / pairs.o1_sum
     low = pairs.loc[pairs.o2_sum <= 0, ["a", "b"]].to_numpy()
     low = pd.MultiIndex.from_arrays(np.concatenate([low, low[:, ::-1]]).T)
@@ -114,7 +115,7 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
     foretold = np.nan
     if missed.any():
         foretold = metrics.average_precision_score(missed, -held_out.distance)
-    edits = swap_shares(config, weights, split.held_out)
+    edits = swap_shares(weights, split.held_out)
     figures = {
         "outweighed": (near.order < near.content.abs()).mean(),
         "near_at_o1": near.o1.mean(),
@@ -127,44 +128,42 @@ def explain(config: Config, weights: Weights, split: ListSplit) -> pd.Series:
         "recall": named[missed].mean(),
         "foretold": foretold,
         "contents_alike": edits.kept["content difference removed"],
-        "correlation": order_axis(config, weights).correlation,
+        "correlation": order_axis(weights).correlation,
     }
     return pd.Series(figures, dtype=float)
 
 
-def at_logit_size(config: Config, weights: Weights, sizes: Sequence[float]) -> pd.DataFrame:
+def at_logit_size(weights: Weights, sizes: Sequence[float]) -> pd.DataFrame:
     """Loss (nats an output, all lists) when the unembedding is scaled to a largest logit."""
-    check_pairs(config)
-    lists = all_lists(config)
-    logits = outputs_of(config, weights, lists).logits
+    check_pairs(weights.config)
+    lists = all_lists(weights.config)
+    logits = outputs_of(weights, lists).logits
     logits = logits / logits.abs().max()
     rows = [(size, _loss(logits * size, lists)) for size in sizes]
     return pd.DataFrame(rows, columns=["largest_logit", "loss"])
 
 
-def along_path(
-    config: Config, start: Weights, end: Weights, shares: Sequence[float]
-) -> pd.DataFrame:
+def along_path(start: Weights, end: Weights, shares: Sequence[float]) -> pd.DataFrame:
     """Loss and lists right on the straight line between two models' weights, all lists.
 
     The digits of `end` are relabelled so that both models have them in the same order of scores.
     """
-    check_pairs(config)
-    lists, end = all_lists(config), relabelled(config, end, order_axis(config, start).scores)
+    check_pairs(start.config)
+    lists, end = all_lists(start.config), relabelled(end, order_axis(start).scores)
     rows = []
-    for share in shares:
-        ends = zip(vars(start).values(), vars(end).values(), strict=True)
-        mixed = Weights(*(torch.lerp(*both, share) for both in ends))
-        outputs = outputs_of(config, mixed, lists)
-        right = (outputs.written == lists).all(1).double().mean().item()
-        rows.append((share, _loss(outputs.logits, lists), right))
+    for part in shares:
+        ends = zip(start.parts, end.parts, strict=True)
+        mixed = Weights(start.config, *(torch.lerp(*both, part) for both in ends))
+        outputs = outputs_of(mixed, lists)
+        right = share((outputs.written == lists).all(1))
+        rows.append((part, _loss(outputs.logits, lists), right))
     return pd.DataFrame(rows, columns=["share", "loss", "per_list"])
 
 
-def relabelled(config: Config, weights: Weights, scores: Float[Tensor, "digit"]) -> Weights:
+def relabelled(weights: Weights, scores: Float[Tensor, "digit"]) -> Weights:
     """The same model with its digits renamed, so that its scores have the order of `scores`."""
     rows: Int[Tensor, "vocabulary"] = torch.arange(len(weights.token))
-    rows[scores.argsort()] = order_axis(config, weights).scores.argsort()
+    rows[scores.argsort()] = order_axis(weights).scores.argsort()
     return replace(weights, token=weights.token[rows], unembed=weights.unembed[:, rows])
 
 

@@ -17,6 +17,7 @@ from torch.nn.functional import cross_entropy
 
 from listcomp_utils.config import ConfigError, coerce
 from listcomp_utils.construction.lemmas import one_order_bound
+from listcomp_utils.generation import share
 
 LEARNING_RATE = 1e-2
 """Adam's at its largest, over all lists at once."""
@@ -97,7 +98,7 @@ def train_fixed_attention(
     pairs = torch.triu_indices(n_digits, n_digits, 1)
     shares = (whole, right[:, 0], (whole & whole.T & doubled & doubled[:, None])[*pairs])
     bound = 1.0 if alpha is None else fixed_attention_bound(n_digits, alpha)
-    return FixedAttention(*(share.double().mean().item() for share in shares), bound)
+    return FixedAttention(*map(share, shares), bound)
 
 
 def _check(n_digits: int, alpha: float) -> None:

@@ -1,6 +1,6 @@
 """A model's logits from tables a digit, and bounds on them over many lists at once.
 
-    problem = problem_of(config, weights)
+    problem = problem_of(weights)
     problem.logits(0, lists, tokens)             # at o1, by numbers of lists and of tokens
 
 A list's logits at an output are a mixture of two digits' rows, alpha g_a + (1 - alpha) g_b, with
@@ -24,7 +24,6 @@ from torch.nn.functional import pad
 
 from listcomp_utils.circuit.formula import Weights
 from listcomp_utils.circuit.order_axis import order_axis
-from listcomp_utils.config import Config
 from listcomp_utils.task import all_lists
 
 TINY = torch.finfo(torch.float64).tiny
@@ -72,12 +71,12 @@ class Problem:
         return held + beta * content
 
 
-def problem_of(config: Config, weights: Weights) -> Problem:
+def problem_of(weights: Weights) -> Problem:
     """The tables of a model, and alpha and beta of every list; raises as `check_pairs`."""
-    axis, lists, n = order_axis(config, weights), all_lists(config), config.n_digits
-    token, position, unembed, query_key = vars(weights).values()
-    separator = token[config.sep_id] + position[config.sep_position]
-    o1, o2 = token[config.mask_id] + position[list(config.output_positions)]
+    config = weights.config
+    axis, lists, n = order_axis(weights), all_lists(config), config.n_digits
+    token, position, unembed, query_key = weights.parts
+    separator, (o1, o2) = weights.separator_input, weights.output_inputs
     first, second = lists.T
     alpha, query = axis.attention(first, second), o2 @ query_key[1]
     reads, at_first, at_second = token[:n] @ query, *(position[:2] @ query)
@@ -216,13 +215,14 @@ def rank(
     return Ranking(torch.cat(tokens), torch.cat(above), heart)
 
 
-def rounding(config: Config, weights: Weights) -> float:
+def rounding(weights: Weights) -> float:
     """A margin in logits that float64 cannot make of nothing, for any order of its sums.
 
     A sum of products errs by at most its length times 2^-53 of the sum of their sizes, a softmax of
     two by a quarter of its score's error; four times that, for a margin of two programs.
     """
-    token, position, unembed, query_key = (part.abs() for part in vars(weights).values())
+    config = weights.config
+    token, position, unembed, query_key = (part.abs() for part in weights.parts)
     unit = 2.0**-53 * (2 * config.d_model + 8 * config.d_vocab**0.5 + 16)
     separator = token[config.sep_id] + position[config.sep_position]
     o1, o2 = token[config.mask_id] + position[list(config.output_positions)]

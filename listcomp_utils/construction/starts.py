@@ -23,7 +23,7 @@ from listcomp_utils.model import make_native_model
 from listcomp_utils.start import NOISE, PARTS, Coarseness, coarseness, put_ranks
 from listcomp_utils.sweeps.training import measure_training
 from listcomp_utils.task import split_lists
-from listcomp_utils.training.loop import one_thread, raise_if_diverged, train_many
+from listcomp_utils.training.loop import one_thread, train
 
 GROUPS = {
     "embeddings": ("tok_embed",),
@@ -129,10 +129,9 @@ def train_from(settings: Mapping[str, Any]) -> dict[str, Any]:
     def rates(name: str) -> float:
         return attempt.rates.get(_group_of(name), 1.0)
 
-    (trained,) = train_many(config, [config.seed], progress="none", prepare=prepare, rates=rates)
+    trained = train(config, "none", prepare=prepare, rates=rates)
     if trained.history.interrupted:
         raise KeyboardInterrupt
-    raise_if_diverged(trained)
     with one_thread():
         ended = accuracy(trained.last_model, watched).per_list
         shares = {"start_per_list": at_start[0], "end_per_list": ended}

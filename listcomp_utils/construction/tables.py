@@ -1,7 +1,7 @@
 """The tables that 08_construction shows: frames over sizes, models, seeds and starts.
 
 copied([(100, 2, 2), (100, 3, 3)])             # hand-built models, run and bounded
-side_by_side({"trained": (config, weights), "by hand": (other, theirs)})
+side_by_side({"trained": weights, "by hand": theirs})
 over_seeds(read_table("construction_study"), OF_NEAR_TIES)
 """
 
@@ -39,8 +39,8 @@ PRINTED = {
     "length 4": ("lists of four, 50 digits, three layers: .889 right (released code)", 0.889),
 }
 """What Farrell, Leask and Al Moubayed print in "Order by Scale" (2025) or its released code has."""
-Models = Mapping[str, tuple[Config, Weights]]
-"""Models by a name: config and weights, in float64."""
+Models = Mapping[str, Weights]
+"""Models' weights by a name, in float64."""
 
 
 def copied(sizes: Iterable[tuple[int, int, int]], most: int = 50_000) -> pd.DataFrame:
@@ -69,11 +69,11 @@ def side_by_side(models: Models) -> pd.DataFrame:
     """Lemmas 2 to 4 on several models: how far the formula is off, pairs refused, near ties."""
     rows = []
     for name, model in models.items():
-        closed, pairs = predicted_sums(*model), pair_margins(*model)
+        closed, pairs = predicted_sums(model), pair_margins(model)
         sums = pairs.o1_sum
         off = (closed.o1_order + closed.o1_content - sums).abs().max() / sums.abs().max()
         refused = (pairs.o2_sum <= 0).mean()
-        rows.append((name, off, refused, upper_certificate(*model), *near_ties(*model)))
+        rows.append((name, off, refused, upper_certificate(model), *near_ties(model)))
     shares = ["off, of the largest", "pairs refused at o2", "lists right, at most"]
     names = ["weights", *shares, "exponent of the sum", "left between neighbours"]
     return pd.DataFrame(rows, columns=names)
@@ -88,7 +88,7 @@ def fixed_attention_runs(alphas: Iterable[float | None]) -> pd.DataFrame:
 
 def both_bounds(models: Models) -> pd.DataFrame:
     """The bounds from both sides on the share of all lists that each model copies."""
-    found = {name: sandwich(*model) for name, model in models.items()}
+    found = {name: sandwich(model) for name, model in models.items()}
     rows = [(name, one.lower, one.upper, one.operations) for name, one in found.items()]
     return pd.DataFrame(rows, columns=["weights", "at least", "at most", "operations"])
 
@@ -99,7 +99,7 @@ def costs(digits: Iterable[int]) -> pd.DataFrame:
     for n in digits:
         config = Config.preset("study", n_digits=n, d_model=4, device="cpu")
         weights = weights_of(hand_built(config), torch.float64)
-        spent, whole = (find(config, weights).operations for find in (sandwich, brute_force))
+        spent, whole = (find(weights).operations for find in (sandwich, brute_force))
         rows.append((n, spent, whole, spent / whole))
     return pd.DataFrame(rows, columns=["digits", "operations", "of every logit", "share"])
 

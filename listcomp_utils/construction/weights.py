@@ -23,7 +23,7 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.model_bridge.sources.native import NativeModel
 
-from listcomp_utils.config import RANKED_ARCHITECTURE, Config, ConfigError, require
+from listcomp_utils.config import STUDY_ARCHITECTURE, Config, ConfigError, require
 from listcomp_utils.model import add_hooks, make_native_model
 
 LOGIT = 64.0
@@ -46,7 +46,7 @@ class Constants:
 
 def check_construction(config: Config) -> None:
     """Raise ConfigError, naming the fields, unless the construction fits this config."""
-    require(config, "the construction", **RANKED_ARCHITECTURE)
+    require(config, "the construction", **STUDY_ARCHITECTURE)
     least, length = max(2, config.list_len), config.list_len
     if config.d_model < least:
         said = f"the construction needs d_model of at least {least} at list_len {length}"

@@ -30,8 +30,9 @@ from listcomp_utils.features.separator import (
     separator_of,
 )
 from listcomp_utils.files import check_writable
-from listcomp_utils.sweeps.engine import run_grid, sweep_folder
-from listcomp_utils.sweeps.table import read_table, write_table
+from listcomp_utils.sweeps.engine import sweep_folder
+from listcomp_utils.sweeps.table import read_table
+from listcomp_utils.sweeps.training import Table, make_table_of
 
 TABLES = ("features", "features_released")
 """SAEs on the shipped study model, and on a checkpoint that the study's authors released."""
@@ -91,15 +92,20 @@ class SAECell:
         return score_sae(separator, sae)
 
 
-def table_cells(name: str, model: str) -> dict[str, list[dict[str, Any]]]:
-    """Settings of the cells of each file of a table, on the model of this digest."""
+def tables_of(name: str, model: str, work: SAECell) -> dict[str, Table]:
+    """The files of a table, on the model of this digest."""
     product = [SAEConfig(d_sae=width, k=k) for width in WIDTHS for k in KS]
     first = [SAEConfig(d_sae=width, k=k) for k, width in FOLLOW_UP] + product
     first += [SAEConfig(d_sae=width, k=k, steps=LONG_STEPS) for k, width in LONG]
     seeds = [{"model": model, **one.to_dict(), "seed": seed} for one in first for seed in SEEDS]
     sizes = [{"model": model, **one.to_dict(), "n_seeds": len(SEEDS)} for one in product]
-    cells = {name: seeds, f"{name}_stability": sizes}
-    return cells if name != TABLES[0] else {**cells, "features_recovery": list(PLANTED)}
+    tables = {
+        name: Table("How many active latents does it take?", seeds, work),
+        f"{name}_stability": Table("Does every seed find the same?", sizes, work),
+    }
+    if name == TABLES[0]:
+        tables["features_recovery"] = Table("When is the true dictionary found?", PLANTED, recover)
+    return tables
 
 
 def make_table(
@@ -119,22 +125,14 @@ def make_table(
     if (name == TABLES[0]) != (checkpoint is None):
         needed = "needs a" if checkpoint is None else "takes no"
         raise ConfigError(f"table {name} {needed} checkpoint, got checkpoint {checkpoint!r}")
-    out, folder = Path(out), sweep_folder(name)
-    check_writable(out)
-    separator, kept = study_separator(checkpoint), folder / "saes"
-    work = SAECell(checkpoint, kept)
-    questions = {
-        name: ("How many active latents does it take?", work),
-        f"{name}_stability": ("Does every seed find the same?", work),
-        "features_recovery": ("When is the true dictionary found?", recover),
-    }
-    for table, cells in table_cells(name, model_digest(separator)).items():
-        question, work = questions[table]
-        frame = run_grid(cells, work, folder / table, jobs=jobs, retry_failed=True)
-        write_table(frame, out / f"{table}.json", question)
+    check_writable(Path(out))
+    separator, kept = study_separator(checkpoint), sweep_folder(name) / "saes"
+    tables = tables_of(name, model_digest(separator), SAECell(checkpoint, kept))
+    path, *_ = [make_table_of(tables, one, out, jobs) for one in tables]
     for config in SHIPPED if name == TABLES[0] else ():
-        save_sae(load_or_train_sae(separator, config, kept), out / sae_name(separator, config))
-    return out / f"{name}.json"
+        sae = load_or_train_sae(separator, config, kept)
+        save_sae(sae, path.with_name(sae_name(separator, config)))
+    return path
 
 
 def shipped_tables(separator: KnownSeparator) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -212,8 +212,3 @@ def stability(separator: KnownSeparator, saes: Sequence[SAE]) -> dict[str, float
         rows.append((found.mean(), (found >= CLEAN).mean(), random.mean()))
     pairs = pd.DataFrame(rows, columns=["cosine", "same", "random"])
     return {**pairs.mean().to_dict(), "lowest_pair": float(pairs.cosine.min())}
-
-
-def share(lists: Bool[Tensor, "list"]) -> float:
-    """The share of some lists for which something is true; nan of none."""
-    return lists.double().mean().item()

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from listcomp_utils.features.latents import Match, Points, share
+from listcomp_utils.features.latents import Match, Points
 from listcomp_utils.features.separator import order_held
+from listcomp_utils.generation import share
 
 MAPPED, DRAWN = 15, 250
 """Digits in a map, and lists in a scatter, at most."""

@@ -13,8 +13,9 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside, share
+from listcomp_utils.features.latents import CLEAN, cosines, live_directions, outside
 from listcomp_utils.features.sae import SAEConfig, train_sae
+from listcomp_utils.generation import share
 
 SIZES = [{"n_digits": n_digits} for n_digits in (10, 25, 50, 100)]
 SIZES += [{"d_model": d_model} for d_model in (8, 16, 32)]

@@ -96,7 +96,7 @@ def separator_of(model: TransformerBridge) -> KnownSeparator:
 @torch.no_grad()
 def written(separator: KnownSeparator, vectors: Float[Tensor, "n d_model"]) -> Int[Tensor, "n 2"]:
     """The tokens the model writes when the separator holds `vectors` after layer 0, exactly."""
-    return read_out(separator.config, separator.weights, vectors).written
+    return read_out(separator.weights, vectors).written
 
 
 def quality(separator: KnownSeparator, vectors: Vectors) -> pd.Series:
@@ -115,7 +115,7 @@ def true_vectors(separator: KnownSeparator, order: bool = True) -> Vectors:
     """The known sum; without `order`, the two graded digits alone, the order axis at its mean."""
     content = separator.attention
     places = content if order else content.mean(0).expand_as(content)
-    return compose(separator.config, separator.weights, separator.lists, content, places)
+    return compose(separator.weights, separator.lists, content, places)
 
 
 def order_held(separator: KnownSeparator, vectors: Vectors) -> Float[Tensor, "list"]:

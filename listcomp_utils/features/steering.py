@@ -19,9 +19,9 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from listcomp_utils.circuit.order_axis import DOSES, read_out
-from listcomp_utils.features.latents import Directions, Match, share
+from listcomp_utils.features.latents import Directions, Match
 from listcomp_utils.features.separator import KnownSeparator, written
-from listcomp_utils.generation import score
+from listcomp_utils.generation import score, share
 
 FACTORS = tuple(torch.linspace(-10, 10, 81).tolist())
 """What an active latent is multiplied by; 1 leaves it."""
@@ -61,7 +61,7 @@ def swapped(
     goal, doses = separator.lists[rows].flip(1), torch.tensor(doses)
     # The first output's logits are linear in the dose, so it writes the digit wanted between two
     # doses only, where its lead over every other token is above 0. Only these are tried.
-    logits = read_out(separator.config, separator.weights, start).logits[:, 0]
+    logits = read_out(separator.weights, start).logits[:, 0]
     slopes = (direction @ separator.weights.unembed).expand_as(logits)
     lead, gain = (x.gather(1, goal[:, :1]) - x for x in (logits, slopes))
     crossing = -(lead + SLACK) / gain

@@ -1,6 +1,6 @@
 """The picture of the whole mechanism, drawn for a list and its reverse.
 
-draw_mechanism(by_hand(config, weights, torch.tensor([[60, 44], [44, 60]])), axis.scores)
+draw_mechanism(by_hand(weights, torch.tensor([[60, 44], [44, 60]])), axis.scores)
 """
 
 from __future__ import annotations

@@ -8,30 +8,28 @@ Each grid is over the study preset, its training settings included, but for what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any, NamedTuple
+from typing import Any
 
 import pandas as pd
 from jaxtyping import Int
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from listcomp_utils.config import Config, check_names
+from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.generation import accuracy
-from listcomp_utils.scaling.order_by_head import measure_order
+from listcomp_utils.scaling.order_by_head import order_figures
 from listcomp_utils.scaling.plateau import Course
-from listcomp_utils.sweeps.engine import run_grid, sweep_folder
-from listcomp_utils.sweeps.grid import config_cells
-from listcomp_utils.sweeps.table import write_table
-from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.sweeps.engine import sweep_folder
+from listcomp_utils.sweeps.grid import Cell, trainings
+from listcomp_utils.sweeps.training import Table, TrainCell, make_table_of, run_sweep
 from listcomp_utils.task import split_lists
 from listcomp_utils.training.loop import TrainResult
 
-FLAGS = ("layer_norm", "bias", "learn_w_v", "learn_w_o")
-"""The order of the letters in the study's Table 4, as FFTT: T is present or learned."""
-
+FLAGS = tuple(PLAIN_LAYERS)
+"""LayerNorm, bias, W_V, W_O: the letters in the study's Table 4, as FFTT; T is there or learned."""
 
 WHOLE_FRACTION, INNER_FRACTION = 0.8, 0.7
 """Shares of all lists that are trained on: by the preset, and to choose a recipe."""
@@ -54,8 +52,9 @@ class AveragedWeights:
         """Accuracy of the kept (`judged_`) and of the averaged weights on `judging_lists`."""
         lists = judging_lists(trained.config)
         kept = accuracy(trained.model, lists)
+        inner = trained.config.train_fraction < WHOLE_FRACTION
         return {
-            "judged_on": "inner" if trained.config.train_fraction < WHOLE_FRACTION else "held-out",
+            "judged_scored_on": "inner" if inner else "held-out",
             "judged_per_token": kept.per_token,
             "judged_per_list": kept.per_list,
             "averaged_per_token": accuracy(self.average.module, lists).per_token,
@@ -74,14 +73,17 @@ def judging_lists(config: Config) -> Int[Tensor, "list position"]:
     return whole[len(own.train) :]
 
 
-class Grid(NamedTuple):
-    """One question, and the trainings that answer it."""
+def changed(*parts: dict[str, Any], seed: range = range(5)) -> list[Cell]:
+    """The trainings of changes of the study preset, in which lists are values to combine."""
+    whole = dict(preset="study", device="cpu", seed=seed)
+    return trainings(*(whole | part for part in parts))
 
-    question: str
-    parts: Sequence[Mapping[str, Any]]
-    """Changes of the study preset; lists are values to combine, with seeds if it has none."""
-    seeds: Sequence[int] = range(5)
-    work: TrainCell = TrainCell()
+
+def as_judged(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows with what `AveragedWeights` judges in the place of the usual figures."""
+    judged = frame.filter(like="judged_")
+    frame = frame.drop(columns=[*judged])
+    return frame.assign(**judged.rename(columns=lambda name: name.removeprefix("judged_")))
 
 
 # A sixth of the preset's steps: break-through comes by step 1,250 (table "plateau").
@@ -104,78 +106,77 @@ STUDY_RECIPE = dict(
 """How the study's authors trained: AdamW with PyTorch's defaults but the learning rate, and the
 library's initialisation. Source: Farrell et al., "Order by Scale" (2025), and its released code."""
 
-GRIDS = {
-    "scaling_table4": Grid(
+_judged = partial(Table, work=TrainCell(observe=AveragedWeights), finish=as_judged)
+
+TABLES = {
+    "scaling_table4": Table(
         "Which parts of the architecture decide whether training breaks through?",
-        [
+        changed(
             dict(_SHORT, **_FLAG_VALUES),
             # LayerNorm takes the embeddings' size away again; with the library's own they learn
             # faster (seen on other seeds).
             dict(_SHORT, layer_norm=True, embed_scale=1.0, **_FLAG_VALUES),
             dict(_SHORT, d_model=[8, 32, 128]),
-        ],
+        ),
     ),
-    "scaling_depth": Grid(
+    "scaling_depth": Table(
         "How many layers does a list of a given length need?",
-        [
+        changed(
             dict(_DEPTH, list_len=[2, 3], n_layers=[2, 3, 4]),
             dict(_DEPTH, list_len=4, n_layers=[2, 3, 4, 5]),
-        ],
+        ),
     ),
-    "scaling_digits": Grid(
+    "scaling_digits": Table(
         "How wide must the residual stream be for how many digits?",
-        [dict(_SHORT, steps=2_000, n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64])],
+        changed(
+            dict(_SHORT, steps=2_000, n_digits=[10, 25, 50, 100, 200], d_model=[8, 16, 32, 64])
+        ),
     ),
-    "scaling_heads": Grid(
+    "scaling_heads": Table(
         "One head against several: does the order mechanism survive?",
-        [dict(_SHORT, n_heads=[1, 2, 4])],
-        work=TrainCell(measure=measure_order),
+        changed(dict(_SHORT, n_heads=[1, 2, 4])),
+        TrainCell(order_figures),
     ),
-    "scaling_positions": Grid(
+    "scaling_positions": Table(
         "Learned, rotary or no positions: does the order mechanism survive?",
-        [dict(_DEPTH, n_digits=50, positions=["learned", "rotary", "none"], n_layers=[2, 3])],
-        work=TrainCell(measure=measure_order),
+        changed(
+            dict(_DEPTH, n_digits=50, positions=["learned", "rotary", "none"], n_layers=[2, 3])
+        ),
+        TrainCell(order_figures),
     ),
-    "scaling_fraction": Grid(
+    "scaling_fraction": Table(
         "What bounds the accuracy: the architecture, or the lists that were trained on?",
-        [dict(train_fraction=[0.5, 0.8, 0.95, 1.0], eval_every=500)],
+        changed(dict(train_fraction=[0.5, 0.8, 0.95, 1.0], eval_every=500)),
     ),
-    "scaling_tuning": Grid(
+    "scaling_tuning": _judged(
         "Which recipe gets furthest under the study's constraints?",
-        [
+        changed(
             dict(_INNER, embed_scale=[10.0, 15.0, 20.0]),
             dict(_INNER, batch_size=256),
             dict(_INNER, weight_decay=0.01),
-        ],
-        seeds=(100, 101),
-        work=TrainCell(observe=AveragedWeights),
+            seed=range(100, 102),
+        ),
     ),
     # Nothing in "tuning" is better than the preset by more than its seeds differ.
-    "scaling_best": Grid(
+    "scaling_best": _judged(
         "How far does the chosen recipe get on the held-out lists?",
-        [{}],
-        seeds=range(10),
-        work=TrainCell(observe=AveragedWeights),
+        changed({}, seed=range(10)),
     ),
-    "plateau": Grid(
+    "plateau": Table(
         "Which recipe leaves the plateau, for how many seeds, and where does it end?",
-        [{}, STUDY_RECIPE],
-        seeds=range(20),
+        changed({}, STUDY_RECIPE, seed=range(20)),
     ),
-    "dynamics": Grid(
+    "dynamics": Table(
         "What happens to the order mechanism while the model trains?",
-        [
-            dict(schedule="constant", steps=4_000, eval_every=50),
+        changed(
+            dict(schedule="constant", steps=4_000, eval_every=50, seed=range(3)),
             # Of the table "plateau", the first three that leave and the first three that stay.
             dict(STUDY_RECIPE, seed=[0, 1, 2, 3, 6, 7]),
-        ],
-        seeds=range(3),
-        work=TrainCell(observe=Course),
+        ),
+        TrainCell(observe=Course),
     ),
 }
-"""By the name of the table."""
-
-TABLES = tuple(GRIDS)
+make_table = partial(make_table_of, TABLES)
 
 # Printed in Farrell et al., "Order by Scale" (2025), Table 4: mean validation accuracy per token of
 # three runs, two layers, d_model 64, by FLAGS; and FFFF by d_model. Its own CSV has .5995 for FFFF.
@@ -201,36 +202,6 @@ PRINTED_WIDTHS = {128: 0.9192, 64: 0.9180, 32: 0.6074, 8: 0.3148}
 PRINTED_BEST = 0.922
 """Validation accuracy per token that the study prints for its model, a run at width 128."""
 
-_NOT_SHIPPED = ("loss", "n_scored", "train_loss_floor", "best_step", "steps_done")
-_JUDGED = {"judged_on": "scored_on"} | {f"judged_{one}": one for one in ("per_token", "per_list")}
-
-
-def grid_cells(grid: Grid) -> list[dict[str, Any]]:
-    """The trainings of a grid: all fields of a Config, and the seed."""
-    cells = []
-    for part in grid.parts:
-        varied = {name: values for name, values in part.items() if isinstance(values, list)}
-        shared = {name: value for name, value in part.items() if name not in varied}
-        base = {"preset": "study", "device": "cpu", **shared}
-        cells += config_cells({"seed": grid.seeds, **varied}, base)
-    return cells
-
-
-def make_table(name: str, out: str | Path, jobs: int | None = None) -> Path:
-    """Train what is not recorded yet of a grid and write its table into the folder `out`.
-
-    Raises:
-        ConfigError: for an unknown name, and as `run_grid` and `write_table`.
-        RuntimeError: when a cell failed; it runs again the next time.
-    """
-    check_names([name], TABLES, "table")
-    grid, folder = GRIDS[name], sweep_folder(name)
-    frame = run_grid(grid_cells(grid), grid.work, folder, jobs=jobs, retry_failed=True)
-    if "judged_on" in frame:
-        frame = frame.drop(columns=list(_JUDGED.values())).rename(columns=_JUDGED)
-    frame = frame.drop(columns=list(_NOT_SHIPPED), errors="ignore")
-    return write_table(frame, Path(out) / f"{name}.json", grid.question)
-
 
 def small_grid(
     config: Config, layers: int, seeds: int, steps: int, folder: Path | None, again: bool = False
@@ -243,8 +214,8 @@ def small_grid(
     short = config.replace(steps=min(config.steps, steps), start="random")
     short = short.replace(warmup_steps=min(short.warmup_steps, short.steps // 2))
     kept = folder / "scaling_live" if folder else sweep_folder("scaling_live")
-    cells = config_cells({"n_layers": range(1, layers + 1), "seed": range(seeds)}, short)
-    rows = run_grid(cells, TrainCell(), Path(mkdtemp()) if again else kept, jobs=1)
+    grid = {"n_layers": range(1, layers + 1), "seed": range(seeds)}
+    rows = run_sweep(grid, short, Path(mkdtemp()) if again else kept, jobs=1)
     if rows.error.notna().any():
         raise RuntimeError(rows.error.dropna().iloc[0])
     return rows

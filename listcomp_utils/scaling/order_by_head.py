@@ -17,11 +17,10 @@ from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
-from listcomp_utils.config import Config, ConfigError, require
+from listcomp_utils.config import PLAIN_LAYERS, Config, ConfigError, require
 from listcomp_utils.hooks import logits_with, replace_at, run_all
 from listcomp_utils.model import config_of, make_model
 from listcomp_utils.task import lists_to_score
-from listcomp_utils.training.loop import TrainResult
 
 MOST_LISTS = 10_000
 
@@ -35,11 +34,6 @@ def fair_share(n_digits: int) -> tuple[float, float]:
     """
     unequal = 1 - 1 / n_digits
     return 1 - unequal / 4, 1 - unequal / 2
-
-
-def measure_order(trained: TrainResult) -> dict[str, float | None]:
-    """`order_figures` of a training's kept weights."""
-    return order_figures(trained.model)
 
 
 def both_orders_untrained(config: Config) -> float:
@@ -58,8 +52,7 @@ def order_figures(model: TransformerBridge) -> dict[str, float | None]:
     exchanged at SEP. Raises ConfigError where SEP's vector is another sum.
     """
     config = config_of(model)
-    frozen = dict(layer_norm=False, bias=False, learn_w_v=False, learn_w_o=False)
-    require(config, "the order mechanism", list_len=2, decoding="masked", **frozen)
+    require(config, "the order mechanism", list_len=2, decoding="masked", **PLAIN_LAYERS)
     if config.n_layers < 2:
         raise ConfigError("the order mechanism needs n_layers 2 or more, got 1")
     pairs = lists_to_score(config, MOST_LISTS).sort(1).values.unique(dim=0)

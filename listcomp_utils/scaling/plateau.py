@@ -22,7 +22,7 @@ from torch import nn
 from listcomp_utils.circuit.formula import weights_of
 from listcomp_utils.circuit.order_axis import check_pairs, order_axis, separator
 from listcomp_utils.config import Config
-from listcomp_utils.model import config_of, make_model
+from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
 from listcomp_utils.training.loop import TrainResult
 
@@ -41,7 +41,7 @@ class Course:
 
     def __call__(self, seed: int, step: int, model: nn.Module) -> None:
         """Measure the model at an evaluation."""
-        axis = order_axis(config_of(model), weights_of(model, torch.float64))
+        axis = order_axis(weights_of(model, torch.float64))
         self.alignments.append(abs(axis.correlation))
 
     def figures(self, trained: TrainResult) -> dict[str, Any]:
@@ -101,5 +101,5 @@ def difference_at_sep(config: Config, places: float = 1.0, scores: float = 1.0) 
     position[1] = position[0] + places * (position[1] - position[0])
     query_key[0] *= scores
     weights = replace(weights, position=position, query_key=query_key)
-    here, there = (separator(config, weights, rows).vectors for rows in (lists, lists.flip(1)))
+    here, there = (separator(weights, rows).vectors for rows in (lists, lists.flip(1)))
     return (here - there).abs().max().item()

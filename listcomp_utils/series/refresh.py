@@ -85,14 +85,14 @@ def write_summary(root: Path, claims: Claims) -> None:
     """Put what was found into the README and the folder artifacts, and draw the mechanism."""
     config = Config.preset("study", device="cpu")
     weights = weights_of(load_or_train(config).model, torch.float64)
-    steps = by_hand(config, weights, torch.tensor(PAIR))
+    steps = by_hand(weights, torch.tensor(PAIR))
     found = summary.answer(claims)
     shown = dict(example=summary.example(steps), results=summary.key_results(claims))
     parts = {"answer": found, **shown}
     write_atomically(root / "README.md", filled(root / "README.md", parts).encode())
     write_atomically(root / "artifacts" / "ANSWER.md", found.encode())
     write_atomically(root / "artifacts" / "CLAIMS.md", summary.record(claims).encode())
-    figure, picture = draw_mechanism(steps, order_axis(config, weights).scores), io.BytesIO()
+    figure, picture = draw_mechanism(steps, order_axis(weights).scores), io.BytesIO()
     figure.savefig(picture, dpi=110)
     write_atomically(root / "artifacts" / "mechanism.png", _packed(picture))
 

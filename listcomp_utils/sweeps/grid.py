@@ -53,6 +53,15 @@ def config_cells(
     return combinations(grid, base or {}, known, lambda values: make_config(values).to_dict())
 
 
+def trainings(*parts: Mapping[str, Any]) -> list[Cell]:
+    """The cells of several grids, each `preset` and fields; lists and ranges are combined."""
+    cells = []
+    for part in parts:
+        grid = {name: values for name, values in part.items() if isinstance(values, list | range)}
+        cells += config_cells(grid, {k: v for k, v in part.items() if k not in grid})
+    return cells
+
+
 def combinations(
     grid: Mapping[str, Iterable[Any]],
     base: Mapping[str, Any],

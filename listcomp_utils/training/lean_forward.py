@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge.sources.native import NativeModel
 
-from listcomp_utils.config import Config
+from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.mask import build_mask
 from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
 
@@ -53,7 +53,7 @@ class LeanForward:
         if model.rotary is not None:
             self._angles = (model.rotary.cos_cached, model.rotary.sin_cached)
         plain = config.n_heads == 1 and config.positions != "rotary"
-        changed = config.layer_norm or config.bias or config.learn_w_v or config.learn_w_o
+        changed = any(getattr(config, name) for name in PLAIN_LAYERS)
         self._on_mixtures = plain and not changed and config.n_layers > 2
         self._mixtures = torch.eye(config.seq_len, device=device)[:, None]
         self._row_of_digit = torch.arange(n, device=device) * config.n_digits

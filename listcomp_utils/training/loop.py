@@ -17,6 +17,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,27 +50,22 @@ class TrainResult:
     history: History = field(repr=False)
 
 
-def train(config: Config, progress: Progress = "auto") -> TrainResult:
+def train(config: Config, progress: Progress = "auto", **how: Any) -> TrainResult:
     """Train one model; the same config gives bit-identical weights on one machine's CPU.
 
-    See `train_many`, of which this is the case of one.
+    `how` are the other keywords of `train_many`, of which this is the case of one.
 
     Raises:
         ConfigError: when the config's device is not available.
         RuntimeError: when the loss stops being a number.
     """
-    (result,) = train_many(config, [config.seed], progress)
-    raise_if_diverged(result)
-    return result
-
-
-def raise_if_diverged(result: TrainResult) -> None:
-    """Raises RuntimeError when the loss of this training stopped being a number."""
+    (result,) = train_many(config, [config.seed], progress, **how)
     if result.history.diverged:
         raise RuntimeError(
             f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
             f"lower lr (now {result.config.lr})"
         )
+    return result
 
 
 def train_many(
@@ -224,10 +220,7 @@ def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluati
     train = stack.evaluate(watched.train)
     nothing = [(None, None)] * len(train)
     held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
-    return [
-        Evaluation(step, *on_train, *on_held_out)
-        for on_train, on_held_out in zip(train, held_out, strict=True)
-    ]
+    return [Evaluation(step, *seen, *unseen) for seen, unseen in zip(train, held_out, strict=True)]
 
 
 def _summary(rows: Sequence[Evaluation]) -> str:
@@ -241,11 +234,10 @@ def _summary(rows: Sequence[Evaluation]) -> str:
 
 def _watched(config: Config, split: ListSplit) -> ListSplit:
     """The lists that evaluations run on: the whole split, or a fixed part of a large one."""
-    if split.train is None:
+    train = split.train
+    if train is None:
         train = sample_lists(config, MOST_EVALUATED, config.split_seed, "watched")
-    else:
-        train = split.train[:MOST_EVALUATED]
-    return ListSplit(train, split.held_out[:MOST_EVALUATED])
+    return ListSplit(train[:MOST_EVALUATED], split.held_out[:MOST_EVALUATED])
 
 
 def learning_rate(config: Config, step: int) -> float:

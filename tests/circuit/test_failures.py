@@ -19,52 +19,53 @@ from listcomp_utils.task import split_lists
 
 @pytest.fixture(scope="module")
 def study(study):
-    return *study, split_lists(study[0]).held_out
+    return study, split_lists(study.config).held_out
 
 
 def test_features_are_read_off_the_weights(study):
-    config, weights, lists = study
-    features = failure_features(config, weights, lists)
-    attention = separator(config, weights, lists).attention
+    weights, lists = study
+    features = failure_features(weights, lists)
+    attention = separator(weights, lists).attention
     assert torch.allclose(features[:, 0], (attention[:, 0] - attention[:, 1]).abs(), atol=1e-12)
-    readout = order_axis(config, weights).readout
+    readout = order_axis(weights).readout
     gap = (readout[lists[:, 0]] - readout[lists[:, 1]]).abs() / readout.std()
     assert torch.allclose(features[:, 1], gap)
 
 
 def test_a_predictor_beats_the_base_rate_on_lists_it_was_not_fitted_to(study):
-    config, weights, lists = study
-    predictor = fit_failures([(config, weights, lists[:1000])])
-    score = score_failures(predictor, config, weights, lists[1000:])
+    weights, lists = study
+    predictor = fit_failures([(weights, lists[:1000])])
+    score = score_failures(predictor, weights, lists[1000:])
     assert score.precision > 0.7 > 0.3 > score.base_rate
     assert score.recall > 0.7
     assert predictor.slopes[1] < 0
 
 
 def test_a_predictor_that_knows_nothing_is_at_the_base_rate(study):
-    config, weights, lists = study
-    score = score_failures(FailurePredictor(0.0, (0.0, 0.0), 0.5), config, weights, lists)
+    weights, lists = study
+    score = score_failures(FailurePredictor(0.0, (0.0, 0.0), 0.5), weights, lists)
     assert score.recall == 1
     assert score.precision == pytest.approx(score.base_rate)
     assert score.average_precision == pytest.approx(score.base_rate)
 
 
 def test_built_lists_fail_and_are_safe(study):
-    config, weights, lists = study
-    table = built_table(config, weights, lists, lists[:10])
+    weights, lists = study
+    table = built_table(weights, lists, lists[:10])
     count = int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
     assert table["how many"].to_list() == [count, count, len(lists), 10]
     failing, safe, everything, _ = table["wrong"]
     assert failing > 3 * everything and safe == 0
     example = torch.tensor([[int(d) for d in table.examples[0].split("; ")[0].split(", ")]])
-    features = failure_features(config, weights, torch.cat([example, lists]))
+    features = failure_features(weights, torch.cat([example, lists]))
     assert (features[0] < features.quantile(0.2, dim=0)).all()
 
 
 def test_what_cannot_be_done_is_refused(study):
-    config, weights, lists = study
+    weights, lists = study
+    config = weights.config
     with pytest.raises(ConfigError, match="two different digits, got 0"):
-        built_table(config, weights, torch.tensor([[4, 4]]), lists)
+        built_table(weights, torch.tensor([[4, 4]]), lists)
     untrained = weights_of(make_model(config), torch.float64)
     with pytest.raises(ConfigError, match="right and some that are wrong"):
-        fit_failures([(config, untrained, lists[:50])])
+        fit_failures([(untrained, lists[:50])])

@@ -42,7 +42,7 @@ def test_equal_to_a_random_model(list_len, n_layers, decoding):
     with torch.no_grad():
         expected, cache = model.run_with_cache(input_tokens(config, lists))
     weights = weights_of(model)
-    circuit = run(config, weights, lists)
+    circuit = run(weights, lists)
     assert (logits(weights, circuit) - expected).abs().max() < 1e-10
     for layer in range(n_layers):
         pattern = cache[f"blocks.{layer}.attn.hook_pattern"][:, 0]
@@ -67,7 +67,7 @@ def test_a_removed_edge_is_removed_from_the_model(decoding, renormalise):
     config = small(n_layers=3, decoding=decoding)
     model, lists = random_model(config), all_lists(config)
     weights = weights_of(model)
-    whole = logits(weights, run(config, weights, lists))
+    whole = logits(weights, run(weights, lists))
     right = []
     for edge in edges(build_mask(config)):
         layer, query, key = edge
@@ -81,12 +81,12 @@ def test_a_removed_edge_is_removed_from_the_model(decoding, renormalise):
             return pattern
 
         expected = logits_with(model, lists, [(f"blocks.{layer}.attn.hook_pattern", remove)])
-        found = run(config, weights, lists, without_edge(edge, renormalise))
+        found = run(weights, lists, without_edge(edge, renormalise))
         assert (logits(weights, found) - expected).abs().max() < 1e-10
         assert found.patterns[:, layer, query, key].eq(0).all()
         outputs = expected[:, config.prediction_positions].argmax(-1)
         right.append((outputs == lists).double().mean().item())
-    costs = edge_costs(config, weights, lists, renormalise)
+    costs = edge_costs(weights, lists, renormalise)
     start = (whole[:, config.prediction_positions].argmax(-1) == lists).double().mean().item()
     assert list(costs) == edges(build_mask(config)) and any(costs.values())
     assert list(costs.values()) == pytest.approx([start - share for share in right], abs=1e-12)
@@ -98,19 +98,19 @@ def test_an_edit_is_seen_by_later_layers():
     weights = weights_of(model)
     mean = run_all(model, lists).patterns.mean(0)[0, 0]
     expected = logits_with(model, lists, [("blocks.0.attn.hook_pattern", replace(mean))])
-    found = run(config, weights, lists, lambda layer, x: mean.expand_as(x) if layer == 0 else x)
+    found = run(weights, lists, lambda layer, x: mean.expand_as(x) if layer == 0 else x)
     assert (logits(weights, found) - expected).abs().max() < 1e-10
     assert found.patterns[:, 1].std(0).max() > 1e-3
 
 
 def test_nearer_to_the_truth_than_the_shipped_model_in_float32(study, study_model):
-    (config, exact), model = study, study_model
+    exact, model, config = study, study_model, study.config
     lists, places = all_lists(config), config.prediction_positions
-    truth = logits(exact, run(config, exact, lists), places)
+    truth = logits(exact, run(exact, lists), places)
     with torch.no_grad():
         model_logits = model(input_tokens(config, lists))[:, places]
     weights = weights_of(model)
-    computed = logits(weights, run(config, weights, lists), places)
+    computed = logits(weights, run(weights, lists), places)
     error, model_error = ((values - truth).abs().max() for values in (computed, model_logits))
     # Logits reach 500, so that float32 itself moves the model's by about 3e-4.
     largest = model_logits.abs().max()
@@ -122,7 +122,7 @@ def test_equal_to_the_released_model_in_float32(released):
     lists = all_lists(config)
     with torch.no_grad():
         expected = released(input_tokens(config, lists))[:, config.prediction_positions]
-    computed = logits(weights, run(config, weights, lists), config.prediction_positions)
+    computed = logits(weights, run(weights, lists), config.prediction_positions)
     assert (computed - expected).abs().max() < 1e-4
 
 
@@ -141,8 +141,8 @@ def test_gradients_are_the_models():
         for name in ("W_Q", "W_K")
     )
     query_key = torch.stack([q @ k.T for q, k in zip(w_q, w_k, strict=True)])
-    weights = Weights(*parts, query_key / config.d_head**0.5)
-    loss(logits(weights, run(config, weights, lists)), targets).backward()
+    weights = Weights(config, *parts, query_key / config.d_head**0.5)
+    loss(logits(weights, run(weights, lists)), targets).backward()
     for ours, name in (
         (parts[0].grad, "tok_embed"),
         (parts[1].grad, "pos"),
@@ -162,12 +162,12 @@ def test_many_models_at_once():
     stacked = [torch.stack([getattr(member, name) for member in members]) for name in names]
 
     def compute(*parts):
-        weights = Weights(*parts)
-        return logits(weights, run(config, weights, lists))
+        weights = Weights(config, *parts)
+        return logits(weights, run(weights, lists))
 
     together = torch.func.vmap(compute)(*stacked)
     for number, member in enumerate(members):
-        alone = logits(member, run(config, member, lists))
+        alone = logits(member, run(member, lists))
         assert (together[number] - alone).abs().max() < 1e-10
 
 
@@ -182,7 +182,7 @@ def test_other_architectures_are_refused_by_name(field):
 def test_circuit_is_in_the_type_of_the_weights():
     config = small()
     weights = weights_of(add_hooks(make_native_model(config)))
-    circuit = run(config, weights, all_lists(config))
+    circuit = run(weights, all_lists(config))
     assert isinstance(circuit, Circuit) and circuit.mixtures.dtype == torch.float32
     assert weights_of(add_hooks(make_native_model(config)), torch.float64).token.dtype is (
         torch.float64

@@ -14,26 +14,27 @@ from listcomp_utils.circuit.order_axis import (
     swap_shares,
 )
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.model import config_of, make_model
+from listcomp_utils.model import make_model
 from listcomp_utils.task import all_lists
 
 
 @pytest.fixture(scope="module")
 def study(study):
-    return *study, all_lists(study[0])
+    return study, all_lists(study.config)
 
 
 def test_attention_is_a_sigmoid_of_two_scores(study):
-    config, weights, lists = study
-    computed = order_axis(config, weights).attention(*lists.T)
-    pattern = run(config, weights, lists).patterns[:, 0, config.sep_position, 0]
+    weights, lists = study
+    computed = order_axis(weights).attention(*lists.T)
+    pattern = run(weights, lists).patterns[:, 0, weights.config.sep_position, 0]
     assert (computed - pattern).abs().max() < 1e-10
 
 
 def test_reading_out_the_models_own_separator_is_the_model(study):
-    config, weights, lists = study
-    outputs = read_out(config, weights, separator(config, weights, lists).vectors)
-    circuit = run(config, weights, lists)
+    weights, lists = study
+    config = weights.config
+    outputs = read_out(weights, separator(weights, lists).vectors)
+    circuit = run(weights, lists)
     expected = logits(weights, circuit, config.prediction_positions)
     assert (outputs.logits - expected).abs().max() < 1e-10
     pattern = circuit.patterns[:, 1, 4]
@@ -41,10 +42,10 @@ def test_reading_out_the_models_own_separator_is_the_model(study):
 
 
 def test_swapping_everything_is_the_reversed_list(study):
-    config, weights, lists = study
-    shares = swap_shares(config, weights, lists)
+    weights, lists = study
+    shares = swap_shares(weights, lists)
     unequal = lists[lists[:, 0] != lists[:, 1]]
-    written = outputs_of(config, weights, unequal).written
+    written = outputs_of(weights, unequal).written
     right = (written == unequal).all(1).double().mean().item()
     assert shares.loc["nothing", "kept"] == pytest.approx(right)
     assert shares.loc["both, of the reversed list", "reversed"] == pytest.approx(right)
@@ -57,32 +58,32 @@ def test_swapping_everything_is_the_reversed_list(study):
 
 
 def test_a_dose_of_nothing_changes_nothing(study):
-    config, weights, lists = study
-    axis = order_axis(config, weights)
-    still = steer(config, weights, lists, axis.direction[None], [0.0])
-    nothing = swap_shares(config, weights, lists).loc["nothing"]
+    weights, lists = study
+    axis = order_axis(weights)
+    still = steer(weights, lists, axis.direction[None], [0.0])
+    nothing = swap_shares(weights, lists).loc["nothing"]
     assert still.kept == (nothing["kept"],) and still.reversed == (nothing["reversed"],)
-    moved = steer(config, weights, lists, axis.direction[None], [-0.2, 0.2])
+    moved = steer(weights, lists, axis.direction[None], [-0.2, 0.2])
     assert min(moved.kept) < 0.9 * nothing["kept"]
 
 
 def test_larger_doses_reverse_no_fewer_lists(study):
-    config, weights, lists = study
-    direction = order_axis(config, weights).direction[None]
-    moved = steer(config, weights, lists[::37], direction, [-0.4, -0.2, 0.0, 0.2, 0.4])
+    weights, lists = study
+    direction = order_axis(weights).direction[None]
+    moved = steer(weights, lists[::37], direction, [-0.4, -0.2, 0.0, 0.2, 0.4])
     assert len(moved.within) == 3 and moved.within[0] == moved.reversed[2]
     assert moved.within[0] < moved.within[1] < moved.within[2] == moved.reversed_somewhere
     assert max(moved.reversed) <= moved.reversed_somewhere <= sum(moved.reversed)
 
 
 def test_steering_equals_editing_the_vector(study):
-    config, weights, lists = study
+    weights, lists = study
     lists = lists[(lists[:, 0] != lists[:, 1])][::37]
-    direction = order_axis(config, weights).direction[None]
-    edited = separator(config, weights, lists).vectors + 0.3 * direction
-    written = read_out(config, weights, edited).written
+    direction = order_axis(weights).direction[None]
+    edited = separator(weights, lists).vectors + 0.3 * direction
+    written = read_out(weights, edited).written
     expected = (written == lists.flip(1)).all(1).double().mean().item()
-    assert steer(config, weights, lists, direction, [0.3]).reversed == (expected,)
+    assert steer(weights, lists, direction, [0.3]).reversed == (expected,)
 
 
 def test_margins_count_by_hand():
@@ -93,16 +94,16 @@ def test_margins_count_by_hand():
 
 
 def test_figures_of_the_released_model(released):
-    config, weights = config_of(released), weights_of(released, torch.float64)
-    lists = all_lists(config)
-    axis = order_axis(config, weights)
+    weights = weights_of(released, torch.float64)
+    lists = all_lists(weights.config)
+    axis = order_axis(weights)
     assert axis.offset == pytest.approx(0.051, abs=5e-4)
     assert axis.scores.std().item() == pytest.approx(0.427, abs=5e-4)
     assert axis.correlation == pytest.approx(0.981, abs=5e-4)
-    reversed_by = swap_shares(config, weights, lists)["reversed"]
+    reversed_by = swap_shares(weights, lists)["reversed"]
     assert reversed_by["position weights, exchanged"] == pytest.approx(0.765, abs=5e-4)
     assert reversed_by["content weights, exchanged"] == pytest.approx(0.005, abs=5e-4)
-    steering = steer(config, weights, lists, axis.direction[None])
+    steering = steer(weights, lists, axis.direction[None])
     assert steering.reversed_somewhere == pytest.approx(0.930, abs=5e-4)
 
 
@@ -113,4 +114,4 @@ def test_other_tasks_are_refused_by_name(field, value):
     config = Config.preset("study", n_digits=5, d_model=8, **{field: value})
     weights = weights_of(make_model(config))
     with pytest.raises(ConfigError, match=field):
-        order_axis(config, weights)
+        order_axis(weights)

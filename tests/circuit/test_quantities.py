@@ -17,7 +17,6 @@ from listcomp_utils.circuit.quantities import (
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import (
     add_hooks,
-    config_of,
     make_model,
     make_native_model,
     parameter_table,
@@ -71,9 +70,9 @@ def test_every_figure_of_the_released_model(released):
 
 
 def test_what_the_released_model_gets_wrong(released):
-    config, weights = config_of(released), weights_of(released, torch.float64)
-    held_out = split_lists(config).held_out
-    written = predictions(config, weights, held_out)
+    weights = weights_of(released, torch.float64)
+    held_out = split_lists(weights.config).held_out
+    written = predictions(weights, held_out)
     wrong, other = written != held_out, written == held_out.flip(1)
     assert wrong.sum(0).tolist() == [20, 322] and other[wrong].all()
 
@@ -108,16 +107,16 @@ def test_other_architectures_are_refused(preset, changes, named):
 
 
 def test_the_difference_is_the_sum_of_its_terms(study):
-    config, weights = study
-    lists = sample_lists(config, 500, seed=0)
-    logits = outputs_of(config, weights, lists).logits
-    terms = difference_terms(config, weights, lists)
+    weights = study
+    lists = sample_lists(weights.config, 500, seed=0)
+    logits = outputs_of(weights, lists).logits
+    terms = difference_terms(weights, lists)
     assert (sum(terms.values()) - (logits[:, 1] - logits[:, 0])).abs().max() < 1e-10
 
 
 def test_the_slot_classifier_needs_two_slots(study):
-    config, weights = study
-    scores = slot_classifier(config, weights, sample_lists(config, 400, seed=0))
+    weights = study
+    scores = slot_classifier(weights, sample_lists(weights.config, 400, seed=0))
     assert scores["slots"] > 0.99 > scores["slots_from_sep"] > 0.5
 
 

@@ -34,14 +34,13 @@ def test_edges_are_weighed_on_the_example_and_scored_on_the_lists(study_model):
 
 
 def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study, study_model):
-    config, weights = study
-    frame = tables.by_hand(config, weights, PAIR)
+    frame = tables.by_hand(study, PAIR)
     assert frame.written.to_list() == [
         ", ".join(map(str, x)) for x in generate(study_model, PAIR).tolist()
     ]
     first, second = frame.to_dict("records")
     assert (first["s_a"], first["s_b"]) == (second["s_b"], second["s_a"])
-    offset = order_axis(config, weights).offset
+    offset = order_axis(study).offset
     for row in (first, second):
         shift = torch.tensor(row["s_a"] - row["s_b"] + offset)
         assert row["α1"] == pytest.approx(torch.sigmoid(shift).item())
@@ -49,17 +48,15 @@ def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study, study_mode
 
 
 def test_random_directions_correlate_but_spread_the_digits_less(study):
-    config, weights = study
-    random = tables.random_readouts(config, weights, count=50)
-    axis = order_axis(config, weights)
+    random = tables.random_readouts(study, count=50)
+    axis = order_axis(study)
     assert random.shape == (50, 2) and random.correlation.between(0, axis.correlation).all()
     assert random.spread.max() < axis.readout.std()
 
 
 def test_terms_add_up_from_o1_to_o2(study):
-    config, weights = study
-    lists = sample_lists(config, 300, seed=0)
-    frame, error = tables.difference(config, weights, lists)
+    lists = sample_lists(study.config, 300, seed=0)
+    frame, error = tables.difference(study, lists)
     assert error < 1e-10 and frame.term.iloc[0] == "o1's own logits" and len(frame) == 7
     # From d1 at o1 to d2 at o2.
     assert frame["mean"].iloc[0] < 0 < frame["mean"].sum()

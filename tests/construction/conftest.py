@@ -14,6 +14,6 @@ def by_hand():
 
     def make(n_digits, d_model=8):
         config = Config.preset("study", n_digits=n_digits, d_model=d_model, device="cpu")
-        return config, weights_of(hand_built(config), torch.float64)
+        return weights_of(hand_built(config), torch.float64)
 
     return make

@@ -1,5 +1,7 @@
 """Content against order: the terms are exact, and the figures say what the models do."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -17,7 +19,7 @@ from listcomp_utils.construction.content_and_order import (
 from listcomp_utils.construction.proof import hand_built
 from listcomp_utils.generation import accuracy
 from listcomp_utils.model import make_model
-from listcomp_utils.task import all_lists, split_lists
+from listcomp_utils.task import all_lists
 
 SMALL = Config.preset("study", n_digits=12, d_model=8, device="cpu")
 
@@ -29,14 +31,14 @@ def weights(model):
 @pytest.mark.parametrize("seed", range(3))
 def test_the_terms_add_up_to_the_margin_on_random_weights(seed):
     config = SMALL.replace(seed=seed)
-    terms = margin_terms(config, weights(make_model(config)), all_lists(config))
+    terms = margin_terms(weights(make_model(config)), all_lists(config))
     off = terms.order + terms.content + terms.bias - terms.margin
     assert off.abs().max() < 1e-10 * terms.margin.abs().max()
     assert (terms.content.abs().max() > 0) and (terms.bias.abs().max() > 0)
 
 
 def test_order_is_shared_by_both_orders_and_the_bias_takes_sides(study):
-    terms = margin_terms(*study, all_lists(study[0])).set_index(["a", "b"])
+    terms = margin_terms(study, all_lists(study.config)).set_index(["a", "b"])
     turned = terms.reorder_levels(["b", "a"]).loc[terms.index]
     np.testing.assert_allclose(terms.bias, -turned.bias.to_numpy(), atol=1e-9)
     far = terms.distance > 0.1  # beyond what the places alone add to the scores
@@ -45,7 +47,7 @@ def test_order_is_shared_by_both_orders_and_the_bias_takes_sides(study):
 
 
 def test_near_ties_are_where_the_trained_model_fails(study):
-    found = explain(*study, split_lists(study[0]))
+    found = explain(study)
     assert found.outweighed > 0.99
     assert found.held_out_near < found.trained_near < 0.8
     assert found.held_out_far > 0.95 and found.trained_far > 0.99
@@ -57,8 +59,7 @@ def test_near_ties_are_where_the_trained_model_fails(study):
 
 
 def test_order_carries_the_hand_built_model(study):
-    config, split = study[0], split_lists(study[0])
-    found = explain(config, weights(hand_built(config)), split)
+    found = explain(weights(hand_built(study.config)))
     assert found.outweighed == 0.0 and found.missed == 0.0 and np.isnan(found.foretold)
     assert found.contents_alike == 1.0
     assert found.impossible == 0.0 and np.isnan(found.precision)
@@ -66,8 +67,8 @@ def test_order_carries_the_hand_built_model(study):
 
 def test_larger_logits_help_the_hand_built_model_and_not_the_trained(study):
     sizes = [3e2, 3e4, 3e6]
-    trained = at_logit_size(*study, sizes).loss
-    built = at_logit_size(study[0], weights(hand_built(study[0])), sizes).loss
+    trained = at_logit_size(study, sizes).loss
+    built = at_logit_size(weights(hand_built(study.config)), sizes).loss
     assert built.is_monotonic_decreasing and built.iloc[-1] < 1e-6
     assert trained.iloc[-1] > trained.iloc[0]
 
@@ -75,7 +76,7 @@ def test_larger_logits_help_the_hand_built_model_and_not_the_trained(study):
 def test_the_path_starts_at_one_model_and_ends_at_the_other():
     config = SMALL.replace(d_model=8)
     start, built = weights(make_model(config)), hand_built(config)
-    path = along_path(config, start, weights(built), [0.0, 0.5, 1.0])
+    path = along_path(start, weights(built), [0.0, 0.5, 1.0])
     assert path.per_list.iloc[2] == accuracy(built).per_list == 1.0
     assert path.per_list.iloc[0] == accuracy(make_model(config)).per_list
     assert path.loss.iloc[1] > path.loss.iloc[2]
@@ -84,16 +85,16 @@ def test_the_path_starts_at_one_model_and_ends_at_the_other():
 def test_renamed_digits_are_copied_as_before_and_ordered_as_asked():
     built = weights(hand_built(SMALL))
     goal = torch.randn(12, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
-    renamed = relabelled(SMALL, built, goal)
-    terms = margin_terms(SMALL, renamed, all_lists(SMALL))
+    renamed = relabelled(built, goal)
+    terms = margin_terms(renamed, all_lists(SMALL))
     assert terms.both.all()
-    assert torch.equal(order_axis(SMALL, renamed).scores.argsort(), goal.argsort())
+    assert torch.equal(order_axis(renamed).scores.argsort(), goal.argsort())
 
 
 def test_what_cannot_be_explained_is_refused_by_name(study):
-    everything = study[0].replace(train_fraction=1.0)
+    everything = study.config.replace(train_fraction=1.0)
     with pytest.raises(ConfigError, match="train_fraction must hold lists out, got 1.0"):
-        explain(everything, study[1], split_lists(everything))
+        explain(replace(study, config=everything))
     with pytest.raises(ConfigError, match="n_layers=2"):
-        three = study[0].replace(n_layers=3)
-        margin_terms(three, study[1], all_lists(study[0]))
+        three = study.config.replace(n_layers=3)
+        margin_terms(replace(study, config=three), all_lists(study.config))

@@ -16,7 +16,7 @@ from listcomp_utils.construction.starts import (
 from listcomp_utils.generation import accuracy
 from listcomp_utils.hooks import run_all
 from listcomp_utils.model import add_hooks, make_native_model
-from listcomp_utils.training.loop import train_many
+from listcomp_utils.training.loop import train
 
 TINY = Config.preset("ranked", n_digits=8, d_model=16, device="cpu", steps=2, eval_every=2)
 
@@ -97,9 +97,9 @@ def test_an_attempts_rates_reach_the_training(monkeypatch):
 
     def watched(*arguments, rates, **how):
         asked.update({name: rates(name) for name in weights_of(make_native_model(TINY))})
-        return train_many(*arguments, rates=rates, **how)
+        return train(*arguments, rates=rates, **how)
 
-    monkeypatch.setattr(starts, "train_many", watched)
+    monkeypatch.setattr(starts, "train", watched)
     attempt = "usual start, positions learned 10 times as fast"
     train_from({**TINY.to_dict(), "attempt": attempt})
     assert asked["pos.weight"] == 10 and asked["head.weight"] == 1

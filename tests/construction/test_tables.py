@@ -13,8 +13,8 @@ from listcomp_utils.sweeps.table import read_table
 
 SMALL = Config.preset("study", n_digits=8, d_model=4, device="cpu")
 MODELS = {
-    "by hand": (SMALL, weights_of(hand_built(SMALL), torch.float64)),
-    "random": (SMALL, weights_of(make_model(SMALL), torch.float64)),
+    "by hand": weights_of(hand_built(SMALL), torch.float64),
+    "random": weights_of(make_model(SMALL), torch.float64),
 }
 
 

@@ -71,14 +71,14 @@ def test_all_lists_are_written_as_the_model_writes_them(opened, models, name):
 def test_a_dose_along_the_order_axis_does_what_it_does_in_python(opened, models, name):
     page, config = opened(PAGE), config_of(models[name])
     weights, lists = weights_of(models[name], torch.float64), some_lists(config)
-    axis, vectors = order_axis(config, weights), separator(config, weights, lists).vectors
+    axis, vectors = order_axis(weights), separator(weights, lists).vectors
     reach = page.evaluate("name => explorer.models.get(name).reach", name)
     doses = [share * reach for share in (-0.35, 0.02, 0.2, 1)]
     for dose in doses:
-        expected = read_out(config, weights, vectors + dose * axis.direction).logits
+        expected = read_out(weights, vectors + dose * axis.direction).logits
         assert_same(written_by(page, name, lists, dose=dose), expected)
     everything = all_lists(config)
-    shares = steer(config, weights, everything, axis.direction, doses)
+    shares = steer(weights, everything, axis.direction, doses)
     differ = everything[:, 0] != everything[:, 1]
     for dose, turned, kept in zip(doses, shares.reversed, shares.kept, strict=True):
         written = all_written(page, name, dose=dose)[differ]
@@ -106,9 +106,9 @@ def test_each_edge_cut_does_what_it_does_in_the_model(opened, name):
 def test_o2s_attention_frozen_leaves_at_most_one_order_of_a_pair(opened, models, name):
     page, config = opened(PAGE), config_of(models[name])
     weights, lists = weights_of(models[name], torch.float64), all_lists(config)
-    mean, some = outputs_of(config, weights, lists).moderation.mean(), some_lists(config)
-    vectors = separator(config, weights, some).vectors
-    expected = read_out(config, weights, vectors, mean.expand(len(some))).logits
+    mean, some = outputs_of(weights, lists).moderation.mean(), some_lists(config)
+    vectors = separator(weights, some).vectors
+    expected = read_out(weights, vectors, mean.expand(len(some))).logits
     assert_same(written_by(page, name, some, frozen=True), expected)
     right = (all_written(page, name, frozen=True) == lists).all(1).view(100, 100)
     assert not (right & right.T).triu(1).any()

@@ -16,7 +16,7 @@ from listcomp_utils.features.grid import (
     make_table,
     score_sae,
     shipped_tables,
-    table_cells,
+    tables_of,
     two_active,
     with_size,
 )
@@ -38,10 +38,10 @@ def test_figures_of_an_sae(separator):
 def test_shipped_tables_are_those_of_the_grid(name):
     """A change of the grid, or of SAEConfig's defaults, asks for the tables to be made anew."""
     model = read_table(name).attrs["shared"]["model"]
-    for table, cells in table_cells(name, model).items():
+    for table, (_, cells, *_) in tables_of(name, model, None).items():
         frame = read_table(table)
         settings = frame.assign(**frame.attrs["shared"])[list(cells[0])].to_dict("records")
-        assert settings == cells
+        assert settings == [*cells]
         assert frame.drop(columns="seconds").notna().all(axis=None)
 
 

@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from listcomp_utils.circuit.order_axis import DOSES, steer
-from listcomp_utils.features.latents import share
 from listcomp_utils.features.separator import written
 from listcomp_utils.features.steering import (
     AMOUNTS,
@@ -21,6 +20,7 @@ from listcomp_utils.features.steering import (
     swapped_by_adding,
     swapped_by_scaling,
 )
+from listcomp_utils.generation import share
 
 
 def test_steering_moves_what_it_should_and_nothing_else(separator, study_match):
@@ -56,7 +56,7 @@ def test_the_order_axis_swaps_as_many_as_in_the_circuit(separator):
     axis, rows = separator.order_axis[None], swappable(separator)
     alone = swapped(separator, rows, separator.vectors[rows], axis, DOSES)
     lists = separator.lists[rows]
-    found = steer(separator.config, separator.weights, lists, axis, DOSES).reversed_somewhere
+    found = steer(separator.weights, lists, axis, DOSES).reversed_somewhere
     assert share(alone) == pytest.approx(found, abs=1e-3)
 
 

@@ -9,13 +9,11 @@ from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy
 from listcomp_utils.scaling.grids import (
     FLAGS,
-    GRIDS,
     PRINTED_FLAGS,
     PRINTED_WIDTHS,
     STUDY_RECIPE,
     TABLES,
     AveragedWeights,
-    grid_cells,
     judging_lists,
     make_table,
     small_grid,
@@ -33,24 +31,24 @@ def tiny(monkeypatch, runs):
     """A grid of one seed that takes a second, each part of it as in the real one."""
 
     def make(name, **changes):
-        grid = GRIDS[name]
-        parts = [part | TINY | changes for part in grid.parts]
-        monkeypatch.setitem(GRIDS, name, grid._replace(parts=parts, seeds=[3]))
+        table = TABLES[name]
+        cells = [cell | TINY | changes for cell in table.cells if cell["seed"] == 3]
+        monkeypatch.setitem(TABLES, name, table._replace(cells=cells))
         return name
 
     return make
 
 
 def test_the_grids_ask_what_the_study_left_open():
-    cells = pd.DataFrame(grid_cells(GRIDS["scaling_table4"]))
+    cells = pd.DataFrame(TABLES["scaling_table4"].cells)
     assert set(flag_letters(cells)) == set(PRINTED_FLAGS) and len(PRINTED_FLAGS) == 16
     plain = cells[flag_letters(cells) == "F" * len(FLAGS)]
     assert set(plain.d_model) == set(PRINTED_WIDTHS)
-    tuned_on = set(GRIDS["scaling_tuning"].seeds)
-    for name, grid in GRIDS.items():
-        cells = pd.DataFrame(grid_cells(grid))
-        assert not cells.duplicated().any() and set(cells.seed) == set(grid.seeds), name
-        assert name == "scaling_tuning" or not tuned_on & set(grid.seeds)
+    tuned_on = {cell["seed"] for cell in TABLES["scaling_tuning"].cells}
+    for name, table in TABLES.items():
+        cells = pd.DataFrame(table.cells)
+        assert not cells.duplicated().any(), name
+        assert name == "scaling_tuning" or not tuned_on & set(cells.seed)
 
 
 def test_the_authors_recipe_differs_from_the_preset_in_training_only():
@@ -82,7 +80,7 @@ def test_a_recipe_s_table_has_accuracy_on_the_lists_it_is_judged_by(tiny, tmp_pa
 
 @pytest.mark.parametrize("name", TABLES)
 def test_shipped_tables_answer_their_grids(name):
-    table, cells = read_table(name), pd.DataFrame(grid_cells(GRIDS[name]))
+    table, cells = read_table(name), pd.DataFrame(TABLES[name].cells)
     varied = [*table.attrs["varied"], "seed"]
     made, wanted = (frame[varied].sort_values(varied).values.tolist() for frame in (table, cells))
     assert made == wanted
@@ -95,9 +93,9 @@ def test_shipped_tables_answer_their_grids(name):
 
 def test_a_shipped_cell_trained_again_ends_where_its_seeds_did():
     seeds = read_table("scaling_digits").query("n_digits == 10 and d_model == 32 and broke_through")
-    cells = grid_cells(GRIDS["scaling_digits"])
-    cell = next(c for c in cells if (c["n_digits"], c["d_model"], c["seed"]) == (10, 32, 0))
-    figures = GRIDS["scaling_digits"].work(cell)
+    table = TABLES["scaling_digits"]
+    cell = next(c for c in table.cells if (c["n_digits"], c["d_model"], c["seed"]) == (10, 32, 0))
+    figures = table.work(cell)
     assert figures["broke_through"] and len(seeds) == 4
     assert figures["scored_on"] == seeds.scored_on.iloc[0]
     # Rounding of floats differs between machines and grows over training: seeds, not digits.
@@ -123,7 +121,7 @@ def test_a_small_grid_runs_here_and_goes_on_where_it_was(tmp_path, monkeypatch):
     assert set(rows.steps) == {4} and set(rows.warmup_steps) == {2}
     assert small_grid(config, 2, 2, 4, tmp_path).seconds.tolist() == rows.seconds.tolist()
     failed = rows.assign(error="it failed")
-    monkeypatch.setattr("listcomp_utils.scaling.grids.run_grid", lambda *_, **how: failed)
+    monkeypatch.setattr("listcomp_utils.scaling.grids.run_sweep", lambda *_, **how: failed)
     with pytest.raises(RuntimeError, match="it failed"):
         small_grid(config, 2, 2, 4, tmp_path)
 
@@ -151,4 +149,4 @@ def test_averaged_weights_are_the_mean_over_the_last_evaluations():
     own = average.average.module.tok_embed.weight
     torch.testing.assert_close(own, sum(states) / 3, rtol=1e-4, atol=1e-5)
     figures = average.figures(result)
-    assert figures["judged_on"] == "held-out" and 0 <= figures["averaged_per_token"] <= 1
+    assert figures["judged_scored_on"] == "held-out" and 0 <= figures["averaged_per_token"] <= 1

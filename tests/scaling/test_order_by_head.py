@@ -10,7 +10,6 @@ from listcomp_utils.model import make_model, make_native_model
 from listcomp_utils.scaling.order_by_head import (
     both_orders_untrained,
     fair_share,
-    measure_order,
     order_figures,
 )
 from listcomp_utils.task import all_lists, input_tokens
@@ -51,7 +50,7 @@ def test_untrained_models_without_places_are_no_exception():
 def test_with_learned_positions_both_orders_can_be_right_and_positions_carry_it():
     training = dict(train_fraction=1.0, steps=1500, warmup_steps=500, batch_size=128)
     config = study(n_digits=20, d_model=64, **training)
-    figures = measure_order(train(config, progress="none"))
+    figures = order_figures(train(config, progress="none").model)
     assert figures["both_right"] > 0.5 and figures["alignment"] > 0.8
     assert figures["position_weights_reverse"] > 0.5 > figures["content_weights_reverse"]
 

@@ -7,7 +7,7 @@ import pytest
 
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
-from listcomp_utils.scaling.grids import GRIDS, grid_cells
+from listcomp_utils.scaling.grids import TABLES
 from listcomp_utils.scaling.plateau import LN_2, Course, course_rows, difference_at_sep, passages
 from listcomp_utils.sweeps.engine import run_grid
 from listcomp_utils.sweeps.table import read_table, write_table
@@ -50,7 +50,7 @@ def test_evaluations_that_were_not_measured_are_an_error():
 
 def test_shipped_courses_begin_at_the_models_that_training_starts_from():
     rows = course_rows(read_table("dynamics")).query("step == 0").set_index(["steps", "seed"])
-    for cell in grid_cells(GRIDS["dynamics"]):
+    for cell in TABLES["dynamics"].cells:
         config, row = Config(**cell), rows.loc[(cell["steps"], cell["seed"])]
         found = alignment(config, make_native_model(config))
         assert row.order_alignment == pytest.approx(found, rel=1e-4)

@@ -23,7 +23,7 @@ def test_the_figures_are_those_of_the_training(tmp_path):
     trained = train(Config(**TINY, seed=2), progress="none")
     assert row["per_token"] == accuracy(trained.model).per_token
     assert row["train_loss"] == trained.history.best.train_loss
-    assert (row["scored_on"], row["n_scored"], row["steps_done"]) == ("all", 9, 4)
+    assert (row["scored_on"], row["n_scored"]) == ("all", 9)
     assert quiet(tmp_path / "part", train_fraction=0.7)["scored_on"] == "held-out"
 
 
@@ -38,18 +38,18 @@ def test_own_figures_kept_models_and_what_was_observed(tmp_path):
         def figures(self, trained):
             return {"seen": self.seen}
 
-    def measure(trained):
-        return {"evaluations": len(trained.history.evaluations)}
+    def measure(model):
+        return {"width": model.cfg.d_model}
 
     row = quiet(tmp_path / "x", TrainCell(measure, tmp_path / "models", Steps))
-    assert row["evaluations"] == 3
+    assert row["width"] == 4
     assert [seen[:2] for seen in row["seen"]] == [[2, 0], [2, 2], [2, 4]]
     assert find_trained(Config(**TINY, seed=2), tmp_path / "models") is not None
     with pytest.raises(ConfigError, match="holds trainings with .*measure with .*Steps, not"):
         quiet(tmp_path / "x", TrainCell(measure))
 
 
-@pytest.mark.parametrize("name", ["per_token", "steps_done", "lr", "status"])
+@pytest.mark.parametrize("name", ["per_token", "train_loss", "lr", "status"])
 def test_a_measure_overwrites_nothing(tmp_path, name):
     row = quiet(tmp_path, TrainCell(lambda _: {name: 1}))
     assert row["status"] == "failed" and row["lr"] == 0.01
