@@ -9,7 +9,6 @@ from listcomp_utils.circuit.formula import edge_costs, weights_of
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.hooks import logits_with, score_with
 from listcomp_utils.mask import edge_label
-from listcomp_utils.model import config_of
 from listcomp_utils.task import split_lists
 
 PATTERN = "blocks.1.attn.hook_pattern"
@@ -88,10 +87,10 @@ def test_edges_that_cannot_reach_an_output_do_nothing(case):
 
 def test_the_published_edges_cost_what_the_closed_form_says(released):
     """The same figures are held against the print in tests/circuit/test_quantities.py."""
-    config, weights = config_of(released), weights_of(released)
-    lists = split_lists(config).held_out
+    weights = weights_of(released)
+    lists = split_lists(weights.config).held_out
     for removal in ("zero", "renormalise"):
-        costs = edge_costs(config, weights, lists, renormalise=removal == "renormalise")
+        costs = edge_costs(weights, lists, renormalise=removal == "renormalise")
         table = edge_table(released, lists, [removal])
         assert table.change.tolist() == pytest.approx([-c for c in costs.values()], abs=6e-4)
         assert (table.change < -0.2).sum() == 5
