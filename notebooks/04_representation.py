@@ -28,9 +28,6 @@ if "google.colab" in sys.modules:
     if not package:
         raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
-elif not os.environ.get("LISTCOMP_HEADLESS"):
-    get_ipython().run_line_magic("load_ext", "autoreload")
-    get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"eval_every": 20, "permutations": 50, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config

@@ -31,9 +31,6 @@ if "google.colab" in sys.modules:
     if not package:
         raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
-elif not os.environ.get("LISTCOMP_HEADLESS"):
-    get_ipython().run_line_magic("load_ext", "autoreload")
-    get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"d_model": 16, "d_sae": 16, "eval_every": 20, "n_digits": 8, "sae_steps": 30, "steer_lists": 20, "steps": 40}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
@@ -346,8 +343,7 @@ dots = order_latents.held_points(first)
 title = f"Without order latents the order is held with r = {there:.2f} where none is on, and "
 title += f"with r = {mean['the same where an order latent is on']:.2f} where one is"
 axes = ("order of the list, α1 - α2", "order held without order latents")
-held_there = [y for _, ys in dots.values() for y in ys]
-ends = [min(held_there), max(held_there)]
+ends = [end.item() for end in first.separator.order.aminmax()]
 figure = curves.lines({**dots, "held in full": (ends, ends)}, title, *axes, points=list(dots))
 show(figure, alt=f"Order held without order latents against the order, a dot a list. {title}.")
 

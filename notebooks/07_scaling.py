@@ -31,9 +31,6 @@ if "google.colab" in sys.modules:
     if not package:
         raise RuntimeError("set LISTCOMP_PACKAGE to a wheel or an address that pip installs")
     get_ipython().run_line_magic("pip", f"install -q {package}")
-elif not os.environ.get("LISTCOMP_HEADLESS"):
-    get_ipython().run_line_magic("load_ext", "autoreload")
-    get_ipython().run_line_magic("autoreload", "2")
 
 # %% nbmake={"mock": {"live_layers": 2, "live_seeds": 2, "live_steps": 20, "n_digits": 6, "warmup_steps": 5}} tags=["parameters"]
 # Parameters: change a value here, or add any other field of Config
@@ -201,16 +198,9 @@ halved = left.halved.mean()
 title = f"Alignment is {waiting:.2f} while runs wait, {halved:.2f} once they have left"
 
 # %%
-few = courses[courses.step % (2 * courses.eval_every) == 0]
-few = few.assign(line="seed " + few.seed.astype(str))
-stays = few.set_index(["recipe", "seed"]).index.isin(stay.index)
-few = few.assign(group=(few.recipe + " recipe").where(~stays, few.recipe + ", never left"))
-panels = {
-    f"{group}: {words}": rows.pivot(index="step", columns="line", values=name)
-    for group, rows in few.groupby("group", sort=False)
-    for name, words in {"train_loss": "loss (nats)", "order_alignment": "alignment"}.items()
-}
-figure = curves.line_panels(panels, title, "optimiser step").update_xaxes(matches=None)
+figure = curves.line_panels(plateau.course_panels(courses), title, "optimiser step").update_xaxes(
+    matches=None
+)
 figure.update_yaxes(range=[0, 1.03]).add_hline(plateau.LN_2, line_dash="dash", col=1)
 alt = f"Loss and alignment by step, a line a seed: both recipes, and runs that stay. {title}."
 show(figure, alt=alt, interactive=False)

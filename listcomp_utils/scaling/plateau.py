@@ -91,6 +91,22 @@ def passages(courses: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def course_panels(courses: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Loss and alignment by step at every other evaluation, a column a seed.
+
+    A pair of frames for each recipe's trainings that left, and for those that never did.
+    """
+    few = courses[courses.step % (2 * courses.eval_every) == 0]
+    lowest = few.groupby(["recipe", "seed"]).train_loss.transform("min")
+    group = few.recipe + np.where(lowest < LN_2 / 2, " recipe", ", never left")
+    few = few.assign(line="seed " + few.seed.astype(str), group=group)
+    return {
+        f"{group}: {words}": rows.pivot(index="step", columns="line", values=name)
+        for group, rows in few.groupby("group", sort=False)
+        for name, words in {"train_loss": "loss (nats)", "order_alignment": "alignment"}.items()
+    }
+
+
 def difference_at_sep(config: Config, places: float = 1.0, scores: float = 1.0) -> float:
     """Largest difference between what SEP holds of a list and of its reverse, in random weights.
 

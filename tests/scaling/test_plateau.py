@@ -8,7 +8,14 @@ import pytest
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
 from listcomp_utils.scaling.grids import TABLES
-from listcomp_utils.scaling.plateau import LN_2, Course, course_rows, difference_at_sep, passages
+from listcomp_utils.scaling.plateau import (
+    LN_2,
+    Course,
+    course_panels,
+    course_rows,
+    difference_at_sep,
+    passages,
+)
 from listcomp_utils.sweeps.engine import run_grid
 from listcomp_utils.sweeps.table import read_table, write_table
 from listcomp_utils.sweeps.training import TrainCell
@@ -95,3 +102,11 @@ def test_either_factor_alone_tells_no_list_from_its_reverse():
     assert difference_at_sep(config, places=0) < 1e-12
     assert difference_at_sep(config, scores=0) < 1e-12
     assert difference_at_sep(config) > 0.01
+
+
+def test_courses_that_stay_have_panels_of_their_own():
+    panels = course_panels(course_rows(read_table("dynamics")))
+    stays = panels["the study's, never left: loss (nats)"]
+    assert list(stays) == ["seed 3", "seed 6", "seed 7"] and stays.iloc[5:].min().min() > LN_2 / 2
+    assert list(panels["the study's recipe: alignment"]) == ["seed 0", "seed 1", "seed 2"]
+    assert len(panels) == 6
