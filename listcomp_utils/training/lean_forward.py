@@ -6,9 +6,12 @@
 Most of a forward pass is spent on positions that nothing reads. Here each layer computes the
 positions that a later one reads: SEP and the digits where SEP still gathers, the outputs from layer
 1 on; and what is alike in all lists is computed once. Queries meet the residual stream through
-W_Q W_K^T, so that keys are never made, and values are mixed before W_V. Deep models with one head,
-no LayerNorm, no bias and W_V = W_O = I are run on the mixtures of `circuit.formula` in place of
-residual vectors: how much of each input a position holds, 2 list_len + 1 numbers for d_model.
+W_Q W_K^T, so that keys are never made, and values are mixed before W_V.
+
+With one head, no LayerNorm, no bias and W_V = W_O = I, vectors are sums of inputs. Before two such
+layers every input is read, by the queries and the unembedding, and what was read is summed. Deeper
+models run on the mixtures of `circuit.formula` in place of residual vectors: how much of each input
+a position holds, 2 list_len + 1 numbers for d_model.
 
 Equal to the native model up to rounding, differentiable, and fit for `torch.func.vmap`.
 """
@@ -54,6 +57,7 @@ class LeanForward:
             self._angles = (model.rotary.cos_cached, model.rotary.sin_cached)
         plain = config.n_heads == 1 and config.positions != "rotary"
         changed = any(getattr(config, name) for name in PLAIN_LAYERS)
+        self._reads_first = plain and not changed and config.n_layers == 2
         self._on_mixtures = plain and not changed and config.n_layers > 2
         self._mixtures = torch.eye(config.seq_len, device=device)[:, None]
         self._row_of_digit = torch.arange(n, device=device) * config.n_digits
@@ -72,9 +76,12 @@ class LeanForward:
         digit_places, sep_place, out_places = places.unsqueeze(1).split([n, 1, n])
         sep, outs = sep_token + sep_place, mask_token + out_places
         forms: list[Tensor | None] = [None] * self.config.n_layers
-        if self._on_mixtures:
+        if self._reads_first or self._on_mixtures:
             alphabet = (digit_tokens + digit_places).flatten(0, 1)
             inputs = torch.cat([alphabet, sep[0], outs[:, 0]])
+        if self._reads_first:
+            return self._two_plain_layers(w, inputs, lists)
+        if self._on_mixtures:
             rows = torch.cat(
                 [lists + self._row_of_digit, self._row_of_other.expand(len(lists), -1)], 1
             )
@@ -101,6 +108,28 @@ class LeanForward:
             return (outs.transpose(0, 1) @ _rows(unembedded, rows)).transpose(0, 1)
         outs = self._normed(w, outs, "ln_out").expand(-1, len(lists), -1)
         return F.linear(outs, w["head.weight"], w.get("head.bias"))
+
+    def _two_plain_layers(
+        self, w: Weights, inputs: Float[Tensor, "_ d_model"], lists: Int[Tensor, "list position"]
+    ) -> Float[Tensor, "output list vocabulary"]:
+        """Two layers, each input read by SEP's query, the outputs' queries and the unembedding."""
+        n = self.config.list_len
+        kinds = [len(inputs) - n - 1, 1, n]
+        _, sep, outs = inputs.split(kinds)
+        asked = [self._meet(w, layer, x).squeeze(1) for layer, x in enumerate((sep, outs))]
+        read = F.linear(inputs, torch.cat([*asked, w["head.weight"]]))
+        alphabet, sep, outs = read.split(kinds)
+        digits = F.embedding(lists.T + self._row_of_digit[:, None], alphabet)
+        sep = sep + (digits[..., :1].softmax(0) * digits).sum(0)
+        (_, sep_scores, sep), (_, out_scores, outs) = (
+            x.split([1, n, self.config.d_vocab], 1) for x in (sep, outs)
+        )
+        out_scores = out_scores.T[..., None].expand(-1, -1, len(lists))
+        scores = torch.cat([sep_scores.T[:, None], out_scores], 1)
+        scores = scores.masked_fill(self._closed["write"][:, 0], -torch.inf)
+        to_sep, to_outs = scores.softmax(1).mT.split([1, n], 2)
+        own = self._mixtures[n + 1 :, :, n + 1 :]
+        return torch.addcmul((to_outs + own) @ outs, to_sep, sep)
 
     def _products(self, w: Weights, layer: int, inputs: Tensor, rows: Tensor) -> Tensor:
         """The scores between the inputs of each list (list, place, place), looked up in a table."""
