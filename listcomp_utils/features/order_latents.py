@@ -86,7 +86,7 @@ def order_elsewhere(match: Match) -> dict[str, float]:
     return {
         "order latents, signed and added, with the order": correlation(signed, order),
         "lists with no order latent on": 1 - share(on),
-        "standard deviation of the order there": order[~on].std().item(),
+        "standard deviation of the order there": pd.Series(order[~on].numpy()).std(),
         "order held by the rest there, correlation": correlation(rest[~on], order[~on]),
         "the same where an order latent is on": correlation(rest[on], order[on]),
         "the rest's order, correlation of a list with its reverse": correlation(

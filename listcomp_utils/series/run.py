@@ -73,7 +73,7 @@ async def _execute(
 ) -> str | None:
     import nbformat
     from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError
 
     content = nbformat.read(notebook, as_version=4)
     if parameters:
@@ -100,10 +100,10 @@ async def _execute(
         await client.async_execute(env={**os.environ, **HEADLESS, **places})
     except CellExecutionError as failure:
         return f"{failure.ename}: {failure.evalue}"
-    except DeadKernelError as failure:
+    except RuntimeError as failure:  # of nbclient for a kernel that died, or never answered
         if asyncio.current_task().cancelling():  # which nbclient takes for a dead kernel
             raise asyncio.CancelledError from None
-        return f"its kernel died: {failure}"
+        return f"its kernel is gone: {failure}"
     finally:
         nbformat.write(content, output)
     return None

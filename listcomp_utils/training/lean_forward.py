@@ -119,7 +119,7 @@ class LeanForward:
         asked = [self._meet(w, layer, x).squeeze(1) for layer, x in enumerate((sep, outs))]
         read = F.linear(inputs, torch.cat([*asked, w["head.weight"]]))
         alphabet, sep, outs = read.split(kinds)
-        digits = F.embedding(lists.T + self._row_of_digit[:, None], alphabet)
+        digits = _rows(alphabet, lists.T + self._row_of_digit[:, None])
         sep = sep + (digits[..., :1].softmax(0) * digits).sum(0)
         (_, sep_scores, sep), (_, out_scores, outs) = (
             x.split([1, n, self.config.d_vocab], 1) for x in (sep, outs)
