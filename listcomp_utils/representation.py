@@ -18,7 +18,9 @@ import numpy as np
 import pandas as pd
 import torch
 from jaxtyping import Float, Int, Shaped
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.base import ClassifierMixin
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.linear_model import Ridge
 from sklearn.model_selection import ShuffleSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -31,7 +33,7 @@ HELD_OUT = 0.3
 """Share of the lists that a probe is scored on and not fitted to."""
 
 FEWEST_PROBED = 10
-"""A probe needs at least this many vectors."""
+"""A probe needs at least this many vectors, and two for each label."""
 
 
 class Components(NamedTuple):
@@ -95,25 +97,29 @@ def probe_table(
     vectors: Mapping[str, Float[Tensor, "list d_model"]],
     targets: Mapping[str, Shaped[Tensor, "list"]],
     seed: int,
+    classifier: ClassifierMixin | None = None,
 ) -> pd.DataFrame:
     """Linear probes for each target at each place, scored on lists they were not fitted to.
 
-    Whole-number targets are found by logistic regression (accuracy), others by ridge regression
-    (R²), on standardised vectors. `shuffled` is the score with the labels shuffled first;
-    `held_out` how many lists it is scored on.
+    Whole-number targets are found by linear discriminant analysis (accuracy), to which the length
+    of a direction is nothing, or by another `classifier`; others by ridge regression (R²); on
+    standardised vectors. `shuffled` is the score with the labels shuffled first; `held_out` how
+    many lists it is scored on. Raises ValueError for too few vectors or labels.
     """
     rows = []
     split = ShuffleSplit(1, test_size=HELD_OUT, random_state=seed)
     for (place, at_place), (target, labels) in product(vectors.items(), targets.items()):
         features, goal = at_place.double().numpy(), labels.numpy()
-        if len(goal) < FEWEST_PROBED:
-            raise ValueError(f"a probe needs at least {FEWEST_PROBED} vectors, got {len(goal)}")
-        if len(np.unique(goal)) < 2:
-            raise ValueError("a probe needs at least two different labels")
-        kind, regression = "accuracy", LogisticRegression(max_iter=2000, C=10.0)
+        kind, probe = "accuracy", classifier or LinearDiscriminantAnalysis()
+        n_labels = len(np.unique(goal))
+        fewest = max(FEWEST_PROBED, 2 * n_labels)
         if labels.is_floating_point():
-            kind, regression = "R²", Ridge()
-        model = make_pipeline(StandardScaler(), regression)
+            kind, probe, fewest = "R²", Ridge(), FEWEST_PROBED
+        if len(goal) < fewest:
+            raise ValueError(f"a probe needs at least {fewest} vectors, got {len(goal)}")
+        if n_labels < 2 or not features.std(0).any():
+            raise ValueError("a probe needs at least two different labels and vectors")
+        model = make_pipeline(StandardScaler(), probe)
         shuffled = np.random.default_rng(seed).permutation(goal)
         scores = [cross_val_score(model, features, y, cv=split).item() for y in (goal, shuffled)]
         rows.append((place, target, kind, *scores, math.ceil(HELD_OUT * len(goal))))

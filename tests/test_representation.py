@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
 
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
@@ -72,6 +73,21 @@ def test_probes_need_lists_and_labels(noise):
         probe_table({"noise": noise}, {"label": torch.zeros(400)}, seed=0)
     with pytest.raises(ValueError, match="at least 10 vectors, got 5"):
         probe_table({"noise": noise[:5]}, {"label": torch.arange(5)}, seed=0)
+    with pytest.raises(ValueError, match="at least 20 vectors, got 15"):
+        probe_table({"noise": noise[:15]}, {"label": torch.arange(15) % 10}, seed=0)
+    with pytest.raises(ValueError, match="different labels and vectors"):
+        probe_table({"one": torch.ones(400, 8)}, {"label": torch.arange(400) % 2}, seed=0)
+
+
+def test_probes_find_what_is_faint_and_penalised_ones_do_not(noise):
+    labels = torch.randint(4, (400,), generator=torch.Generator().manual_seed(1))
+    marks = torch.nn.functional.one_hot(labels, 4)
+    close = noise[:, :4] + 1e-3 * noise[:, 4:] + 1e-2 * marks
+    faint = {"faint": torch.cat([noise[:, :4], close], dim=1)}
+    (found,) = probe_table(faint, {"label": labels}, seed=0).itertuples()
+    usual = LogisticRegression(max_iter=2000)
+    (missed,) = probe_table(faint, {"label": labels}, seed=0, classifier=usual).itertuples()
+    assert found.score > 0.95 and missed.score < 0.5
 
 
 def test_reversal_finds_the_axis_that_order_lies_along():

@@ -44,9 +44,9 @@ ANSWERS = {
     ],
     "04_representation": [
         Answer(
-            "vectors[probed] for place, vectors in separator.items()}",
-            "vectors[probed] for place, vectors in separator.items()}"
-            ' | {"only d2": torch.nn.functional.one_hot(lists[probed, 1])}',
+            "probe_table(at_separator, targets, seed=0)",
+            "probe_table(at_separator, targets, seed=0,"
+            " classifier=sklearn.linear_model.LogisticRegression(max_iter=2000))",
         ),
         Answer(
             'beside = Config.preset("study" if preset == "seed" else "seed")',
