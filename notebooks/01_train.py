@@ -11,7 +11,7 @@
 #
 # **Answer.** Yes. Two layers of attention with one head each learn to read a list of digits, squeeze it
 # through one token, the separator, and write it back. A model of ten digits gets every list right, having
-# trained on all of them. A model of a hundred digits, with fewer means, also copies most lists that it has never
+# trained on all of them. A model of a hundred digits, made of fewer kinds of parts, also copies most lists that it has never
 # seen. Where it fails it writes no digit that was not in the list: nearly always the first output is
 # right, and the second repeats it.
 #
@@ -277,7 +277,7 @@ show_frame(pd.DataFrame(some))
 # ## A model that is not always right
 #
 # A hundred digits make ten thousand lists of two. The hundred-digit model trains on 8,000 of them and never sees
-# the other 2,000, the *held-out* lists. It has less to work with: no LayerNorm, no biases, $W_O$ fixed, and all
+# the other 2,000, the *held-out* lists. It is wider, and lacks some parts: no LayerNorm, no biases, $W_O$ fixed, and all
 # outputs at once. This is where its settings differ from those of the model above:
 
 # %%
@@ -309,7 +309,7 @@ print(f"evaluations near ln 2: {near.sum()} of {len(near)}, one in {study.eval_e
 print(f"hypothesis 3, training waits there: {verdict(waits)}")
 
 # %% [markdown]
-# This training hurries through. That is owed to its recipe and its random numbers: 07_scaling shows trainings that
+# This training hurries through. That is owed to its recipe: 07_scaling shows trainings by another that
 # wait there, and some that never leave. The gap is what stays: the held-out lists are never learned as well as the others.
 
 # %%
@@ -398,8 +398,8 @@ show(
 )
 
 # %% [markdown]
-# So the digits arrive, and the right one comes first; what fails is the turn from the first to the second. Losing the order
-# does not mean exchanging the digits: the second output writes what the first one wrote.
+# So the first digit arrives. Whether the second does, these copies cannot say: the second output writes what the first one wrote, whichever
+# of the two is lost. 04_representation finds both in the separator. Failing does not mean exchanging the digits.
 #
 # ## What we know now, and what is open
 #

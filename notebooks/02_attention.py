@@ -249,14 +249,15 @@ print("the place outweighs the digit:", "held" if apart > by_digit else "refuted
 
 # %% [markdown]
 # In layer 1 of the ten-digit model everything moves more, because SEP's own vector now holds what it read: the products with "layer 0 output" lead
-# the table. They move together, though, and the weights after the softmax hardly change, as we saw above.
+# the table. They partly cancel, though, and the first digit leads the others by several times what is left: after the softmax the
+# weights hardly change, as we saw above.
 #
 # ## A hundred digits
 #
-# In the hundred-digit model masks are one-way: a position may not look at itself, and outputs see
+# In the hundred-digit model masks are one-way: no position but the first may look at itself, and outputs see
 # nothing in layer 0. That leaves SEP one layer to read in, as the list of its edges that can reach an answer shows.
-# *Expectation:* a fixed mixture of two digits, half and half, cannot say which came first, so here attention **must** depend on the digits.
-# *Refuted* by a std below 0.1 again.
+# *Expectation:* a mixture of two digits, half and half, cannot say which came first, and no other fixed mixture is enough for the outputs
+# either (08_construction proves it), so here attention must depend on the digits. *Refuted* by a std below 0.1 again.
 
 # %%
 hundred = Config.preset("study")
@@ -270,9 +271,9 @@ print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refute
 
 # %% [markdown]
 # On what does it depend? Without LayerNorm the score of a digit is a fixed number, read off the weights: the query
-# of SEP (its token and its place) times the key of the digit's token. Call it $s_t$ for digit $t$. If $s_t$
-# decides, then sorting the digits by it should turn a chaotic map into a smooth one, and
-# the digit of larger $s_t$ should get more attention at d1 than the other one would, in every pair.
+# of SEP (its token and its place) times the key of the digit's token. Call it $s_t$ for digit $t$. The places add a
+# number of their own to each score. If $s_t$ decides and not the place, then sorting the digits by it should turn a
+# chaotic map into a smooth one, and the digit of larger $s_t$ should get more than half, whether it stands first or second.
 #
 # <details><summary><b>Question.</b> What does the map look like when the digits stand in their usual order? Replace
 # <code>rank.argsort()</code> by <code>torch.arange(hundred.n_digits)</code> and guess first.</summary>
@@ -288,13 +289,14 @@ axis = order_axis(weights_of(large))
 rank = axis.scores
 order = rank.argsort()
 higher = rank[:, None] > rank[None]
-agree = (to_d1 > to_d1.T)[higher].float().mean().item()
+unequal = ~torch.eye(hundred.n_digits, dtype=torch.bool)
+agree = ((to_d1 > 0.5) == higher)[unequal].float().mean().item()
 places_apart = f"the two places' scores differ by {abs(axis.offset):.3f}"
 print(f"{places_apart}, the digits' have a std of {rank.std():.3f}")
 print(f"attention to d1 where both digits are the same: {to_d1.diagonal().mean():.3f}")
 
 # %%
-title = f"The higher-ranked digit gets more attention, in {agree:.0%} of pairs"
+title = f"The higher-ranked digit gets more than half of SEP's attention, in {agree:.1%} of lists"
 figure = heatmaps.list_maps({"SEP's attention to d1": to_d1[order][:, order]}, title, "attention")
 figure.update_xaxes(title_text="d2, by rank").update_yaxes(title_text="d1, by rank")
 alt = f"SEP's attention to d1 for all lists: a smooth slope from low to high rank of d1. {title}."
@@ -303,20 +305,25 @@ show(figure, alt=alt, interactive=False)
 # %% [markdown]
 # The map is a smooth slope: what SEP gives to d1 grows with the rank of d1 and falls with the rank of d2, and on the
 # diagonal, where only the place is left to decide, it stays near one half. Here the digits outweigh the places, the
-# reverse of the ten-digit model, and the mixture in SEP tells which digit came first. How the outputs undo it is the
-# subject of 05_circuit; we go on with the model chosen at the top.
+# reverse of the ten-digit model. So a digit has nearly the same share in a list and in its reverse; what changes with the
+# order is the share of each *place*, whose embedding SEP takes in together with the digit's. 04_representation measures this, and how the outputs
+# make digits of it is the subject of 05_circuit; we go on with the model chosen at the top.
 #
 # ## What each position would say
 #
 # The **logit lens** applies the unembedding, which turns the last vectors into a score for each token (*logits*), to
 # the residual stream before the last layer too. *Hypothesis:* what SEP has read, it says: after layer 0 the lens at SEP should favour a
-# digit of the list. *Refuted* if no digit of the list gets twice its chance, which is one out of all digits.
+# digit of the list. *Refuted* if no digit of the list gets twice its chance, which is one out of all digits. How often each is
+# the *least* probable of all stands beside.
 
 # %%
 lens = attention.logit_lens(model, seen)
 lens_error = (lens[:, -1] - seen.logits).abs().max().item()
-said = lens[:, 1, config.sep_position].softmax(-1).gather(1, lists).mean(0)
+lens_at_sep = lens[:, 1, config.sep_position]
+said = lens_at_sep.softmax(-1).gather(1, lists).mean(0)
+least = (lens_at_sep[:, : config.n_digits].argmin(1, keepdim=True) == lists).float().mean(0)
 print("SEP after layer 0, mean probability of each digit:", [round(p, 4) for p in said.tolist()])
+print("the least probable of all in so many of the lists:", [round(p, 3) for p in least.tolist()])
 print("it says what it read:", "held" if said.max() > 2 / config.n_digits else "refuted")
 print(f"after the last layer the lens differs from the logits by {lens_error:.1e}")
 
@@ -338,8 +345,8 @@ figure = heatmaps.heatmap_panels(panel, levels, asked, title, "probability", **a
 show(figure, alt=f"Mean logit-lens probability of the right digit at each level. {title}.")
 
 # %% [markdown]
-# In the ten-digit model the answer appears in the last layer only. Until then what SEP carries is written in a code that the unembedding does
-# not read; notebook 04 looks at that code.
+# In the ten-digit model the answer appears in the last layer only. Until then the lens does not say what SEP has read, it rules it out: the second
+# digit is the least probable of all in every list. It is there with the opposite sign, in a code that layer 1 turns; notebook 04 looks at that vector.
 #
 # ## Which paths write the answer?
 #

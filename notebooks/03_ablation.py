@@ -243,8 +243,8 @@ print("few edges carry the copy:", "held" if needed <= len(feeding) / 2 else "re
 
 # %% [markdown]
 # Where bars of the mean are nowhere to be seen, they have no length: what varies in an attention weight is not what
-# carries the digits. In the ten-digit model most of the costly edges form a path from a digit to an output. One is a surprise: `L0 d1<-d1`, the
-# first digit looking at itself. It has nothing else to look at, and what it adds to itself is part of what SEP
+# carries the digits. In the ten-digit model half of the costly edges form paths from a digit to an output. The others are a surprise: positions that
+# look at themselves, such as `L0 d1<-d1`. The first digit has nothing else to look at, and what it adds to itself is part of what SEP
 # reads there one layer later.
 #
 # Two controls remain: the costliest edge must move the logits, and the edges that no output can see must not.
@@ -400,14 +400,14 @@ claims += [
 # <details><summary><b>Question.</b> At which place would you put the other list's vector, so that the second
 # output follows and the first stays? Change <code>place</code> below: how many layers are done, and the
 # position.</summary>
-# In the ten-digit model SEP after layer 0, <code>(1, 2)</code>, which the cell starts with: SEP has only the
-# second digit by then. SEP at the end, <code>(2, 2)</code>, does the reverse. So do the digits themselves,
-# <code>(0, 1)</code> for d2 and <code>(0, 0)</code> for d1. No place moves both, and the figure shows them all. In the
-# hundred-digit model SEP after layer 0 moves both.
+# In the ten-digit model SEP after layer 0, <code>(1, config.sep_position)</code>: what others can fetch from it by then is the
+# second digit. The second digit itself, <code>(0, 1)</code>, does so too. The first, <code>(0, 0)</code>, where the cell
+# starts, does the reverse, as does SEP at the end, <code>(2, config.sep_position)</code>. No place moves both, and the figure shows
+# them all. In the hundred-digit model SEP after layer 0 moves both.
 # </details>
 
 # %%
-place = (1, config.sep_position)
+place = (0, 0)
 pairs = interchange.list_pairs(config, most, seed=0)
 show_frame(interchange.interchange(model, pairs, [place[0]], [place[1]]))
 
@@ -448,7 +448,7 @@ placebo = shares_that_follow(model, placebo=True).max().item()
 untrained = shares_that_follow(make_model(config)).max().item()
 print(f"largest share, random direction {placebo:.3f}, untrained model {untrained:.3f}")
 claims += [
-    at_most("follows a random direction, largest share", placebo, 0.3),
+    at_most("follows a random direction, largest share", placebo, 0.3, config.n_digits >= 10),
     at_most("follows in an untrained model, largest share", untrained, 0.3, config.n_digits >= 10),
 ]
 
@@ -486,24 +486,28 @@ ten, hundred = (here, other) if preset == "seed" else (other, here)
 for one, claim in ((ten, "route"), (hundred, "compose")):
     verdict = "held" if getattr(one, claim) >= 0.9 else "refuted"
     verdict = verdict if one.left_plateau else "untested, as no seed left the plateau"
-    seen = f"{one.model} ({one.seeds} seed{'s' if one.seeds != 1 else ''})"
-    print(f"{seen}: at least nine in ten {claim}: {verdict}")
-neither = own[own.filter(like="follows_").min(axis=1).between(0.1, 0.5)]
-if len(neither):
-    show_frame(neither[["seed", "per_token", *neither.filter(like="follows_")]])
+    print(f"{one.model} (seeds: {one.seeds}): at least nine in ten {claim}: {verdict}")
+alike = interchange.ListPairs(*(half[pairs.base[:, 0] == pairs.source[:, 0]] for half in pairs))
+in_part = own.filter(like="follows_").min(axis=1).between(0.1, 0.5) & (config.list_len > 1)
+for number, *shares in own[in_part].filter(regex="seed|follows").round(2).itertuples(index=False):
+    one = interchange.interchange(models[number].model, alike, [1], [config.sep_position])
+    same = f"with the same first digit the last in {one.follows_source.iloc[-1]:.0%}"
+    print(f"seed {number} does neither: outputs follow in {shares} of the pairs, {same}")
 
 # %% [markdown]
-# In a seed that does neither, the outputs follow SEP's vector in part: it splits its digits over both layers, and still
-# copies. Look back at the circuits of all seeds: is it the one that needs the most edges?
+# In a seed that does neither, the outputs follow SEP's vector in part, and it still copies. How is that possible? By way of SEP
+# the second digit can come in layer 0 only. But o1 has the first digit for its input, with which it can tell the digits of a mixture
+# apart. So the line above also counts pairs of lists that share their first digit: in the ten-digit model's odd seed SEP's vector
+# then decides the second output every time. It mixes both digits in layer 0, and o1 knows which one is wanted.
+# Look back at the circuits of all seeds: is it the one that needs the most edges?
 
 # %%
 least_following = "least-following output at SEP after layer 0"
-routes, composes = "seeds that route by layer, share", "seeds that compose in one vector, share"
+does = "route by layer" if preset == "seed" else "compose in one vector"
+share = here.route if preset == "seed" else here.compose
 claims += [
     shown("seeds that left the plateau", here.left_plateau),
-    at_least(routes, here.route, 0.9, applies=established)
-    if preset == "seed"
-    else at_least(composes, here.compose, 0.9, applies=established),
+    at_least(f"seeds that {does}, share", share, 0.9, applies=established),
     shown(f"{least_following}, smallest over seeds", here.lowest),
     shown(f"{least_following}, largest over seeds", here.highest),
     shown(f"{other_preset} seeds that left the plateau", f"{other.left_plateau} of {other.seeds}"),
@@ -518,7 +522,7 @@ if other.left_plateau:
 # A few edges carry the copy, and the average of their weights is enough for the ten-digit model. It routes: one digit a
 # layer. The hundred-digit model composes, and how one vector can hold two digits *and their order* is
 # the subject of 04_representation (what the vector looks like) and 05_circuit (the mechanism). Open: why some training seeds
-# need more edges than others, and what makes a rare seed split its digits over both layers.
+# need more edges than others, and what makes a rare seed mix both digits in layer 0.
 #
 # **Every edit, for looking up.** Where chance is part of it, the mean over draws and its spread (`_sd`). `loss_on_example`
 # is the measure of the notebook that started the work, the loss of one list over all positions: hardly any

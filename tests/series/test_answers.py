@@ -40,7 +40,7 @@ ANSWERS = {
     ],
     "03_ablation": [
         Answer("cut = (0, config.sep_position, config.sep_position - 1)", "cut = (1, 2, 0)"),
-        Answer("place = (1, config.sep_position)", "place = (0, 1)"),
+        Answer("place = (0, 0)", "place = (1, config.sep_position)"),
     ],
     "04_representation": [
         Answer(
