@@ -13,10 +13,10 @@
 # of them must pass through the separator. Training first learns which digits a list has, and then has to find out
 # in which order they came. Length, width, depth and the recipe decide how often it does, and how far it comes, *from
 # the usual random start*: longer lists want more layers. From a start that sketches the order, two
-# layers learn to copy lists of up to five digits, so depth is not what lists need. Learned positions are: without
-# them, two layers with one head cannot copy both orders of any pair, for a reason that fits in two lines. Two
-# or four heads copy more lists than one, and the positions carry the order in them too. Three layers copy as well,
-# but by another way, which is open.
+# layers learn to copy lists of up to five digits, so depth is not what lists need. In two layers with one head and
+# no LayerNorm learned positions are needed: without them no weights copy both orders of any pair, for a reason that
+# fits in two lines. With three layers rotary ones do too. Two or four heads copy more lists than one, and the
+# positions carry the order in them too. Three layers copy as well, but by another way, which is open.
 #
 # **You need** nothing but the install; 02_attention shows what the separator looks at, 05_circuit how it keeps the
 # order. The long runs ship as tables, and a small grid runs here. **It takes** about half a minute to run and
@@ -183,8 +183,8 @@ claims += [at_least(name("neither"), control, 0.01)]
 # digit $t$ the logit $U_t \cdot (P_1 - P_2)$ along the positions' difference, its *readout*. To write $a$ before
 # $b$ the digits must be ordered by readout as they are by score. **Alignment** is the absolute correlation of the
 # two over the digits, from 0 to 1. *Hypothesis:* the loss falls when the alignment has risen. *Refuted* by runs
-# that leave with little alignment, or that wait with much. Of each recipe the first three seeds that leave are
-# followed, and by the study's recipe the first three that never do.
+# that leave with little alignment, or that have much in the median of their wait. Of each recipe the first three
+# seeds that leave are followed, and by the study's recipe the first three that never do.
 #
 # Look at the dashed line, $\ln 2$, on the left, and at when the same colour rises on the right; then at the last
 # row, where nothing falls. (Losses begin above the frame.)
@@ -195,7 +195,7 @@ passages = plateau.passages(courses)
 left, stay = passages.dropna(subset="halved"), passages[passages.halved.isna()]
 waiting, passing = passages.waiting[passages.waited].mean(), left.passing[~left.waited].mean()
 halved = left.halved.mean()
-title = f"Alignment is {waiting:.2f} while runs wait, {halved:.2f} once they have left"
+title = f"Median alignment while runs wait: {waiting:.2f}; once they have left: {halved:.2f}"
 
 # %%
 figure = curves.line_panels(plateau.course_panels(courses), title, "optimiser step").update_xaxes(
@@ -206,10 +206,12 @@ alt = f"Loss and alignment by step, a line a seed: both recipes, and runs that s
 show(figure, alt=alt, interactive=False)
 
 # %%
-waits = passages.groupby("recipe").steps.mean()
-print("steps at ln 2:", ", ".join(f"{n:,.0f} by {recipe} recipe" for recipe, n in waits.items()))
-print(f"alignment: {waiting:.2f} of runs that wait, {passing:.2f} of others as they pass")
-print(f"runs that never leave: {stay.waiting.max():.2f} at most while they wait")
+waits = passages.groupby("recipe").steps.mean().items()
+print("steps at ln 2:", ", ".join(f"{n:,.0f} by {recipe} recipe" for recipe, n in waits))
+print(f"alignment: median {waiting:.2f} while runs wait, {passing:.2f} of others as they pass")
+for name, runs in {"never leave": stay, "leave": left[left.waited]}.items():
+    median, highest = runs[["waiting", "highest"]].max()
+    print(f"waiting runs that {name}: median {median:.2f} at most, highest moment {highest:.2f}")
 rose = max(waiting, stay.waiting.max()) < 0.5 and min(passing, halved) > 0.8
 print("the loss falls when the alignment has risen:", "held" if rose else "refuted")
 
@@ -225,7 +227,8 @@ claims += [at_least("alignment when the loss has halved, mean of courses", float
 # %% [markdown]
 # The loss leaves the dashed line when the alignment of the same run climbs to the top, and the runs that never
 # leave never climb there. That one comes with the other does not prove that it causes it; the algebra above is the
-# reason to think so. (Some runs wander up and back down while they wait: some alignment is not enough.)
+# reason to think so. Single moments say less than medians: some runs wander up while they wait, to the highest
+# moments printed above, and back down. So half of full alignment, for a moment, does not end a wait.
 #
 # ## What no training can do: two layers without places
 #
@@ -252,9 +255,7 @@ claims += [at_least("alignment when the loss has halved, mean of courses", float
 # %%
 positions, n_there = read_table("scaling_positions"), 50
 per_token, per_list = order_by_head.fair_share(n_there)
-print(
-    f"{n_there} digits: at most {per_list:.3f} of all lists, {per_token:.3f} of all outputs right"
-)
+print(f"{n_there} digits: at most {per_list:.3f} of all lists right, {per_token:.3f} of outputs")
 trained = positions[(positions.n_layers == 2) & (positions.positions != "learned")].both_right
 untrained = order_by_head.both_orders_untrained(probe.replace(d_model=32))
 print(f"pairs right in both orders: at most {trained.max():.0%} in {len(trained)} trained models,")
@@ -335,8 +336,8 @@ starts = tables.by_start(depth, ranked)
 alike = starts[starts.n_digits == depth.attrs["shared"]["n_digits"]]
 bars = alike.pivot(index="list_len", columns="trained", values="per_list")
 bars = bars[alike.trained.unique()].rename(index="lists of {}".format)
-longest = alike[alike.per_list >= tables.ENOUGH].groupby("trained").list_len.max()
-title = "Longest lists copied: " + ", ".join(f"{n} digits ({how})" for how, n in longest.items())
+longest = alike[alike.copying > 0.5].groupby("trained").list_len.max()
+title = "Longest lists most seeds copy: " + ", ".join(f"{n} ({how})" for how, n in longest.items())
 figure = curves.grouped_bars(bars, title, "held-out lists right, mean of seeds")
 show(figure, alt=f"Lists right by length, for two starts and depths. {title}.", main=True)
 
@@ -350,8 +351,9 @@ for n, word in {3: "three", 4: "four", 5: "five"}.items():
     claims += [at_least(name, float(least[n]), 0.99)]
 
 # %% [markdown]
-# So depth is what the usual start needs, not what lists need. What this does not show: that training finds such a
-# code without the sketch, or how much of the sketch it takes (08_construction takes it apart).
+# (The bars are means: the seeds that do not copy lists of three pull that of the usual start down.) So depth is
+# what the usual start needs, not what lists need. What this does not show: that training finds such a code without
+# the sketch, or how much of the sketch it takes (08_construction takes it apart).
 #
 # ## One head against several
 #
@@ -395,7 +397,7 @@ claims += [at_least("four heads: lists right, mean of seeds", float(lists[4]), 0
 # How wide must the vectors be, for how many digits? The hundred-digit model's architecture, five seeds a cell,
 # 2,000 steps from the usual start. *Expectation:* width must grow with the digits, which all have to be told
 # apart. *Refuted* if the narrowest width with which every seed leaves the plateau is not larger for more digits.
-# Compare the columns first, then both panels in the first row.
+# Compare the columns of the panels; the table counts the runs of five that left.
 
 # %%
 cells = tables.over_seeds(read_table("scaling_digits"))
@@ -409,16 +411,20 @@ figure = heatmaps.heatmap_panels(right, *axes, title, **words)
 show(figure, alt=f"Outputs right by digits and width, held-out and training lists. {title}.")
 
 # %%
-needs = cells[cells.left == cells.seeds].groupby("n_digits").d_model.min()
-print("narrowest from which all leave:", ", ".join(f"{w} ({n} digits)" for n, w in needs.items()))
+counts = cells.pivot(index="n_digits", columns="d_model", values="left").rename_axis(columns=None)
+show_frame(counts.add_prefix("left, width ").reset_index(names="digits"))
+for who, enough in {"most": cells.left > cells.seeds / 2, "all": cells.left == cells.seeds}.items():
+    needs = cells[enough].groupby("n_digits").d_model.min()
+    print(f"narrowest at which {who} leave:", ", ".join(f"{w} ({n})" for n, w in needs.items()))
 print("width grows with the digits:", "held" if needs.is_monotonic_increasing else "refuted")
 
 # %% [markdown]
-# It fails at the small end: from 25 digits on the narrowest width does grow, by the one step that these widths
-# allow, but ten digits want as much as two hundred. They want for lists rather than for width: ten digits make a
-# hundred lists, and what is learned from eighty of them serves the others badly, as the two panels show. What the
-# architecture itself needs is another matter: from the ranked start a width of 8 copies lists out of a hundred
-# digits (in the appendix), and two numbers are enough for weights set by hand (08_construction).
+# As it was put it is refuted: of ten digits one run in five stays at width 32. But one seed decides that, and at
+# width 64 one run of 25 digits stays, too. Counted by most of the seeds the narrowest width does grow, and at
+# widths 8 and 16 runs of few digits leave more often than runs of many. So the trend is there, and five seeds are
+# too few to say at which width *every* run leaves. What the architecture itself needs is another matter: from the
+# ranked start a width of 8 copies lists out of a hundred digits (in the appendix), and two numbers are enough for
+# weights set by hand (08_construction).
 #
 # ## Would more lists help?
 #
@@ -457,7 +463,7 @@ claims += [shown("held-out accuracy with more training lists, change", rise)]
 # - Runs leave the plateau at ln 2 or stay on it; means over seeds count how many did.
 # - To leave it two factors must grow together, and fit. By this project's recipe they do so sooner than by the
 #   study's.
-# - Without places of their own, two layers with one head never copy both orders of a pair.
+# - Without places of their own, two layers with one head and no LayerNorm never copy both orders of a pair.
 # - From the usual start longer lists want more layers; from the ranked start two do for lists of up to five.
 # - Several heads copy more lists than one and keep the order in the positions, too.
 #

@@ -82,8 +82,8 @@ from listcomp_utils.training.loop import train
 #
 # The smallest model that copies lists of two: a residual stream of **two numbers**, ten digits. Call the two
 # numbers *value* and *constant*. Digit $t$ stands for the number $x_t = t - 4.5$, so that the ten digits lie
-# evenly around zero. These are all of its weights that are not zero (two constants are chosen, a small *step*
-# $s$ = 1/128 and a large *lever* $w$ = 256):
+# evenly around zero. Two constants are chosen, a small *step* $s$ = 1/128 and a large *lever* $w$ = 256. Here is what
+# its five positions hold at first, on the list 8, 3:
 
 # %%
 digits, step, lever = (8, 3), 1 / 128, 256.0
@@ -147,8 +147,10 @@ claims = [
 # %% [markdown]
 # <details><summary><b>Question.</b> What happens to the copies when the lever is 8 instead of 256? Change
 # <code>lever</code> in the first cell of this section and guess before you run it.</summary>
-# The second output's reading errs by about $x_1 (x_1 - x_2) / 2w$. With $w = 8$ that is up to two and a half digits,
-# so that lists with far-apart digits come out wrong at o2, while o1 does not care.
+# About seven lists in ten come out wrong, all at o2: o1 does not care. o2's reading errs by about
+# $x_1 (x_1 - x_2) / 2w$, with $w = 8$ up to two and a half digits, and the weights take the middle of that, more than
+# a digit, off *every* list. So lists whose two digits are near, which hardly err, are wrong most often: of the ten
+# doubled digits only 0 0 is right, as no digit lies below it.
 # </details>
 #
 # ## Every list, and how we know
@@ -169,14 +171,16 @@ claims += [equals("hand-built, lists right, least of the sizes", float(ran.right
 # every logit is a multiple of it, so that only the digits with the largest and the least unembedding are ever
 # written. For lists of $L$ digits the construction needs $L$ numbers; whether fewer suffice is open.
 #
-# **The proof.** Taylor's theorem says what the small step and the large lever leave out. To second order
+# **The proof.** Taylor's theorem says what the small step and the large lever leave out. To second order, and up to a
+# constant that the weights take away,
 #
 # $$\mathrm{o}_j \text{ reads } x_j + \tfrac{s}{2}\left[(x_j - \bar x)^2 + \operatorname{var}(x)\right]
 # + \frac{x_1 (x_1 - x_j)}{2 w} ,$$
 #
-# and the rest is bounded by third derivatives. Both terms have a largest and a least value over *all* lists, at
-# the ends of the line. If these, and what rounding adds, stay below 1/2, half of what lies between two digits, then every
-# list is right. Nothing has to be run, so that the million million lists of six digits out of a hundred are covered:
+# and the rest is bounded by third derivatives. (In fewer than $L + 2$ numbers, where axes are shared, there is one term more.)
+# All terms have a largest and a least value over *all* lists, in closed form; the constant is the middle between them. If what
+# is left, and what rounding adds, stays below 1/2, half of what lies between two digits, then every list is right. Nothing has
+# to be run, so that the million million lists of six digits out of a hundred are covered:
 
 # %%
 six = Config.preset("study", list_len=6, device="cpu")
@@ -227,8 +231,8 @@ claims += [at_most("bfloat16: most copied over most carried, largest", most["bfl
 # how much o2 attends to SEP on them, $p$ and $q$ what $w$ reads off the inputs at o1 and o2. A *margin* is the logit of
 # an output's own digit, less that of the list's other digit.
 #
-# Each is tested on three kinds of weights: trained, set by hand, and random. What the text says of the trained ones it
-# says of the study preset as it ships; tables are of the model that the parameters chose.
+# Lemmas 1 to 4 are tested on three kinds of weights: trained, set by hand, and random. What the text says of the trained ones
+# it says of the study preset as it ships; tables are of the model that the parameters chose.
 
 # %%
 trained = load_or_train(config, folder, options.retrain, checkpoint=options.checkpoint)
@@ -246,7 +250,8 @@ print(f"trained: {trained.path.name}")
 # $q + p + \beta (w v - p) < 0 < q + p + \beta' (w v' - p)$. *Proof that $\beta$ must differ.* If o2 pays SEP the same
 # attention in both orders, $p$ and $q$ cancel from the second condition and leave $w v < w v'$, the opposite of the
 # first. So at most one order of each pair can be right, and with the doubled digits that is $(n + 1) / 2n$ of all
-# lists. The same holds if SEP's vector ignores the order. We expect no pair to survive either edit:
+# lists. The same holds if SEP's vector ignores the order. We expect no pair to survive either edit (random weights have
+# hardly any to lose):
 
 # %%
 edits = {name: lemmas.order_is_needed(kind) for name, kind in kinds.items()}
@@ -271,25 +276,28 @@ claims += [at_most("lemma 1: pairs copied in both orders after an edit", both, 0
 #
 # **Lemma 4: near ties cost quadratically.** With $c = 0$ and a readout linear in the score, the sum is
 # $\text{slope} \cdot d \tanh(d / 2)$, about $\text{slope} \cdot d^2 / 2$: half the distance leaves a quarter to share.
+# The last two columns are of the order's part alone, as if $c = 0$. Random weights have no readout that follows the
+# score, so that the lemma does not speak of them: there we expect the exponent 1, that of $\tanh(d / 2)$.
 
 # %%
 beside = tables.side_by_side(kinds).set_index("weights")
 show_frame(beside.reset_index(), digits=5)
-exponent, off = beside["exponent of the sum"]["trained"], beside["off, of the largest"].max()
+exponent, off = beside["exponent of order"]["trained"], beside["off, of the largest"].max()
 claims += [
     at_most("lemma 2: largest difference from the formula", float(off), 1e-10),
     equals("lemma 4: exponent, trained", float(exponent), 2.0, established, within=0.15),
 ]
 
 # %% [markdown]
-# **Lemma 5: fixed attention copies no pair.** Suppose SEP's two attention weights were the same on all lists. *Then no pair of
-# digits is ever copied in full, at any width.* Proof: on the four lists of a pair, SEP's vectors lie on a line, (b,b),
-# (b,a), (a,b), (a,a) at 0, $1 - \alpha$, $\alpha$, 1. Along a line o2's score $z$ is affine, and what decides o2, divided by
-# $\beta$, is an affine function plus a multiple of $1 + e^{-z}$: convex or concave, with at most two changes of sign.
-# Above 1/2 o2 needs three. Below 1/2 the middle two change places, and o1, which is affine, would need three. At $1/2$
-# two of the lists are one vector. So at most $1 - (n - 1)/n^2$ of all lists are right, and for $\alpha \le 1/2$ at most
-# $(n + 1)/2n$. The proof only needs the four lists to share $\alpha$: *two digits with the same score are never both copied in both
-# orders.* Trained with frozen attention and, as a control, with attention that learns, two digits:
+# **Lemma 5: fixed attention copies no pair in full.** Suppose SEP's two attention weights were the same on all lists. *Then of
+# the four lists of two digits, (b,b), (b,a), (a,b), (a,a), at least one is wrong, at any width.* Proof: on these four SEP's
+# vectors lie on a line, at 0, $1 - \alpha$, $\alpha$, 1. Along a line o2's score $z$ is affine, and what decides o2, divided by
+# $\beta$, is an affine function plus a multiple of $1 + e^{-z}$: convex or concave, with at most two changes of sign. Above 1/2
+# o2 needs three. Below 1/2 the middle two change places, and o1, which is affine, would need three. At $1/2$ two of the lists
+# are one vector. So at most $1 - (n - 1)/n^2$ of all lists are right, and for $\alpha \le 1/2$ at most $(n + 1)/2n$. The proof
+# only needs the four lists to share $\alpha$: *of two digits with the same score at least one of the four lists is wrong.* It
+# may be a doubled one. Trained with frozen attention and, as a control, with attention that learns, two digits (a pair is
+# *copied* if all four lists are right):
 
 # %%
 frozen = tables.fixed_attention_runs([0.3, 0.5, 0.7, None])
@@ -342,7 +350,7 @@ claims += [at_most("bounds from both sides, power of the cost in the digits", po
 #
 # The first term, *order*, is shared by both orders of a pair. The second, *content*, speaks for the digit that SEP attends to
 # more, wherever it stands. **It would be refuted** if near ties (scores closer than 0.1) failed no more often than others, or if
-# order outweighed content in them. Each row is a share, over the seeds of the study preset:
+# order outweighed content in them. Each row but the last is a share, over the seeds of the study preset:
 
 # %%
 show_frame(tables.over_seeds(seeds, content_and_order.OF_NEAR_TIES), digits=3)
@@ -357,10 +365,10 @@ claims += [
 # %% [markdown]
 # Half of it holds, in every seed. Order is the smaller in *all* near ties, they are where lists fail, and those trained on fail
 # less than those held out. But o1 is right in nearly all of them: its bias cancels content, pair by pair. The failures are at
-# **o2**. The two places add a little to the scores (the offset $c$), so that SEP prefers the first digit in both
-# orders, and content becomes a margin for o1 *in both*. o2 reads what o1 holds with the opposite sign: it pays. If
-# that is so, lemma 3 should name the lists that fail, from closed forms, without a single fit, and without
-# o1's content it should name none:
+# **o2**. The two places add a little to the scores (the offset $c$), so that SEP prefers the first digit of the nearest pairs
+# in both orders, and content becomes a margin for o1 *in both*. o2 reads what o1 holds with the opposite sign: it pays. If that
+# is so, lemma 3 should name the lists that fail, from closed forms, without a single fit, and without o1's content it should
+# name none:
 
 # %%
 show_frame(tables.over_seeds(seeds, content_and_order.OF_FORETELLING), digits=3)
@@ -370,9 +378,11 @@ claims += [
 ]
 
 # %% [markdown]
-# So training stops at near ties: the ways out (larger order, no offset) are small steps down for the loss of those few lists and
-# steps up for all the others. Which order of an impossible pair loses is learned by heart, and the held-out ones lose. Nor is it mended by an
-# edit: weigh both contents alike, and fewer lists are right, as the rest was trained with them.
+# So training stops at near ties. Lemma 3 names the failing lists, but so does closeness alone, about as well (the last line but
+# one). What speaks for o1's content is that hardly any pair is refused without it. Which order of a refused pair loses seems to
+# be learned by heart: near ties trained on are mostly right, held-out ones mostly wrong. Nor is it mended by an edit: weigh
+# both contents alike, and fewer lists are right. Why training does not make order larger or the offset smaller is not shown;
+# perhaps what helps these few lists costs all the others.
 #
 # **Would larger logits do?** Scale the unembedding, so that the largest logit has a given size, and look at the loss:
 
@@ -386,19 +396,20 @@ show_frame(content_and_order.along_path(kinds["trained"], end, [0, 0.01, 0.5, 0.
 
 # %% [markdown]
 # For the trained weights the loss has its least near their own size: larger logits only make what is wrong more wrong. For the
-# hand-built ones it falls without end, and is *larger* than the trained model's as long as logits are small. So training, which starts with
-# small logits, has no reason to go there. Nor is there a straight way (the last table: shares of the way from the trained to the
-# hand-built weights, digits renamed to have the same order): nothing on it copies. How high its losses are means little, as
-# the hand-built axes have sizes of their own.
+# hand-built ones it falls without end, and is *larger* than the trained model's as long as logits are small. So training, which
+# starts with small logits, has no reason to go there. Nor is there a straight way (the last table: shares of the way from the
+# trained to the hand-built weights, digits renamed to have the same order): nothing between its ends copies. That says little,
+# as the hand-built axes have sizes and directions of their own, and two good models whose axes differ need no good line between
+# them.
 #
 # %% [markdown]
 # ## A start from which training gets there
 #
-# If content drowns order because the usual start knows contents only, begin with order. The preset `ranked` is the
-# study's model and split, unchanged: two layers, one head, 64 wide, the same 8,000 lists to train on. Only its
-# initial weights differ. They hold a rough sketch of the code above: every digit has a place on the line, *dealt by the
-# seed*, step and lever are coarse, a fiftieth of the usual random weights lies on top. Its three constants follow from the
-# number of digits: scores up to $3/n$, a lever of $0.6\,n$, logits of $3 n^2$.
+# If content drowns order because the usual start knows contents only, begin with order. The preset `ranked` is the study's
+# model and split, unchanged: two layers, one head, 64 wide, the same 8,000 lists to train on. Its initial weights differ, and
+# its recipe. The weights hold a rough sketch of the code above: every digit has a place on the line, *dealt by the seed*, step
+# and lever are coarse, a fiftieth of the usual random weights lies on top. Its three constants follow from the number of
+# digits: scores up to $3/n$, a lever of $0.6\,n$, logits of $3 n^2$.
 #
 # Its rate and its number of steps were chosen on an *inner* split: four in five of the 8,000 lists to train on, the others to
 # judge by, with two seeds of their own; each row is their mean. Of the lists held out nothing was looked at.
@@ -438,10 +449,10 @@ for what, size in sizes.items():
     claims += [at_least(name, float(least.per_list[size]), bound)]
 
 # %% [markdown]
-# Lists of three, four and five in two layers: 07 found that the usual start needs a layer more for each digit, and no depth
-# for four. Depth is what that start needs, not what lists need.
+# Lists of three, four and five in two layers: 07 found that the usual start needs a layer more for lists of three than for
+# pairs, and that no depth tried was enough for four. Depth is what that start needs, not what lists need.
 #
-# The same, here and now, with fewer digits and steps:
+# The same, here and now, with fewer digits and steps (few for the usual start, which also has another recipe in the study preset):
 
 # %%
 live = Config.preset("ranked", n_digits=min(config.n_digits, 20), steps=options.live_steps)
@@ -465,9 +476,10 @@ claims.append(at_most(name.format("usual"), ends["usual"], 0.6, established))
 # %% [markdown]
 # ## What of it is needed
 #
-# Take the sketch away part by part (two seeds that were used for nothing else, 5,000 steps at $3 \cdot 10^{-4}$). *Values* and *scores*
-# are the digits' places where SEP adds them up and where it compares them, *places* the multiple $1/s$ at the two positions,
-# *turns* what wires o2's attention to the order, *line* and *parabola* the two parts of the unembedding.
+# Take the sketch away part by part (two seeds of no table above; 5,000 steps at $3 \cdot 10^{-4}$, from the usual start by the
+# study preset's recipe). *Values* and *scores* are the digits' places where SEP adds them up and where it compares them, *places*
+# the multiple $1/s$ in the first place and at SEP, *constants* the 1/2 at SEP and o1 that the parabola is multiplied by, *lever* the $w$ at
+# the same two, *turns* what wires o2's attention to the order, *line* and *parabola* the two parts of the unembedding.
 
 # %%
 figures = ["start_per_list", "train_per_list", "per_list"]
@@ -477,13 +489,15 @@ best = parts[parts.attempt.str.startswith("usual")].nlargest(1, "per_list").iloc
 print(f"the best from the usual start: {best.attempt}, {best.per_list:.3f} of held-out lists right")
 
 # %% [markdown]
-# Two lessons. *The digits need no places to start from*: without values, scores and constants, every digit's embedding and SEP's
-# comparison start as they always do, and nothing is lost. What is needed is the rest, each piece of it: the wiring by which o2 looks away
-# (*turns*, *lever*), the multiple at the two places, and an unembedding that reads one number off a line. Half of the unembedding is
-# worse than none: with neither line nor parabola the usual unembedding is learned, and copies most lists. *None of the pieces helps the usual start alone*: it ends where it ended, or does not leave the plateau. Nor do
-# larger positions, a larger unembedding or smaller embeddings, a penalty on the weights' sizes (*pulled to 0*), rates of their own for
-# each group of weights (*times as fast*), or the two penalties that the explanation above calls for (*in the loss*): on *content*, what an evenly
-# mixed separator says of a pair, and on the *offset* $c$ between the places.
+# Two lessons. *The digits need no places to start from*: without values, scores and constants, every digit's embedding and
+# SEP's comparison start at random, as a fiftieth of the usual weights, and nothing is lost. What is needed is the rest, each
+# piece of it: the wiring by which o2 looks away (*turns*, *lever*), the multiple $1/s$, and an unembedding that reads one
+# number off a line. Half of the unembedding is worse than none: with neither line nor parabola the usual unembedding is
+# learned, and copies most lists. *None of the pieces helps the usual start alone*: it ends where it ended, or worse. Nor do
+# larger positions, a larger unembedding or smaller embeddings, a penalty on the weights' sizes (*pulled to 0*), or the two
+# penalties that the explanation above calls for (*in the loss*): on *content*, what an evenly mixed separator says of a pair,
+# and on the *offset* $c$ between the places. The largest of the latter ends a little higher, by less than its two seeds differ.
+# Of rates of their own for each group of weights (*times as fast*) only faster positions gain a little.
 #
 # ## From the hand-built weights
 #
@@ -495,11 +509,12 @@ figures = ["start_per_list", "end_per_list", "train_per_list"]
 show_frame(tables.by_attempt("ranked_near", figures))
 
 # %% [markdown]
-# With everything free, training does not even keep the exact code: from the exact weights, without noise, it ends (`end_per_list`) with
-# nothing right. The step is so small and the lever so large that the optimiser's smallest steps, which have the size of its rate whatever
-# the gradient is, move every reading by many digits, and it finds no way back from any noise. One group alone is another matter. Positions
-# and embeddings are found again, the unembedding does not notice; query and key are lost, as it is they that must be exact.
-# The code has to be *coarse* to be learned: fine constants are for copying, not for learning.
+# With everything free, training does not even keep the exact code: from the exact weights, without noise, it ends
+# (`end_per_list`) with nothing right. The step is so small and the lever so large that the optimiser's smallest steps, which
+# have the size of its rate whatever the gradient is, move every reading by many digits, and it finds no way back from any
+# noise. One group alone is another matter. Positions are found again, embeddings nearly, the unembedding does not notice; query
+# and key are lost, as it is they that must be exact. So at this rate the code has to be *coarse* to be learned: fine constants
+# are for copying, not for learning.
 #
 # **How the constants decide.** One changed at a time, on lists of three of a hundred digits, where nothing is easy. The rule was
 # set on seed 101 before any other was trained; these are that seed and another.
@@ -508,13 +523,19 @@ show_frame(tables.by_attempt("ranked_near", figures))
 show_frame(tables.by_attempt("ranked_rule", ["train_per_list", "per_list"]))
 
 # %% [markdown]
-# The size of the scores and of the logits hardly matters. The lever's does, either way, and so does more noise. The learning rate
-# matters most, as the tuning above found on other seeds.
+# The lever matters most, either way. Then come the learning rate, as the tuning above found on other seeds, and more noise. Smaller
+# scores cost a little, the size of the logits hardly anything.
 #
 # ## Is it the same code?
 #
-# The ranked model has one order axis as the trained one does (scores and readout agree), and all of its near ties are right because order
-# outweighs content in them. But it is not the same code. Its digits lie on a line: two directions hold nearly all of the separator.
+# The ranked model has one order axis as the trained one does: scores and readout agree. Its scores lie so close that every list
+# is a near tie (no others to count). Yet order is hardly ever smaller than content, and they are right:
+
+# %%
+show_frame(tables.over_seeds(own, content_and_order.OF_NEAR_TIES), digits=3)
+
+# %% [markdown]
+# But it is not the same code. Its digits lie on a line: two directions hold nearly all of the separator.
 # Does a sparse autoencoder, which found the trained model's digits one by one (06), see that?
 
 # %%
@@ -533,8 +554,8 @@ names = ["model", "variance in two directions", "explained by the SAE", "lists r
 show_frame(pd.DataFrame(rows, columns=[*names, "digit latents"]))
 
 # %% [markdown]
-# It does not: the autoencoder explains as much of the variance, most of the lists are lost through it, and its latents are no
-# digits. A code of two numbers, read to a hundredth, is dense; a small share of its variance is most of its content.
+# It does not: the autoencoder explains as much of the variance, but nearly half of the lists are lost through it, and of its 128 latents
+# hardly any is a digit's. In a code of two numbers, read to a hundredth, a small share of the variance decides many lists.
 
 # %% [markdown]
 # ## What it corrects
@@ -574,7 +595,8 @@ show_explorer()
 # - the seed notebook's decoding, where an output reads what was written before it and looks at itself: this code is not tried there
 #   (o1 holds the first digit itself, so that a simpler one may do);
 # - LayerNorm, which divides by the size of the residual and would need a constant axis to undo it; rotary positions, which give
-#   the two digits no vectors of their own to multiply the difference by (07: no two-layer model with them tells orders apart);
+#   the two digits no vectors of their own to multiply the difference by (07: with one head and no LayerNorm, no two-layer model with
+#   them copies both orders of a pair);
 # - for fixed attention above 1/2, how close to $1 - (n - 1)/n^2$ weights can get;
 # - whether a start without any sketch gets there: none of the attempts above did.
 #

@@ -77,6 +77,7 @@ OF_NEAR_TIES = {
     "held_out_far": "lists right: others, held out",
     "missed": "held-out lists wrong",
     "missed_at_o2": "of these, wrong at o2",
+    "correlation": "correlation of scores and readout",
 }
 OF_FORETELLING = {
     "impossible": "near ties of which lemma 3 refuses one order",
@@ -86,14 +87,14 @@ OF_FORETELLING = {
     "foretold": "precision-recall area of the scores' closeness alone",
     "contents_alike": "held-out lists right, both contents at SEP weighed alike",
 }
-"""Figures of `explain`, in words: shares of the lists (a, b) with a not b."""
+"""Figures of `explain`, in words: but for the correlation shares of the lists (a, b), a not b."""
 
 
 def explain(weights: Weights) -> pd.Series:
     """Where one model is right and wrong: the figures named above, nan where no list is of a kind.
 
     Lemma 3 names the lists of pairs whose margins at o2 add up to 0 or less, with nothing fitted.
-    `correlation` is that of scores and readout. The config must hold lists out.
+    The config must hold lists out.
     """
     config = weights.config
     split = split_lists(config)

@@ -40,7 +40,7 @@ def pair_margins(weights: Weights, alpha: float | None = None) -> pd.DataFrame:
     `o1_ab` is o1's margin on (a, b), `o1_sum` that of `o1_ab` and `o1_ba`: where a sum is 0 or
     less, a list is wrong (lemma 3). `copied` says whether all eight are above 0, `score` is
     s_a - s_b. An `alpha` given takes the place of SEP's own attention to the first digit in every
-    list, with which no pair is copied (lemma 5); o2's attention follows.
+    list, with which no pair's four lists are all copied (lemma 5); o2's attention follows.
     """
     config = weights.config
     if alpha is not None and not 0 <= alpha <= 1:
@@ -132,9 +132,10 @@ def upper_certificate(weights: Weights) -> float:
 
 
 class NearTies(NamedTuple):
-    """The log-log slope of the sums at o1 against score differences below 1, and what is left.
+    """The log-log slope of order, a part of o1's sums, against score differences below 1.
 
-    That is the median sum of digits next to each other in score, as a share of the readout's range.
+    What is `left` is its median between digits next to each other in score, as a share of the
+    readout's range.
     """
 
     exponent: float

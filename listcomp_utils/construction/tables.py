@@ -75,7 +75,7 @@ def side_by_side(models: Models) -> pd.DataFrame:
         refused = (pairs.o2_sum <= 0).mean()
         rows.append((name, off, refused, upper_certificate(model), *near_ties(model)))
     shares = ["off, of the largest", "pairs refused at o2", "lists right, at most"]
-    names = ["weights", *shares, "exponent of the sum", "left between neighbours"]
+    names = ["weights", *shares, "exponent of order", "left between neighbours"]
     return pd.DataFrame(rows, columns=names)
 
 

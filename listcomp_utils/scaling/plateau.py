@@ -69,8 +69,8 @@ def passages(courses: pd.DataFrame) -> pd.DataFrame:
     """By training, how long it was at the plateau and how aligned scores and readout were when.
 
     `steps` are those at ln 2 (2 % below to 5 % above), `waited` if they are `WAITS` evaluations or
-    more. Alignments: `waiting`, the median there; `passing`, as the loss first falls below ln 2;
-    `halved`, when it is first below half of it; missing where it never is.
+    more. Alignments: `waiting`, the median there, and `highest`, the most; `passing`, as the loss
+    first falls below ln 2; `halved`, when it is first below half of it; missing where it never is.
     """
     courses = courses.set_index(["recipe", "seed"])
     loss, training = courses.train_loss, dict(level=["recipe", "seed"], sort=False)
@@ -85,6 +85,7 @@ def passages(courses: pd.DataFrame) -> pd.DataFrame:
             "steps": waits * courses.eval_every.groupby(**training).first(),
             "waited": waits >= WAITS,
             "waiting": alignment(at_plateau, "median"),
+            "highest": alignment(at_plateau, "max"),
             "passing": alignment(loss < LN_2, "first"),
             "halved": alignment(loss < LN_2 / 2, "first"),
         }

@@ -142,16 +142,20 @@ def least_depths(table: pd.DataFrame) -> pd.DataFrame:
 def by_start(usual: pd.DataFrame, ranked: pd.DataFrame) -> pd.DataFrame:
     """Lists right over seeds, by list length and digits, from the usual and a ranked start.
 
-    Of the ranked start's only those are taken that are as wide. `trained` says what a row is.
+    Of the ranked start's only those are taken that are as wide. `trained` says what a row is,
+    `copying` the share of seeds with at least `ENOUGH` of the lists right.
     """
     names = ["list_len", "n_digits", "n_layers", "steps", "batch_size"]
-    usual, ranked = (table.assign(**table.attrs["shared"]) for table in (usual, ranked))
-    deep = summarise(usual, names, ["per_list"])
+    usual, ranked = (
+        table.assign(**table.attrs["shared"], copying=table.per_list >= ENOUGH)
+        for table in (usual, ranked)
+    )
+    deep = summarise(usual, names, ["per_list", "copying"])
     as_wide = ranked[ranked.d_model == usual.d_model[0]]
     kinds = {
         "usual start, two layers": deep[deep.n_layers == 2],
         "usual start, best depth tried": deep.loc[deep.groupby("list_len").per_list.idxmax()],
-        "ranked start, two layers": summarise(as_wide, names, ["per_list"]),
+        "ranked start, two layers": summarise(as_wide, names, ["per_list", "copying"]),
     }
     return pd.concat(kinds, names=["trained"]).reset_index("trained").reset_index(drop=True)
 

@@ -82,6 +82,7 @@ def test_a_passage_is_read_off_the_loss():
     found = passages(pd.DataFrame(rows)).loc["own"]
     assert found.steps.tolist() == [300, 0, 100] and found.waited.tolist() == [True, False, False]
     assert found.waiting[0] == pytest.approx(0.1) and found.waiting[2] == pytest.approx(0.3)
+    assert found.highest[0] == pytest.approx(0.1) and found.highest[2] == pytest.approx(0.4)
     assert found.passing[[0, 1]].tolist() == [0.7, 0.8]
     assert found.halved[[0, 1]].tolist() == [0.9, 1]
     assert pd.isna(found.waiting[1]) and pd.isna(found.halved[2])

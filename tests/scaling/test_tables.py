@@ -96,6 +96,8 @@ def test_two_starts_are_compared_at_one_width_with_the_best_depth_tried():
     own = ranked[(ranked.list_len == 3) & (ranked.n_digits == 100) & (ranked.d_model == 64)]
     found = rows.loc[[("ranked start, two layers", 3, 100)]].iloc[0]
     assert found.seeds == len(own) and found.per_list_min == own.per_list.min()
+    three = rows.loc[[("usual start, best depth tried", 3, 30)]].iloc[0]
+    assert found.copying == 1 and three.copying == 0.6 and three.per_list < tables.ENOUGH
 
 
 def test_by_share_has_no_held_out_lists_where_all_are_trained_on():
