@@ -50,10 +50,10 @@ def hand_built(config: Config, dtype: torch.dtype = torch.float32) -> Transforme
     the digits' scores share the value's axis and the last output's turn the constant's.
 
     Raises:
-        ConfigError: for another architecture, a d_model below list_len, or more digits than the
-            precision is known to carry (`carries`), naming the most that it does.
+        ConfigError: for another architecture, a d_model below list_len, a dtype not in `DTYPES`,
+            or more digits than it is known to carry (`carries`), naming the most that it does.
     """
-    check_construction(config)
+    check_construction(config, dtype)
     if not carries(config, dtype):
         raise ConfigError(
             f"n_digits {config.n_digits} is more than {dtype} is proven to carry at list_len "
@@ -74,7 +74,7 @@ def proof(
     Source: Taylor's theorem for softmax at equal scores, with third derivatives bounded by
     16 (s X)^3 e^(2 s X) / L for digits within X; the sigmoid's by 1/8.
     """
-    check_construction(config)
+    check_construction(config, dtype)
     constants = constants or constants_for(config, dtype)
     rows = [_bound(config, dtype, constants, j) for j in range(1, config.list_len + 1)]
     frame = pd.DataFrame(rows, columns=["exact_low", "exact_high", "rounding"])

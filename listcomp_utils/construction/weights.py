@@ -44,8 +44,14 @@ class Constants:
     lever: float
 
 
-def check_construction(config: Config) -> None:
-    """Raise ConfigError, naming the fields, unless the construction fits this config."""
+DTYPES = (torch.bfloat16, torch.float32, torch.float64)
+"""Precisions whose numbers reach from TINY to LARGE and beyond; float16's do not."""
+
+
+def check_construction(config: Config, dtype: torch.dtype = torch.float32) -> None:
+    """Raise ConfigError, naming what is wrong, unless the construction fits config and dtype."""
+    if dtype not in DTYPES:
+        raise ConfigError(f"dtype must be one of {', '.join(map(str, DTYPES))}, got {dtype!r}")
     require(config, "the construction", **STUDY_ARCHITECTURE)
     least, length = max(2, config.list_len), config.list_len
     if config.d_model < least:
@@ -60,7 +66,7 @@ def digit_values(config: Config) -> Float[Tensor, "digit"]:
 
 def assemble(config: Config, constants: Constants, dtype: torch.dtype) -> TransformerBridge:
     """The model with these constants, whether or not they are good enough."""
-    check_construction(config)
+    check_construction(config, dtype)
     model = make_native_model(config.replace(start="random")).to(dtype)
     put_weights(model, config, constants)
     return add_hooks(model)

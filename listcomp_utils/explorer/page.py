@@ -125,7 +125,8 @@ def write_page(path: Path, checkpoint: Path | None = None) -> Path:
         try:
             yours, name = load_model(checkpoint, config), checkpoint.stem
         except CheckpointError as error:
-            raise ConfigError(f"checkpoint: {error}") from None
+            of = "" if config is None else " (a .pt is read as of preset 'study')"
+            raise ConfigError(f"checkpoint: {error}{of}") from None
     page = explorer_page(yours, name)
     check_writable(path.parent, "out: folder")
     write_atomically(path, page.encode())

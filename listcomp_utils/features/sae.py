@@ -94,8 +94,15 @@ class SAE:
         return len(self.encoder)
 
     def encode(self, vectors: Float[Tensor, "n d_model"]) -> Float[Tensor, "n latent"]:
-        """The latents of each vector by itself: those above the threshold."""
-        latents = torch.relu((vectors - self.bias) @ self.encoder.T + self.encoder_bias)
+        """The latents of each vector by itself: those above the threshold.
+
+        Raises SAEError for vectors of another width.
+        """
+        if vectors.shape[-1] != len(self.bias):
+            raise SAEError(f"vectors must have width {len(self.bias)}, got {vectors.shape[-1]}")
+        latents = torch.relu(
+            (vectors.to(self.bias) - self.bias) @ self.encoder.T + self.encoder_bias
+        )
         return latents * (latents > self.threshold)
 
     def decode(self, latents: Float[Tensor, "n latent"]) -> Float[Tensor, "n d_model"]:
@@ -112,13 +119,16 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
     of the batch over the variance; `dead`, latents that were not active for `dead_after` steps.
 
     Raises:
-        ConfigError: when `vectors` is not a table of finite numbers with some variance.
+        ConfigError: when `vectors` is not a table of finite numbers with some variance in float32.
+        RuntimeError: when the loss stops being a number.
     """
     _check_vectors(vectors)
     generator = torch.Generator().manual_seed(SEED_STREAM + config.seed)
     data = vectors.detach().float().cpu()
     mean = data.mean(0)
     scale = float((data - mean).square().sum(1).mean().sqrt())
+    if not 0 < scale < math.inf:
+        raise ConfigError(f"vectors must vary by what float32 holds, got a spread of {scale}")
     data = (data - mean) / scale
     (count, d_model), d_sae = data.shape, config.d_sae
     batch_size = min(config.batch_size, count)
@@ -159,6 +169,10 @@ def train_sae(vectors: Float[Tensor, "n d_model"], config: SAEConfig) -> tuple[S
         threshold = rate * threshold + (1 - rate) * smallest
         if step % every == 0 or step == config.steps - 1:
             course.append((step, loss.item(), int(dead.sum())))
+            if not math.isfinite(course[-1][1]):
+                raise RuntimeError(
+                    f"training an SAE diverged by step {step}; lower lr (now {config.lr})"
+                )
     encoder, encoder_bias, decoder, bias = (weight.detach() for weight in weights)
     encoder_bias, bias, threshold = encoder_bias * scale, bias * scale + mean, threshold * scale
     sae = SAE(encoder, encoder_bias, decoder, bias, threshold, config.k, config)

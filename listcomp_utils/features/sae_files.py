@@ -24,8 +24,10 @@ FORMAT = "listcomp_utils sae 1"
 
 
 def save_sae(sae: SAE, path: str | Path) -> Path:
-    """Write an SAE and its settings; raises ConfigError for a folder that cannot be written."""
+    """Write an SAE and its settings; raises ConfigError for a wrong name or folder of the file."""
     path = Path(path)
+    if path.suffix != ".safetensors":
+        raise ConfigError(f"path must end in .safetensors, got {str(path)!r}")
     check_writable(path.parent)
     config = sae.config and sae.config.to_dict()
     scalars = {"threshold": sae.threshold, "k": sae.k, "config": config}

@@ -125,6 +125,13 @@ def test_what_does_not_fit_is_refused_by_name(changes, said):
         hand_built(study(**changes))
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.int32, torch.complex64, "float32"])
+def test_a_dtype_that_cannot_hold_the_constants_is_refused(dtype):
+    for build in (hand_built, proof):
+        with pytest.raises(ConfigError, match="dtype must be one of torch.bfloat16, .* got"):
+            build(study(n_digits=2, d_model=2), dtype)
+
+
 def test_all_lists_of_two_digits_are_proven_and_run():
     config = study(n_digits=most_digits(study(d_model=2)), d_model=2)
     assert accuracy(hand_built(config), all_lists(config)).per_list == 1.0

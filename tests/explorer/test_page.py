@@ -71,7 +71,8 @@ def test_other_models_are_refused_by_name_before_anything_is_written(
 
 def test_files_and_weights_that_are_no_model_are_refused(tmp_path, capsys):
     assert main(["explore", "--checkpoint", str(tmp_path / "none.pt")]) == 2
-    assert "none.pt" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "none.pt" in said and "a .pt is read as of preset 'study'" in said
     model = make_model(SMALL)
     with torch.no_grad():
         next(model.parameters())[0, 0] = float("nan")

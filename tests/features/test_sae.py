@@ -105,11 +105,25 @@ def test_wrong_settings_are_refused_by_name(setting, message):
         (torch.ones(5), "of shape"),
         (torch.full((3, 4), torch.nan), "finite"),
         (torch.ones(3, 4), "must differ"),
+        (1e-30 * torch.eye(4), "float32 holds, got a spread of 0.0"),
+        (1e100 * torch.eye(4, dtype=torch.double), "float32 holds, got a spread of"),
     ],
 )
 def test_wrong_vectors_are_refused(vectors, message):
     with pytest.raises(ConfigError, match=message):
         train_sae(vectors, SMALL)
+
+
+def test_a_training_that_diverges_says_what_to_lower(planted):
+    with pytest.raises(RuntimeError, match=r"diverged by step .*; lower lr \(now 1e\+30\)"):
+        train_sae(planted(200, 1)[0], SMALL.replace(lr=1e30))
+
+
+def test_vectors_in_double_precision_are_encoded_and_others_widths_refused(trained_sae, planted):
+    few = planted(5, 1)[0]
+    torch.testing.assert_close(trained_sae.encode(few.double()), trained_sae.encode(few))
+    with pytest.raises(SAEError, match="width 3"):
+        trained_sae.encode(few[:, :3])
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,12 @@ def released_state(sae):
     }
 
 
+def test_a_name_that_could_not_be_read_back_is_refused(trained_sae, tmp_path):
+    with pytest.raises(ConfigError, match="must end in .safetensors"):
+        save_sae(trained_sae, tmp_path / "sae.pt")
+    assert not any(tmp_path.iterdir())
+
+
 def test_released_files_are_read(trained_sae, tmp_path, planted):
     sae, _ = trained_sae
     mean = torch.linspace(-1, 1, 20)
