@@ -12,7 +12,7 @@
 # **Answer.** Sparse autoencoders are used to find out what a network's vectors are made of, and are hard to test, since
 # nobody knows the true parts. Here they are known: a small transformer copies two digits through one vector, which is a sum of two
 # digits and their order. Given as many active latents as that vector has parts, three, and at least 128 latents in all, an autoencoder
-# finds the true directions: a latent for nearly every digit, and two for order. It splits their work otherwise than
+# finds the true directions: a latent for nearly every digit, and two or more for order. It splits their work otherwise than
 # one would think: the digits, graded by how much attention they got, imply an order of their own, and an order latent
 # comes on where that is wrong. So scaling the order latents cannot turn round the lists on which they are off, a quarter of all;
 # adding their direction can. With more active latents the outputs are as right, but hardly a digit has a latent of
@@ -180,8 +180,7 @@ claims += [shown("variance explained, lowest seed", scores.explained.min())]
 
 # %%
 principal = separator.quality(held, separator.principal_part(held, k)).held_out_per_token
-name = f"outputs right through {k} principal components, held out"
-claims += [at_most(name, principal, 0.3, ok)]
+claims += [at_most(f"outputs right through {k} principal components, held out", principal, 0.3, ok)]
 
 # %% [markdown]
 # In the hundred-digit model principal components fail because its digits are a hundred directions in a space of 64 dimensions: no
@@ -191,7 +190,7 @@ claims += [at_most(name, principal, 0.3, ok)]
 #
 # The outputs say that more than three do no harm. But a latent should also *mean* something. Call a digit **clean** if
 # exactly one latent stands for it, is on in nine out of ten of its lists or more, and holds the digit in nine out of ten of
-# those it is on in. *Hypothesis:* the autoencoder that rebuilds best also has the most clean digits. *Refuted* if another $k$ has more.
+# those it is on in. *Hypothesis:* the autoencoder with most outputs right also has the most clean digits. *Refuted* if another $k$ has more.
 
 # %%
 clean = over_k.clean.mean()
@@ -212,15 +211,17 @@ show(figure.update_yaxes(range=[0, 1.03]), alt=alt)
 best = f"k = {means.idxmax()} has most outputs right, k = {top} most clean digits"
 print(best + ":", VERDICT[bool(means.idxmax() == top)])
 print(f"share clean at k = {top}:", panels[names["clean"]].loc[top].round(2).to_dict())
+print("variance explained by k:", over_k.explained.mean().round(4).to_dict())
 
 # %%
-apart = int(over_k.clean_digits.min()[3] - over_k.clean_digits.max()[5])
-name = "clean digits at k = 3 beyond those at k = 5, lowest seed against highest"
-claims += [at_least(name, apart, 40, ok)]
+apart = over_k.min().reindex([3]).iloc[0] - over_k.max().loc[4:].max()
+name = "{} at k = 3 beyond any larger k, lowest seed against highest"
+claims += [at_least(name.format("clean digits"), apart.clean_digits, 40, ok)]
+claims += [at_least(name.format("variance explained"), apart.explained, 0.0, ok)]
 
 # %% [markdown]
 # In the hundred-digit model nothing in the count of right outputs warns of it: with four or five active latents the outputs are served as well,
-# and hardly a digit is clean. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
+# and hardly a digit is clean. With 128 latents the variance explained is largest at $k = 3$, but by a thousandth only. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
 # clean digits are few there; from 128 on they are nearly all.
 #
 # <details><summary><b>Question.</b> With one active latent too few, what is given up: digits, or order? Set
@@ -314,7 +315,7 @@ print("on by the sign of the order:", VERDICT[bool(sign > 0.9)])
 # <details><summary><b>Question.</b> Are the bands a whim of this one autoencoder, or does another random seed have them too, and on the same
 # digits? Guess, and replace <code>order_maps(first)</code> by <code>order_maps(matches[1])</code>.</summary>
 # It has them, on nearly the same rows (the two latents may have changed places). So the split is not a chance of one training:
-# something in the vectors asks for it.
+# something in the vectors, or in this kind of autoencoder, asks for it.
 # </details>
 #
 # ## Who holds the order when they are off?
@@ -335,8 +336,8 @@ print("off means near the middle:", VERDICT[bool(near)])
 print("the rest holds the order there:", VERDICT[bool(there > 0.9)])
 
 # %% [markdown]
-# Look at the two colours. Where a dot lies on the line, the digit latents and the constant hold the list's order
-# without help.
+# Look at the two colours. Where a dot lies on the line, the other latents, nearly all of them digits, and the constant hold
+# the list's order without help.
 
 # %%
 dots = order_latents.held_points(first)
@@ -351,12 +352,13 @@ show(figure, alt=f"Order held without order latents against the order, a dot a l
 # In the hundred-digit model the blue dots lie on the line, the orange ones anywhere else: the order latents are on where what the digits imply is wrong. A digit latent knows
 # nothing of places, so it implies nearly the same order for a list and its reverse, and can be right for one of the two at most. *Then* an order latent must be on
 # in the other. *Refuted* if, of the lists that are far from their reverse and have no order latent on, fewer than nine in ten have a
-# reverse with one on. The table above has the figures in its last rows.
+# reverse with one on. The table above has this share in its last row, and before it the control: the same share of all lists that are
+# far from their reverse.
 
 # %%
 switch = mean["far from their reverse, none on: the reverse has one on"]
 print(f"the reverse needs an order latent ({switch:.3f}):", VERDICT[bool(switch >= 0.9)])
-single = 2 * switch * (1 - mean["far from their reverse: one on"])
+single = mean["far from their reverse: one on in one order only"]
 print(f"of such pairs {single:.2f} have one on in one order only, {1 - single:.2f} in both or none")
 for name in ("lists with no order latent on", "the same where an order latent is on"):
     claims += [shown(name, spread(elsewhere[name]))]
@@ -399,8 +401,8 @@ figure = diagrams.seed_bars(binary, groups, title, "outputs right, all lists", o
 show(figure, alt=f"Bars: outputs right with latents as they are and made binary. {title}.")
 
 # %% [markdown]
-# Bars are means over random seeds, whiskers half the range. In the hundred-digit model the grading is needed, of both kinds, and no readout makes
-# up for it. But being graded is how *these* latents hold order, not the only way there is: the code made by hand is on-off and does nearly as well as the autoencoder.
+# Bars are means over random seeds, whiskers half the range. In the hundred-digit model the grading is needed, of both kinds, and the best sum does
+# not make up for it. But being graded is how *these* latents hold order, not the only way there is: the code made by hand is on-off and does nearly as well as the autoencoder.
 #
 # ## Steering: turning a list round
 #
@@ -409,8 +411,8 @@ show(figure, alt=f"Bars: outputs right with latents as they are and made binary.
 # either way. An edit counts for a list if *some* factor, or amount, turns its outputs round exactly, so these are upper bounds: the
 # best one differs from list to list.
 #
-# *Expectation*, from what was found above: scaling does nothing where no order latent is on, and adding works there too. *Refuted* if scaling turns more
-# than a tenth of those lists, or adding less than a half. Controls: other latents, and random directions as long as the order axis.
+# Scaling cannot do anything where no order latent is on, as 0 stays 0. *Expectation*, from what was found above: adding works there too. *Refuted* if
+# adding turns less than a half of those lists. Controls: other latents, and random directions as long as the order axis.
 
 # %%
 sample = steering.swappable(held, options.steer_lists)
@@ -426,7 +428,7 @@ show(diagrams.seed_bars(*bars), alt=f"Bars: lists turned round by each kind of e
 # %%
 off, added = mean["  where none is on"], mean["  where no order latent is on"]
 print(f"where none is on scaling turns {off:.3f} of lists round, adding {added:.3f}")
-print("as expected:", VERDICT[bool(off <= 0.1 and added >= 0.5)])
+print("adding works there too:", VERDICT[bool(added >= 0.5)])
 print(f"the best single order latent, scaled: {mean['scale the best order latent']:.3f}")
 scaled = spread(shares["scale any order latent"])
 claims += [shown("lists swapped by scaling an order latent", scaled)]
@@ -441,10 +443,10 @@ claims += [shown("lists swapped by scaling an order latent", scaled)]
 #
 # In the hundred-digit model, with three active latents, and 128 or more in all for a hundred digits and order, the autoencoder finds the true directions. It does not find
 # the true *code*: order is split between digit latents, which imply one, and order latents, which correct it.
-# Neither the variance explained nor the outputs right tells the clean dictionary from the mixed ones. **Open:** why the correction goes by the first
+# The outputs right do not tell the clean dictionary from the mixed ones, and the variance explained does by a thousandth only. **Open:** why the correction goes by the first
 # digit; whether another kind of autoencoder would put all of the order in one place; and how one would know $k = 3$ without knowing the
-# truth (agreement of random seeds, in the appendix, is a candidate). 08_construction asks the same autoencoder about a model
-# whose digits lie on a line, where it finds none.
+# truth. Agreement of random seeds does not tell: with 256 or 512 latents it is larger at $k = 2$, in the appendix. 08_construction asks the same autoencoder about a model
+# whose digits lie on a line, where hardly any latent is a digit.
 #
 # ## Appendix: the record
 #
@@ -496,11 +498,10 @@ if len(saes) > 1:
 recovery = read_table("features_recovery")
 cases = recovery.groupby(["n_digits", "d_model", "share"]).digits_found
 show_frame(cases.agg(spread).reset_index(), folded="Planted digits found")
-full_size, fewest = cases.min().iloc[-1], recovery[recovery.share == recovery.share.min()]
+full_size, fewest = cases.min().iloc[-1], cases.get_group((100, 64, 0.01))
 name = "planted digits found with all lists and the full width, lowest seed"
 claims += [at_least(name, full_size, 0.9)]
-name = "planted digits found in 1% of the lists, highest seed"
-claims += [at_most(name, fewest.digits_found.max(), 0.2)]
+claims += [at_most("planted digits found in 1% of the lists, highest seed", fewest.max(), 0.2)]
 
 # %% [markdown]
 # **The follow-up's figures.** Its authors trained hundreds of autoencoders on their released model and give the best at each $k$. Beside them ours, on that

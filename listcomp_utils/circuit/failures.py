@@ -2,6 +2,7 @@
 
     predictor = fit_failures([(weights, lists), ...])     # other seeds' models
     score_failures(predictor, weights, lists)["recall"]
+    compare_numbers(predictor, weights, lists)          # are both numbers needed?
 
 Two numbers of a list (a, b): |alpha_1 - alpha_2|, how unequally SEP attends to the digits, and the
 rank gap, how far apart the unembedding reads the digits along P_1 - P_2.
@@ -24,6 +25,9 @@ from listcomp_utils.circuit.formula import Lists, Weights
 from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
 from listcomp_utils.config import ConfigError
 from listcomp_utils.generation import share
+
+NEAR = 0.1
+"""A list is near a tie up to this |alpha_1 - alpha_2|."""
 
 
 @dataclass(frozen=True)
@@ -81,11 +85,30 @@ def score_failures(predictor: FailurePredictor, weights: Weights, lists: Lists) 
     )
 
 
+def compare_numbers(predictor: FailurePredictor, weights: Weights, lists: Lists) -> pd.DataFrame:
+    """Average precision of both features and of single numbers, the smallest named first.
+
+    The single numbers have no fit: each feature, and |s_a - s_b|, s the scores at SEP. On the lists
+    with a not b; nan where none is wrong.
+    """
+    features, wrong = _observe(weights, lists)
+    scores = order_axis(weights).scores[unequal(lists)]
+    numbers = {
+        "both, fitted on other seeds": -(features @ torch.tensor(predictor.slopes).to(features)),
+        "rank gap alone": features[:, 1],
+        "|s_a - s_b| alone": scores.diff()[:, 0].abs(),
+        "|α1 - α2| alone": features[:, 0],
+    }
+    found = [metrics.average_precision_score(wrong, -one) for one in numbers.values()]
+    found = found if wrong.any() else [np.nan] * len(numbers)
+    return pd.DataFrame({"lists named by": [*numbers], "average precision": found})
+
+
 def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame:
     """How many are `wrong` of lists built to fail, built to be safe, held out and trained on.
 
     Built from the weights alone: the 5% of the held-out lists (a not b), at least one, of smallest
-    rank in both features, and those of largest.
+    rank in both features, and those of largest. The others are split by NEAR. All have a not b.
     """
     ranked = unequal(held_out)
     if not len(ranked):
@@ -95,9 +118,11 @@ def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame
     chosen = {
         "built to fail: both numbers least": ranked[order[:count]],
         "built to be safe: both largest": ranked[order[-count:]],
-        "all held-out lists": held_out,
-        "all lists trained on": train,
     }
+    for kind, lists in {"held out": ranked, "trained on": unequal(train)}.items():
+        near = failure_features(weights, lists)[:, 0] <= NEAR
+        chosen[f"{kind}, |α1 - α2| at most {NEAR}"] = lists[near]
+        chosen[f"{kind}, |α1 - α2| above"] = lists[~near]
     rows = [
         {
             "lists": kind,

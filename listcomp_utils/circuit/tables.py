@@ -82,7 +82,8 @@ def by_hand(weights: Weights, lists: Lists) -> pd.DataFrame:
 def random_readouts(weights: Weights, count: int = 200) -> pd.DataFrame:
     """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
 
-    The `correlation` with SEP's scores is without sign, `spread` the std over the digits.
+    The `correlation` with SEP's scores and that of the `ranks` are without sign, `spread` is the
+    std over the digits.
     """
     config = weights.config
     axis, generator = order_axis(weights), torch.Generator().manual_seed(0)
@@ -90,7 +91,11 @@ def random_readouts(weights: Weights, count: int = 200) -> pd.DataFrame:
     random = random / random.norm(dim=1, keepdim=True) * axis.direction.norm()
     read = weights.unembed.T[: config.n_digits] @ random.T.to(weights.unembed)
     correlation = torch.corrcoef(torch.cat([axis.scores[None], read.T]))[0, 1:].abs()
-    return pd.DataFrame({"correlation": correlation.numpy(), "spread": read.std(0).numpy()})
+    ranks = pd.DataFrame(read.numpy()).corrwith(pd.Series(axis.scores.numpy()), method="spearman")
+    spread = read.std(0).numpy()
+    return pd.DataFrame(
+        {"correlation": correlation.numpy(), "ranks": ranks.abs(), "spread": spread}
+    )
 
 
 def difference(weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:

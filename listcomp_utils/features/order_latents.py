@@ -92,7 +92,8 @@ def order_elsewhere(match: Match) -> dict[str, float]:
         "the rest's order, correlation of a list with its reverse": correlation(
             rest[unequal], of_reverse[unequal]
         ),
-        "far from their reverse: one on": share(on[far]),
+        "far from their reverse: one on in one order only": share((on ^ on[turned])[far]),
+        "far from their reverse: the reverse has one on": share(on[turned][far]),
         "far from their reverse, none on: the reverse has one on": share(on[turned][~on & far]),
     }
 

@@ -6,6 +6,7 @@ import torch
 from listcomp_utils.circuit.failures import (
     FailurePredictor,
     built_table,
+    compare_numbers,
     failure_features,
     fit_failures,
     score_failures,
@@ -49,13 +50,24 @@ def test_a_predictor_that_knows_nothing_is_at_the_base_rate(study):
     assert score.average_precision == pytest.approx(score.base_rate)
 
 
+def test_one_number_names_failures_as_well_as_both(study):
+    weights, lists = study
+    predictor = fit_failures([(weights, lists[:1000])])
+    both, gap, scores, attention = compare_numbers(predictor, weights, lists)["average precision"]
+    assert both == pytest.approx(score_failures(predictor, weights, lists).average_precision)
+    assert min(gap, scores) > both - 0.01 and attention < both - 0.05
+
+
 def test_built_lists_fail_and_are_safe(study):
     weights, lists = study
     table = built_table(weights, lists, lists[:10])
     count = int(0.05 * (lists[:, 0] != lists[:, 1]).sum())
-    assert table["how many"].to_list() == [count, count, len(lists), 10]
-    failing, safe, everything, _ = table["wrong"]
-    assert failing > 3 * everything and safe == 0
+    unequal = (lists[:, 0] != lists[:, 1]).sum().item()
+    first, second, near, far, *trained = table["how many"]
+    assert (first, second, near + far) == (count, count, unequal)
+    assert sum(trained) == (lists[:10, 0] != lists[:10, 1]).sum()
+    failing, safe, tied, clear, *_ = table["wrong"]
+    assert failing > 1.5 * tied > 30 * clear and safe == 0
     example = torch.tensor([[int(d) for d in table.examples[0].split("; ")[0].split(", ")]])
     features = failure_features(weights, torch.cat([example, lists]))
     assert (features[0] < features.quantile(0.2, dim=0)).all()

@@ -50,7 +50,7 @@ def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study, study_mode
 def test_random_directions_correlate_but_spread_the_digits_less(study):
     random = tables.random_readouts(study, count=50)
     axis = order_axis(study)
-    assert random.shape == (50, 2) and random.correlation.between(0, axis.correlation).all()
+    assert random.shape == (50, 3) and random.correlation.between(0, axis.correlation).all()
     assert random.spread.max() < axis.readout.std()
 
 

@@ -45,6 +45,8 @@ def test_the_others_hold_what_the_order_latents_leave(small, true_match, dead_ma
     nothing = order_elsewhere(dead_match)
     assert nothing["lists with no order latent on"] == 1
     assert nothing["far from their reverse, none on: the reverse has one on"] == 0
+    assert nothing["far from their reverse: one on in one order only"] == 0
+    assert figures["far from their reverse: the reverse has one on"] == 1
     points = held_points(true_match)
     assert list(points) == ["no order latent on", "one on"]
     assert sum(len(x) for x, _ in points.values()) == 100
