@@ -94,15 +94,13 @@ def make_native_model(config: Config) -> NativeModel:
 def add_hooks(model: NativeModel) -> TransformerBridge:
     """The model wrapped for TransformerLens; it shares the weights and takes the modules over."""
     config = config_of(model)
-    bridge = build_bridge_from_module(
+    return build_bridge_from_module(
         model,
         architecture="TransformerLensNative",
         tl_config=model.cfg,
         device=resolve_device(config.device),
         model_name=config.slug,
     )
-    bridge.listcomp_config = config
-    return bridge
 
 
 def config_of(model: nn.Module) -> Config:

@@ -145,21 +145,18 @@ def _train_group(
     step, interrupted = 0, False
     started = time.perf_counter()
     with shown_progress(config.steps, "step", progress) as report:
-        observe(0)
+        rows = observe(0)
         try:
-            for lists in zip(*streams, strict=True):
-                stack.backward(torch.stack(lists))
+            while rows and step < config.steps:
+                stack.backward(torch.stack([next(stream) for stream in streams]))
                 for group in optimizer.param_groups:
                     group["lr"] = group["factor"] * learning_rate(config, step)
                 optimizer.step()
                 step += 1
                 if step % config.eval_every == 0 or step == config.steps:
                     rows = observe(step)
-                    if not rows:
-                        break
-                    report(step, _summary(rows))
-                if step == config.steps:
-                    break
+                    if rows:
+                        report(step, _summary(rows))
         except KeyboardInterrupt:
             interrupted = True
             if any(run.evaluations[-1].step != step for run in runs if run.diverged_at is None):
@@ -172,7 +169,7 @@ def _train_group(
         history = History(
             evaluations=tuple(run.evaluations),
             train_loss_floor=floor,
-            best_step=run.best_step,
+            best_step=run.best.step,
             steps_done=step if run.diverged_at is None else run.diverged_at,
             seconds=seconds,
             interrupted=interrupted,
@@ -199,9 +196,8 @@ class _Run:
 
     config: Config
     evaluations: list[Evaluation] = field(default_factory=list)
+    best: Evaluation | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    best_loss: float = math.inf
     diverged_at: int | None = None
 
     def add(self, row: Evaluation, model: torch.nn.Module) -> None:
@@ -210,8 +206,8 @@ class _Run:
         if not math.isfinite(row.train_loss):
             self.diverged_at = row.step
             return
-        if row.train_loss < self.best_loss:
-            self.best_loss, self.best_step = row.train_loss, row.step
+        if self.best is None or row.train_loss < self.best.train_loss:
+            self.best = row
             self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
         self.evaluations.append(row)
 
