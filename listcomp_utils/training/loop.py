@@ -119,7 +119,7 @@ def _train_group(
     config = configs[0]
     stack = ModelStack(config, [one.seed for one in configs], prepare)
     split = split_lists(config)
-    runs = [_Run(one) for one in configs]
+    runs = [_Run(*one) for one in zip(configs, stack.models, strict=True)]
     watched = _watched(config, split)
     streams = [list_batches(one, split, torch.Generator().manual_seed(one.seed)) for one in configs]
     groups: dict[float, list[Tensor]] = defaultdict(list)
@@ -135,11 +135,10 @@ def _train_group(
 
     def observe(step: int) -> list[Evaluation]:
         stack.update_models()
-        evaluations = _evaluate(stack, step, watched)
-        for run, model, row in zip(runs, stack.models, evaluations, strict=True):
-            run.add(row, model)
+        for run, row in zip(runs, _evaluate(stack, step, watched), strict=True):
+            run.add(row)
             if callback is not None:
-                callback(run.config.seed, step, model)
+                callback(run.config.seed, step, run.model)
         return [run.evaluations[-1] for run in runs if run.diverged_at is None]
 
     step, interrupted = 0, False
@@ -163,7 +162,7 @@ def _train_group(
                 observe(step)
     seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
     results = []
-    for run, model in zip(runs, stack.models, strict=True):
+    for run in runs:
         best = make_native_model(run.config)
         best.load_state_dict(run.best_weights)
         history = History(
@@ -175,7 +174,7 @@ def _train_group(
             interrupted=interrupted,
             diverged=run.diverged_at is not None,
         )
-        results.append(TrainResult(run.config, add_hooks(best), add_hooks(model), history))
+        results.append(TrainResult(run.config, add_hooks(best), add_hooks(run.model), history))
     return results
 
 
@@ -195,12 +194,13 @@ class _Run:
     """What is kept of one model's training."""
 
     config: Config
+    model: torch.nn.Module
     evaluations: list[Evaluation] = field(default_factory=list)
     best: Evaluation | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     diverged_at: int | None = None
 
-    def add(self, row: Evaluation, model: torch.nn.Module) -> None:
+    def add(self, row: Evaluation) -> None:
         if self.diverged_at is not None:
             return
         if not math.isfinite(row.train_loss):
@@ -208,7 +208,7 @@ class _Run:
             return
         if self.best is None or row.train_loss < self.best.train_loss:
             self.best = row
-            self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.evaluations.append(row)
 
 
