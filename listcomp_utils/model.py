@@ -18,9 +18,6 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
 from listcomp_utils.start import put_ranks
 
-LAYER_NORM_EPSILON = 1e-5
-"""TransformerLens' default, which this project's models use."""
-
 
 def resolve_device(name: str) -> torch.device:
     """The device of a config's `device`; raises ConfigError when CUDA is asked for and absent."""

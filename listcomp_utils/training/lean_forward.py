@@ -28,7 +28,7 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.mask import build_mask
-from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
+from listcomp_utils.model import config_of, device_of
 
 Weights = Mapping[str, Tensor]
 """Weights under the native model's names."""
@@ -48,6 +48,7 @@ class LeanForward:
     def __init__(self, model: NativeModel) -> None:
         self.config = config = config_of(model)
         n, device = config.list_len, device_of(model)
+        self._epsilon = model.cfg.eps
         # The places of queries and keys in each step of a layer; outputs write from layer 1 on.
         self._places = {
             "gather": (slice(n + 1), slice(n)),
@@ -222,7 +223,7 @@ class LeanForward:
         if not self.config.layer_norm:
             return x
         gain, shift = w[f"{name}.weight"], w[f"{name}.bias"]
-        return F.layer_norm(x, x.shape[-1:], gain, shift, LAYER_NORM_EPSILON)
+        return F.layer_norm(x, x.shape[-1:], gain, shift, self._epsilon)
 
 
 def _scores(

@@ -85,11 +85,10 @@ def train_many(
     batch, up to the rounding of floats. Always on one CPU thread: several wait for each other as
     soon as another program runs beside them.
 
-    All lists are trained on as long as they can be enumerated, each once before any comes again,
-    in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
-    training early and returns what was learned, with `history.interrupted` set; seeds that had not
-    begun are left out. A model whose loss stops being a number keeps its best weights before that,
-    has `history.diverged` set, and leaves the others alone.
+    Batches are those of `list_batches`. An interrupt (Ctrl-C) ends the training early and returns
+    what was learned, with `history.interrupted` set; seeds that had not begun are left out. A model
+    whose loss stops being a number keeps its best weights before that, has `history.diverged` set,
+    and leaves the others alone.
 
     Raises:
         ConfigError: for no seeds, a seed twice or not allowed, or a device that is not available.
