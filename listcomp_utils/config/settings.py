@@ -107,6 +107,7 @@ _WORDS = {
     "string": "must be text",
     "tuple": "must be a list such as [8, 3]",
     "missing": "must be given",
+    "value_error": "{error}",
 }
 """What is allowed, by pydantic's error type or the start of it."""
 
@@ -119,11 +120,7 @@ def _refusal(error: ValidationError, name: str | None = None) -> ConfigError:
         return context["error"]
     head = name or str(place.pop(0))
     label = head + "".join(f"[{at}]" for at in place if isinstance(at, int))
-    if kind == "value_error":
-        said = str(context["error"])
-    else:
-        if "expected" in context:
-            context["choices"] = sorted(re.findall(r"'([^']*)'", context["expected"]))
-        words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0], first["msg"])
-        said = words.format(**context)
-    return ConfigError(f"{label} {said}, got {first['input']!r}")
+    if "expected" in context:
+        context["choices"] = sorted(re.findall(r"'([^']*)'", context["expected"]))
+    words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0], first["msg"])
+    return ConfigError(f"{label} {words.format(**context)}, got {first['input']!r}")

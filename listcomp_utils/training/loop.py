@@ -134,8 +134,12 @@ def _train_group(
 
     def observe(step: int) -> list[Evaluation]:
         stack.update_models()
-        for run, row in zip(runs, _evaluate(stack, step, watched), strict=True):
-            run.add(row)
+        measured = [
+            stack.evaluate(lists) if len(lists) else [(None, None)] * len(runs)
+            for lists in (watched.train, watched.held_out)
+        ]
+        for run, seen, unseen in zip(runs, *measured, strict=True):
+            run.add(Evaluation(step, *seen, *unseen))
             if callback is not None:
                 callback(run.config.seed, step, run.model)
         return [run.evaluations[-1] for run in runs if run.diverged_at is None]
@@ -211,13 +215,6 @@ class _Run:
         self.evaluations.append(row)
 
 
-def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluation]:
-    train = stack.evaluate(watched.train)
-    nothing = [(None, None)] * len(train)
-    held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
-    return [Evaluation(step, *seen, *unseen) for seen, unseen in zip(train, held_out, strict=True)]
-
-
 def _summary(rows: Sequence[Evaluation]) -> str:
     """The models' highest loss and mean share of lists right."""
     text = f"loss {max(row.train_loss for row in rows):.4f}"
@@ -242,4 +239,4 @@ def learning_rate(config: Config, step: int) -> float:
     if config.schedule == "constant":
         return config.lr
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.lr * (0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return config.lr * (0.5 * (1 + math.cos(math.pi * done)))
