@@ -18,7 +18,7 @@ from transformer_lens.model_bridge import TransformerBridge
 
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import Activations, run_all, turned
-from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
+from listcomp_utils.model import config_of, device_of
 
 
 def scores(
@@ -116,6 +116,6 @@ def _normalised(
         return parts
     variance = parts.sum(1, keepdim=True).var(-1, unbiased=False, keepdim=True)
     centred = parts - parts.mean(-1, keepdim=True)
-    out = centred / (variance + LAYER_NORM_EPSILON).sqrt() * norm.weight.cpu()
+    out = centred / (variance + norm.eps).sqrt() * norm.weight.cpu()
     out[:, -1] += norm.bias.cpu()
     return out

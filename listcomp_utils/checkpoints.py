@@ -132,10 +132,10 @@ def find_trained(config: Config, artifacts_dir: str | Path | None = None) -> Tra
     for place in reversed(places) if artifacts_dir else places:
         path = place / f"{config.slug}.safetensors"
         if path.is_file():
-            weights, stored, history = _read_safetensors(path)
+            found = _read_safetensors(path, config.device)
             # The name spells most settings out and hashes the rest: it is a hint, not a proof.
-            if stored.replace(device=config.device) == config:
-                return TrainedModel(_filled(config, weights, path), history, path)
+            if config_of(found.model) == config:
+                return found
     return None
 
 
@@ -158,15 +158,15 @@ def _read(path: Path, config: Config | None) -> TrainedModel:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint at {str(path)!r}")
     if path.suffix == ".safetensors":
-        weights, stored, history = _read_safetensors(path)
+        found = _read_safetensors(path, "auto" if config is None else config.device)
+        stored = config_of(found.model)
         for name in ARCHITECTURE_FIELDS if config is not None else ():
             if getattr(config, name) != getattr(stored, name):
                 raise CheckpointError(
                     f"{path.name} was made with {name} {getattr(stored, name)!r}, "
                     f"but the config says {getattr(config, name)!r}"
                 )
-        stored = stored.replace(device="auto" if config is None else config.device)
-        return TrainedModel(_filled(stored, weights, path), history, path)
+        return found
     if path.suffix == ".pt":
         if config is None:
             raise CheckpointError(f"{path.name} holds weights only: a config is needed to load it")
@@ -174,7 +174,7 @@ def _read(path: Path, config: Config | None) -> TrainedModel:
     raise CheckpointError(f"a checkpoint must end in .safetensors or .pt, got {str(path)!r}")
 
 
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | None]:
+def _read_safetensors(path: Path, device: str) -> TrainedModel:
     try:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -187,11 +187,12 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Config, History | 
             f"not {FORMAT!r}"
         )
     try:
-        config = Config(**json.loads(metadata["config"]))
+        config = Config(**json.loads(metadata["config"])).replace(device=device)
         history = metadata.get("history")
-        return weights, config, History.from_dict(json.loads(history)) if history else None
+        history = History.from_dict(json.loads(history)) if history else None
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path.name} carries a damaged config or history: {error}") from None
+    return TrainedModel(_filled(config, weights, path), history, path)
 
 
 def _read_classic(path: Path, config: Config) -> TransformerBridge:
@@ -247,7 +248,5 @@ def _filled(config: Config, weights: dict[str, Tensor], path: Path) -> Transform
             problems.append(f"{name} differs from its frozen value ({frozen[name]})")
     if problems:
         raise CheckpointError(f"{path.name} does not fit its config: {'; '.join(sorted(problems))}")
-    with torch.no_grad():
-        for name, weight in weights.items():
-            expected[name].copy_(weight)
+    model.load_state_dict(weights)
     return model

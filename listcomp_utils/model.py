@@ -18,9 +18,6 @@ from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.mask import build_mask
 from listcomp_utils.start import put_ranks
 
-LAYER_NORM_EPSILON = 1e-5
-"""TransformerLens' default, which this project's models use."""
-
 
 def resolve_device(name: str) -> torch.device:
     """The device of a config's `device`; raises ConfigError when CUDA is asked for and absent."""
@@ -94,15 +91,13 @@ def make_native_model(config: Config) -> NativeModel:
 def add_hooks(model: NativeModel) -> TransformerBridge:
     """The model wrapped for TransformerLens; it shares the weights and takes the modules over."""
     config = config_of(model)
-    bridge = build_bridge_from_module(
+    return build_bridge_from_module(
         model,
         architecture="TransformerLensNative",
         tl_config=model.cfg,
         device=resolve_device(config.device),
         model_name=config.slug,
     )
-    bridge.listcomp_config = config
-    return bridge
 
 
 def config_of(model: nn.Module) -> Config:

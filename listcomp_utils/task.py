@@ -138,10 +138,8 @@ def target_tokens(
     targets = torch.cat([lists, separator, lists], dim=1)
     if config.decoding == "autoregressive":
         targets = torch.cat([targets[:, 1:], torch.full_like(separator, IGNORED)], dim=1)
-    if config.loss_on == "outputs":
-        scored = torch.zeros(config.seq_len, dtype=torch.bool)
-        scored[config.prediction_positions] = True
-        targets = targets.masked_fill(~scored.to(targets.device), IGNORED)
+    if config.loss_on == "outputs":  # nothing stands behind them but what is ignored already
+        targets[:, : config.prediction_positions.start] = IGNORED
     return targets
 
 

@@ -114,7 +114,7 @@ class Config(Settings):
         """One of `PRESETS` with some fields replaced."""
         if name not in PRESETS:
             raise ConfigError(f"preset must be one of {sorted(PRESETS)}, got {name!r}")
-        return cls(**{**PRESETS[name], **overrides})
+        return cls(**PRESETS[name] | overrides)
 
     @property
     def n_lists(self) -> int:

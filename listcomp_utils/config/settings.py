@@ -12,10 +12,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
-from typing import Any, Self, get_args, get_origin
+from typing import Annotated, Any, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     TypeAdapter,
     ValidationError,
@@ -61,17 +62,16 @@ class Settings(BaseModel):
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields replaced, checked like a new one."""
-        return type(self)(**{**self.to_dict(), **changes})
+        return type(self)(**self.to_dict() | changes)
 
 
 def coerce(name: str, value: Any, kind: Any) -> Any:
     """`value` read as a type, as a field of `Settings` would be; raises ConfigError by `name`."""
+    read = BeforeValidator(lambda given: _as_meant(given, kind))
     try:
-        return TypeAdapter(kind).validate_python(_as_meant(value, kind))
+        return TypeAdapter(Annotated[kind, read]).validate_python(value)
     except ValidationError as error:
         raise _refusal(error, name) from None
-    except ValueError as error:
-        raise ConfigError(f"{name} {error}, got {value!r}") from None
 
 
 def _as_meant(value: Any, kind: Any) -> Any:
@@ -107,6 +107,7 @@ _WORDS = {
     "string": "must be text",
     "tuple": "must be a list such as [8, 3]",
     "missing": "must be given",
+    "value_error": "{error}",
 }
 """What is allowed, by pydantic's error type or the start of it."""
 
@@ -119,11 +120,7 @@ def _refusal(error: ValidationError, name: str | None = None) -> ConfigError:
         return context["error"]
     head = name or str(place.pop(0))
     label = head + "".join(f"[{at}]" for at in place if isinstance(at, int))
-    if kind == "value_error":
-        said = str(context["error"])
-    else:
-        if "expected" in context:
-            context["choices"] = sorted(re.findall(r"'([^']*)'", context["expected"]))
-        words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0], first["msg"])
-        said = words.format(**context)
-    return ConfigError(f"{label} {said}, got {first['input']!r}")
+    if "expected" in context:
+        context["choices"] = sorted(re.findall(r"'([^']*)'", context["expected"]))
+    words = _WORDS.get(kind) or _WORDS.get(kind.partition("_")[0], first["msg"])
+    return ConfigError(f"{label} {words.format(**context)}, got {first['input']!r}")

@@ -18,7 +18,6 @@ Equal to the native model up to rounding, differentiable, and fit for `torch.fun
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -29,7 +28,7 @@ from transformer_lens.model_bridge.sources.native import NativeModel
 
 from listcomp_utils.config import PLAIN_LAYERS, Config
 from listcomp_utils.mask import build_mask
-from listcomp_utils.model import LAYER_NORM_EPSILON, config_of, device_of
+from listcomp_utils.model import config_of, device_of
 
 Weights = Mapping[str, Tensor]
 """Weights under the native model's names."""
@@ -49,25 +48,32 @@ class LeanForward:
     def __init__(self, model: NativeModel) -> None:
         self.config = config = config_of(model)
         n, device = config.list_len, device_of(model)
-        blocked = ~build_mask(config).to(device)[:, :, None, :, None]
-        # Digits and SEP look at digits in every layer; outputs at SEP and outputs from layer 1 on.
-        self._closed = {"gather": blocked[0, : n + 1, :, :n], "write": blocked[-1, n + 1 :, :, n:]}
+        self._epsilon = model.cfg.eps
+        # The places of queries and keys in each step of a layer; outputs write from layer 1 on.
+        self._places = {
+            "gather": (slice(n + 1), slice(n)),
+            "SEP": (slice(n, n + 1), slice(n)),
+            "write": (slice(n + 1, None), slice(n, None)),
+        }
+        blocked = ~build_mask(config)[-1].to(device)[:, None, :, None]
+        self._closed = {step: blocked[at, :, held] for step, (at, held) in self._places.items()}
         self._angles = None
         if model.rotary is not None:
-            self._angles = (model.rotary.cos_cached, model.rotary.sin_cached)
-        plain = config.n_heads == 1 and config.positions != "rotary"
-        changed = any(getattr(config, name) for name in PLAIN_LAYERS)
-        self._reads_first = plain and not changed and config.n_layers == 2
-        self._on_mixtures = plain and not changed and config.n_layers > 2
+            angles = torch.stack([model.rotary.cos_cached, model.rotary.sin_cached])
+            self._angles = angles[:, :, None, None]
+        self._plain = config.n_heads == 1 and config.n_layers > 1 and self._angles is None
+        self._plain &= not any(getattr(config, name) for name in PLAIN_LAYERS)
+        # The inputs of plain layers in one table: the digits at each place, SEP, the outputs.
+        end = n * config.n_digits
+        rows = [*range(0, end, config.n_digits), *range(end, end + n + 1)]
+        self._first_rows = torch.tensor(rows, device=device)
         self._mixtures = torch.eye(config.seq_len, device=device)[:, None]
-        self._row_of_digit = torch.arange(n, device=device) * config.n_digits
-        self._row_of_other = torch.arange(n + 1, device=device) + n * config.n_digits
 
     def __call__(
         self, w: Weights, lists: Int[Tensor, "list position"]
     ) -> Float[Tensor, "output list vocabulary"]:
         """The logits at each output, outputs first."""
-        n, last = self.config.list_len, self.config.n_layers - 1
+        n, n_layers = self.config.list_len, self.config.n_layers
         tokens, places = w["tok_embed.weight"], w.get("pos.weight")
         if places is None:
             places = tokens.new_zeros(self.config.seq_len, self.config.d_model)
@@ -75,39 +81,24 @@ class LeanForward:
         digit_tokens, mask_token, sep_token = tokens.split([self.config.n_digits, 1, 1])
         digit_places, sep_place, out_places = places.unsqueeze(1).split([n, 1, n])
         sep, outs = sep_token + sep_place, mask_token + out_places
-        forms: list[Tensor | None] = [None] * self.config.n_layers
-        if self._reads_first or self._on_mixtures:
-            alphabet = (digit_tokens + digit_places).flatten(0, 1)
-            inputs = torch.cat([alphabet, sep[0], outs[:, 0]])
-        if self._reads_first:
-            return self._two_plain_layers(w, inputs, lists)
-        if self._on_mixtures:
-            rows = torch.cat(
-                [lists + self._row_of_digit, self._row_of_other.expand(len(lists), -1)], 1
-            )
-            forms = [self._products(w, layer, inputs, rows) for layer in range(last + 1)]
-            mixtures = self._mixtures.to(inputs)
-            digits, sep, outs = mixtures.split([n, 1, n])
-            digits = digits.expand(-1, len(lists), -1)
-        else:
+        if not self._plain:
             digits = F.embedding(lists.T, digit_tokens) + digit_places
-        for layer, form in enumerate(forms):
-            d, s, o = (self._normed(w, x, f"layers.{layer}.ln1") for x in (digits, sep, outs))
-            if layer:
-                outs = outs + self._moved(w, layer, o, [s, o], "write", form)
-            elif self.config.bias:
-                outs = outs + w["layers.0.attn.o.bias"]
-            if layer < last - 1:
-                both = torch.cat([d, s.expand(1, len(lists), -1)])
-                moved = self._moved(w, layer, both, [d], "gather", form)
-                digits, sep = digits + moved[:n], sep + moved[n:]
-            elif layer < last:
-                sep = sep + self._moved(w, layer, s, [d], "", form)
-        if self._on_mixtures:
-            unembedded = F.linear(inputs, w["head.weight"])
-            return (outs.transpose(0, 1) @ _rows(unembedded, rows)).transpose(0, 1)
-        outs = self._normed(w, outs, "ln_out").expand(-1, len(lists), -1)
-        return F.linear(outs, w["head.weight"], w.get("head.bias"))
+            outs = self._attended(w, digits, sep, outs, [None] * n_layers)
+            outs = self._normed(w, outs, "ln_out").expand(-1, len(lists), -1)
+            return F.linear(outs, w["head.weight"], w.get("head.bias"))
+        alphabet = (digit_tokens + digit_places).flatten(0, 1)
+        inputs = torch.cat([alphabet, sep[0], outs[:, 0]])
+        if n_layers == 2:
+            return self._two_plain_layers(w, inputs, lists)
+        # The scores between the inputs of each list (list, place, place), looked up in tables.
+        rows = F.pad(lists, (0, n + 1)) + self._first_rows
+        pairs = rows[:, :, None] * len(inputs) + rows[:, None]
+        tables = (self._meet(w, layer, inputs).squeeze(1) @ inputs.T for layer in range(n_layers))
+        forms = [_rows(table.flatten(), pairs) for table in tables]
+        digits, sep, outs = self._mixtures.to(inputs).split([n, 1, n])
+        outs = self._attended(w, digits.expand(-1, len(lists), -1), sep, outs, forms)
+        unembedded = F.linear(inputs, w["head.weight"])
+        return (outs.transpose(0, 1) @ _rows(unembedded, rows)).transpose(0, 1)
 
     def _two_plain_layers(
         self, w: Weights, inputs: Float[Tensor, "_ d_model"], lists: Int[Tensor, "list position"]
@@ -119,7 +110,7 @@ class LeanForward:
         asked = [self._meet(w, layer, x).squeeze(1) for layer, x in enumerate((sep, outs))]
         read = F.linear(inputs, torch.cat([*asked, w["head.weight"]]))
         alphabet, sep, outs = read.split(kinds)
-        digits = _rows(alphabet, lists.T + self._row_of_digit[:, None])
+        digits = _rows(alphabet, lists.T + self._first_rows[:n, None])
         sep = sep + (digits[..., :1].softmax(0) * digits).sum(0)
         (_, sep_scores, sep), (_, out_scores, outs) = (
             x.split([1, n, self.config.d_vocab], 1) for x in (sep, outs)
@@ -131,11 +122,24 @@ class LeanForward:
         own = self._mixtures[n + 1 :, :, n + 1 :]
         return torch.addcmul((to_outs + own) @ outs, to_sep, sep)
 
-    def _products(self, w: Weights, layer: int, inputs: Tensor, rows: Tensor) -> Tensor:
-        """The scores between the inputs of each list (list, place, place), looked up in a table."""
-        table = self._meet(w, layer, inputs).squeeze(1)
-        pairs = rows[:, :, None] * len(inputs) + rows[:, None]
-        return _rows((table @ inputs.T).flatten(), pairs)
+    def _attended(
+        self, w: Weights, digits: Tensor, sep: Tensor, outs: Tensor, forms: Sequence[Tensor | None]
+    ) -> Float[Tensor, "output #list d_model"]:
+        """The outputs after all layers; mixtures need each layer's `form`, other vectors None."""
+        n, last = self.config.list_len, self.config.n_layers - 1
+        for layer, form in enumerate(forms):
+            d, s, o = (self._normed(w, x, f"layers.{layer}.ln1") for x in (digits, sep, outs))
+            if layer:
+                outs = outs + self._moved(w, layer, o, [s, o], "write", form)
+            elif self.config.bias:
+                outs = outs + w["layers.0.attn.o.bias"]
+            if layer < last - 1:
+                both = torch.cat([d, s.expand(1, d.shape[1], -1)])
+                moved = self._moved(w, layer, both, [d], "gather", form)
+                digits, sep = digits + moved[:n], sep + moved[n:]
+            elif layer < last:
+                sep = sep + self._moved(w, layer, s, [d], "SEP", form)
+        return outs
 
     def _meet(self, w: Weights, layer: int, queries: Float[Tensor, "row d_model"]) -> Tensor:
         """Queries times W_Q W_K^T of each head (row, head, d_model): what meets residual vectors.
@@ -160,29 +164,30 @@ class LeanForward:
         layer: int,
         queries: Float[Tensor, "query #list d_model"],
         sources: Sequence[Float[Tensor, "_ #list d_model"]],
-        group: str,
+        step: str,
         form: Float[Tensor, "list place place"] | None,
     ) -> Float[Tensor, "query list d_model"]:
-        """What attention adds at the queries; `group` says which keys are closed to which."""
+        """What attention adds at the queries; `step` says which look at which."""
         config, name = self.config, f"layers.{layer}.attn"
-        if form is not None:
-            asked = torch.einsum("ibs,bst->ibt", queries.expand(-1, len(form), -1), form)[:, None]
-            scores = [_scores(asked, source) for source in sources]
-        elif self._angles is None:
-            asked = self._meet(w, layer, queries.flatten(0, 1))
-            asked = asked.unflatten(0, queries.shape[:2]).transpose(1, 2)
-            scores = [_scores(asked, source) for source in sources]
+        if self._angles is not None:
+            scores = self._rotary_scores(w, layer, queries, sources, step)
         else:
-            scores = self._rotary_scores(w, layer, queries, sources, group)
+            if form is None:
+                asked = self._meet(w, layer, queries.flatten(0, 1))
+                asked = asked.unflatten(0, queries.shape[:2]).transpose(1, 2)
+            else:
+                queries = queries.expand(-1, len(form), -1)
+                asked = torch.einsum("ibs,bst->ibt", queries, form)[:, None]
+            scores = [_scores(asked, source) for source in sources]
         joined = scores[0]
         if len(scores) > 1:
             count = max(score.shape[-1] for score in scores)
             joined = torch.cat([score.expand(*score.shape[:-1], count) for score in scores], 2)
-        if group:
-            joined = joined.masked_fill(self._closed[group], -torch.inf)
+        if step != "SEP":  # which looks at every digit
+            joined = joined.masked_fill(self._closed[step], -torch.inf)
         pattern = joined.softmax(2).split([len(source) for source in sources], 2)
         parts = [_mixed(part, source) for part, source in zip(pattern, sources, strict=True)]
-        mixed = functools.reduce(torch.add, parts)
+        mixed = sum(parts[1:], parts[0])
         if config.learn_w_v:
             w_v = w[f"{name}.v.weight"].unflatten(0, (config.n_heads, -1))
             mixed = torch.einsum("ihbe,hde->ibhd", mixed, w_v).flatten(2)
@@ -197,31 +202,28 @@ class LeanForward:
         return mixed + w[f"{name}.o.bias"] if config.bias else mixed
 
     def _rotary_scores(
-        self, w: Weights, layer: int, queries: Tensor, sources: Sequence[Tensor], group: str
+        self, w: Weights, layer: int, queries: Tensor, sources: Sequence[Tensor], step: str
     ) -> list[Float[Tensor, "query head key list"]]:
-        n, name = self.config.list_len, f"layers.{layer}.attn"
-        places = torch.arange(self.config.seq_len)
-        asking = {"write": places[n + 1 :], "gather": places[: n + 1], "": places[n : n + 1]}[group]
-        held = [places[n : n + 1], places[n + 1 :]] if group == "write" else [places[:n]]
+        asking, held = (self._angles[:, places] for places in self._places[step])
 
-        def heads(x: Tensor, part: str, at: Tensor) -> Float[Tensor, "place list head d_head"]:
-            bias = w[f"{name}.{part}.bias"] if self.config.bias else None
-            x = F.linear(x, w[f"{name}.{part}.weight"], bias).unflatten(
-                -1, (self.config.n_heads, -1)
-            )
-            cos, sin = (angle[at.to(x.device)][:, None, None].to(x) for angle in self._angles)
+        def heads(x: Tensor, part: str, angles: Tensor) -> Float[Tensor, "place list head d_head"]:
+            name = f"layers.{layer}.attn.{part}"
+            x = F.linear(x, w[f"{name}.weight"], w[f"{name}.bias"] if self.config.bias else None)
+            x = x.unflatten(-1, (self.config.n_heads, -1))
             turned = torch.stack((-x[..., 1::2], x[..., 0::2]), -1).flatten(-2)
+            cos, sin = angles.to(x)
             return x * cos + turned * sin
 
         asked = heads(queries, "q", asking) * self.config.d_head**-0.5
-        keys = [heads(source, "k", at) for source, at in zip(sources, held, strict=True)]
+        angles = held.split([len(source) for source in sources], 1)
+        keys = [heads(source, "k", at) for source, at in zip(sources, angles, strict=True)]
         return [(asked[:, None] * key).sum(-1).movedim(3, 1) for key in keys]
 
     def _normed(self, w: Weights, x: Tensor, name: str) -> Tensor:
         if not self.config.layer_norm:
             return x
         gain, shift = w[f"{name}.weight"], w[f"{name}.bias"]
-        return F.layer_norm(x, x.shape[-1:], gain, shift, LAYER_NORM_EPSILON)
+        return F.layer_norm(x, x.shape[-1:], gain, shift, self._epsilon)
 
 
 def _scores(

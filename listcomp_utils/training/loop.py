@@ -85,11 +85,10 @@ def train_many(
     batch, up to the rounding of floats. Always on one CPU thread: several wait for each other as
     soon as another program runs beside them.
 
-    All lists are trained on as long as they can be enumerated, each once before any comes again,
-    in a fresh order each time; beyond that they are sampled. An interrupt (Ctrl-C) ends the
-    training early and returns what was learned, with `history.interrupted` set; seeds that had not
-    begun are left out. A model whose loss stops being a number keeps its best weights before that,
-    has `history.diverged` set, and leaves the others alone.
+    Batches are those of `list_batches`. An interrupt (Ctrl-C) ends the training early and returns
+    what was learned, with `history.interrupted` set; seeds that had not begun are left out. A model
+    whose loss stops being a number keeps its best weights before that, has `history.diverged` set,
+    and leaves the others alone.
 
     Raises:
         ConfigError: for no seeds, a seed twice or not allowed, or a device that is not available.
@@ -119,7 +118,7 @@ def _train_group(
     config = configs[0]
     stack = ModelStack(config, [one.seed for one in configs], prepare)
     split = split_lists(config)
-    runs = [_Run(one) for one in configs]
+    runs = [_Run(*one) for one in zip(configs, stack.models, strict=True)]
     watched = _watched(config, split)
     streams = [list_batches(one, split, torch.Generator().manual_seed(one.seed)) for one in configs]
     groups: dict[float, list[Tensor]] = defaultdict(list)
@@ -135,50 +134,50 @@ def _train_group(
 
     def observe(step: int) -> list[Evaluation]:
         stack.update_models()
-        evaluations = _evaluate(stack, step, watched)
-        for run, model, row in zip(runs, stack.models, evaluations, strict=True):
-            run.add(row, model)
+        measured = [
+            stack.evaluate(lists) if len(lists) else [(None, None)] * len(runs)
+            for lists in (watched.train, watched.held_out)
+        ]
+        for run, seen, unseen in zip(runs, *measured, strict=True):
+            run.add(Evaluation(step, *seen, *unseen))
             if callback is not None:
-                callback(run.config.seed, step, model)
+                callback(run.config.seed, step, run.model)
         return [run.evaluations[-1] for run in runs if run.diverged_at is None]
 
     step, interrupted = 0, False
     started = time.perf_counter()
     with shown_progress(config.steps, "step", progress) as report:
-        observe(0)
+        rows = observe(0)
         try:
-            for lists in zip(*streams, strict=True):
-                stack.backward(torch.stack(lists))
+            while rows and step < config.steps:
+                stack.backward(torch.stack([next(stream) for stream in streams]))
                 for group in optimizer.param_groups:
                     group["lr"] = group["factor"] * learning_rate(config, step)
                 optimizer.step()
                 step += 1
                 if step % config.eval_every == 0 or step == config.steps:
                     rows = observe(step)
-                    if not rows:
-                        break
-                    report(step, _summary(rows))
-                if step == config.steps:
-                    break
+                    if rows:
+                        report(step, _summary(rows))
         except KeyboardInterrupt:
             interrupted = True
             if any(run.evaluations[-1].step != step for run in runs if run.diverged_at is None):
                 observe(step)
     seconds, floor = time.perf_counter() - started, loss_floor(config, split.train)
     results = []
-    for run, model in zip(runs, stack.models, strict=True):
+    for run in runs:
         best = make_native_model(run.config)
         best.load_state_dict(run.best_weights)
         history = History(
             evaluations=tuple(run.evaluations),
             train_loss_floor=floor,
-            best_step=run.best_step,
+            best_step=run.best.step,
             steps_done=step if run.diverged_at is None else run.diverged_at,
             seconds=seconds,
             interrupted=interrupted,
             diverged=run.diverged_at is not None,
         )
-        results.append(TrainResult(run.config, add_hooks(best), add_hooks(model), history))
+        results.append(TrainResult(run.config, add_hooks(best), add_hooks(run.model), history))
     return results
 
 
@@ -198,29 +197,22 @@ class _Run:
     """What is kept of one model's training."""
 
     config: Config
+    model: torch.nn.Module
     evaluations: list[Evaluation] = field(default_factory=list)
+    best: Evaluation | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    best_step: int = 0
-    best_loss: float = math.inf
     diverged_at: int | None = None
 
-    def add(self, row: Evaluation, model: torch.nn.Module) -> None:
+    def add(self, row: Evaluation) -> None:
         if self.diverged_at is not None:
             return
         if not math.isfinite(row.train_loss):
             self.diverged_at = row.step
             return
-        if row.train_loss < self.best_loss:
-            self.best_loss, self.best_step = row.train_loss, row.step
-            self.best_weights = {k: v.detach().clone() for k, v in model.state_dict().items()}
+        if self.best is None or row.train_loss < self.best.train_loss:
+            self.best = row
+            self.best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.evaluations.append(row)
-
-
-def _evaluate(stack: ModelStack, step: int, watched: ListSplit) -> list[Evaluation]:
-    train = stack.evaluate(watched.train)
-    nothing = [(None, None)] * len(train)
-    held_out = stack.evaluate(watched.held_out) if len(watched.held_out) else nothing
-    return [Evaluation(step, *seen, *unseen) for seen, unseen in zip(train, held_out, strict=True)]
 
 
 def _summary(rows: Sequence[Evaluation]) -> str:
@@ -247,4 +239,4 @@ def learning_rate(config: Config, step: int) -> float:
     if config.schedule == "constant":
         return config.lr
     done = (step - config.warmup_steps) / max(1, config.steps - config.warmup_steps)
-    return config.lr * (0.5 * (1 + math.cos(math.pi * min(1.0, done))))
+    return config.lr * (0.5 * (1 + math.cos(math.pi * done)))

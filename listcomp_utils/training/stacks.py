@@ -88,8 +88,7 @@ class ModelStack:
     def _loss(self, weights: Mapping[str, Tensor], lists: Int[Tensor, "list position"]) -> Tensor:
         if self._forward is not None:
             # The frozen weights are alike in all models.
-            logits = self._forward({**self._every[0], **weights}, lists)
-            return F.cross_entropy(logits.flatten(0, 1), lists.T.flatten())
+            return loss(self._forward({**self._every[0], **weights}, lists), lists.T)
         tokens, targets = input_tokens(self.config, lists), target_tokens(self.config, lists)
         if len(self.models) == 1:
             return loss(self.models[0](tokens), targets)
