@@ -91,7 +91,11 @@ def train(
     from listcomp_utils.checkpoints import load_or_train
     from listcomp_utils.files import write_atomically
 
-    trained = load_or_train(config, out, retrain=True)
+    try:
+        trained = load_or_train(config, out, retrain=True)
+    except RuntimeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     history = json.dumps(asdict(trained.history), indent=1)
     write_atomically(trained.path.with_suffix(".history.json"), f"{history}\n".encode())
     best = trained.history.best

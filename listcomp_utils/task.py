@@ -88,8 +88,7 @@ def split_lists(config: Config) -> ListSplit:
         return ListSplit(None, sample_lists(config, HELD_OUT_SAMPLE, config.split_seed, "held out"))
     generator = torch.Generator().manual_seed(config.split_seed)
     lists = all_lists(config)[torch.randperm(config.n_lists, generator=generator)]
-    n_train = int(config.train_fraction * config.n_lists)
-    return ListSplit(lists[:n_train], lists[n_train:])
+    return ListSplit(*lists.tensor_split([config.n_trained]))
 
 
 def check_lists(config: Config, lists: Lists | None) -> Int[Tensor, "list position"]:

@@ -75,6 +75,13 @@ def test_train_refuses_a_folder_it_cannot_save_to(tmp_path, capsys):
         assert "cannot be written" in refused(["train", "--out", str(folder)], capsys)
 
 
+def test_a_training_that_diverges_is_said_in_one_line(tmp_path, capsys):
+    values = dict(lr="1e30", schedule="constant", layer_norm="false", steps="4", eval_every="2")
+    given = [word for pair in values.items() for word in ("-p", *pair)]
+    assert main(["train", "--out", str(tmp_path), *given]) == 1
+    assert capsys.readouterr().err.startswith("error: training diverged")
+
+
 @pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["parameters"]])
 def test_help_comes_without_loading_pytorch(arguments):
     code = (

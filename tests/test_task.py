@@ -52,6 +52,12 @@ def test_the_study_split_is_the_published_one():
     assert len(torch.cat([split.train, split.held_out]).unique(dim=0)) == 10_000
 
 
+@pytest.mark.parametrize("share, n_trained", [(0.57, 57), (0.29, 29), (0.999, 99), (0.01, 1)])
+def test_a_share_in_decimals_is_as_many_lists_as_it_says(share, n_trained):
+    split = split_lists(Config(train_fraction=share))
+    assert (len(split.train), len(split.held_out)) == (n_trained, 100 - n_trained)
+
+
 def test_autoregressive_tokens_and_targets():
     config = Config.preset("seed")
     lists = torch.tensor([[8, 3]])

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from typing import Any, Literal, Self
 
@@ -102,8 +103,7 @@ class Config(Settings):
                 f"n_digits {self.n_digits}, d_model {self.d_model} and n_layers {self.n_layers} "
                 f"make {self.n_weights:,} weights, at most {MOST_WEIGHTS:,} are allowed"
             )
-        # Of more lists than that any share leaves some.
-        if int(self.train_fraction * min(self.n_lists, 10**15)) < 1:
+        if self.n_trained < 1:
             raise ConfigError(
                 f"train_fraction {self.train_fraction} of {self.n_lists} lists leaves none to train"
             )
@@ -119,6 +119,12 @@ class Config(Settings):
     @property
     def n_lists(self) -> int:
         return self.n_digits**self.list_len
+
+    @property
+    def n_trained(self) -> int:
+        """How many lists `train_fraction` comes to, of 10^12 where there are more."""
+        # .57 of 10,000 is 5,700, though the float is a little less.
+        return math.floor(self.train_fraction * min(self.n_lists, 10**12) + 1e-6)
 
     @property
     def mask_id(self) -> int | None:

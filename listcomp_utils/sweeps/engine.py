@@ -14,7 +14,7 @@ from typing import Any
 import joblib
 import pandas as pd
 
-from listcomp_utils.config import ConfigError
+from listcomp_utils.config import ConfigError, coerce
 from listcomp_utils.files import runs_dir
 from listcomp_utils.sweeps.records import Record, identity, open_records, read_records
 from listcomp_utils.sweeps.table import varied_settings, write_tables
@@ -51,7 +51,7 @@ def run_grid(
     cluster at the address `scheduler`, whose workers must have this package and `work`.
     """
     folder = Path(folder)
-    jobs = joblib.cpu_count() if jobs is None else jobs
+    jobs = joblib.cpu_count() if jobs is None else coerce("jobs", jobs, int)
     if jobs < 1:
         raise ConfigError(f"jobs must be at least 1, got {jobs}")
     given = _by_identity(cells)

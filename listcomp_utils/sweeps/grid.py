@@ -47,6 +47,8 @@ def config_cells(
     `base` is a config, or `preset` and fields as text or values.
     """
     known = list(CONFIG_NAMES)
+    if not isinstance(base, Config | Mapping | None):
+        raise ConfigError(f"base must be a Config, or a dict of preset and fields, got {base!r}")
     if isinstance(base, Config):
         known.remove("preset")
         base = {name: value for name, value in base.to_dict().items() if name not in grid}
@@ -80,7 +82,7 @@ def combinations(
             raise ConfigError(
                 f"{name} is in the grid and fixed to {base[name]!r}: give one of them"
             )
-        if isinstance(values, str):
+        if isinstance(values, str) or not isinstance(values, Iterable):
             raise ConfigError(f"{name} must be several values such as [1, 2], got {values!r}")
     axes = {name: list(grid[name]) for name in sorted(grid)}
     if empty := [name for name, values in axes.items() if not values]:

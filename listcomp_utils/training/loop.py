@@ -56,14 +56,14 @@ def train(config: Config, progress: Progress = "auto", **how: Any) -> TrainResul
     `how` are the other keywords of `train_many`, of which this is the case of one.
 
     Raises:
-        ConfigError: when the config's device is not available.
+        ConfigError: as `train_many`.
         RuntimeError: when the loss stops being a number.
     """
     (result,) = train_many(config, [config.seed], progress, **how)
     if result.history.diverged:
         raise RuntimeError(
             f"training diverged: the loss is not a number after {result.history.steps_done} steps; "
-            f"lower lr (now {result.config.lr})"
+            f"lower lr (now {result.config.lr}) or weight_decay (now {result.config.weight_decay})"
         )
     return result
 
@@ -91,11 +91,12 @@ def train_many(
     and leaves the others alone.
 
     Raises:
-        ConfigError: for no seeds, a seed twice or not allowed, or a device that is not available.
+        ConfigError: for no seeds, a seed twice or not allowed, a device that is not available, or
+            embeddings so large that the loss is no number from the start.
     """
-    seeds = list(seeds)
+    given, seeds = seeds, list(seeds) if isinstance(seeds, Iterable) else []
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds must be one or more different whole numbers, got {seeds}")
+        raise ConfigError(f"seeds must be one or more different whole numbers, got {given!r}")
     configs = [config.replace(seed=seed) for seed in seeds]
     together = resolve_device(config.device).type == "cuda"
     results: list[TrainResult] = []
@@ -148,6 +149,10 @@ def _train_group(
     started = time.perf_counter()
     with shown_progress(config.steps, "step", progress) as report:
         rows = observe(0)
+        if len(rows) < len(runs):
+            raise ConfigError(
+                f"embed_scale must leave the first loss a finite number, got {config.embed_scale}"
+            )
         try:
             while rows and step < config.steps:
                 stack.backward(torch.stack([next(stream) for stream in streams]))

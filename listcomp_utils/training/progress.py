@@ -15,6 +15,7 @@ from typing import Literal
 
 from tqdm import tqdm
 
+from listcomp_utils.config import coerce
 from listcomp_utils.files import HEADLESS_VARIABLE
 
 Progress = Literal["auto", "bar", "lines", "none"]
@@ -25,7 +26,7 @@ def shown_progress(
     total: int, unit: str, progress: Progress = "auto", start: int = 0, most_lines: int = 10
 ) -> Iterator[Callable[[int, str], None]]:
     """What takes how many units are done and a text: a bar, at most so many lines, or nothing."""
-    in_jupyter = "ipykernel" in sys.modules
+    progress, in_jupyter = coerce("progress", progress, Progress), "ipykernel" in sys.modules
     if progress == "auto":
         watched = not os.environ.get(HEADLESS_VARIABLE) and (sys.stderr.isatty() or in_jupyter)
         progress = "bar" if watched else "lines"

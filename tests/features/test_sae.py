@@ -120,10 +120,10 @@ def test_a_training_that_diverges_says_what_to_lower(planted):
 
 
 def test_vectors_in_double_precision_are_encoded_and_others_widths_refused(trained_sae, planted):
-    few = planted(5, 1)[0]
-    torch.testing.assert_close(trained_sae.encode(few.double()), trained_sae.encode(few))
-    with pytest.raises(SAEError, match="width 3"):
-        trained_sae.encode(few[:, :3])
+    (sae, _), (few, _) = trained_sae, planted(5, 1)
+    torch.testing.assert_close(sae.encode(few.double()), sae.encode(few))
+    with pytest.raises(SAEError, match="width 20, got 3"):
+        sae.encode(few[:, :3])
 
 
 @pytest.mark.parametrize(

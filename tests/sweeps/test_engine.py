@@ -89,6 +89,7 @@ def test_figures_become_plain_values(tmp_path):
     [
         ([], {}, "no cells to run"),
         (seeds(1), {"jobs": 0}, "jobs must be at least 1, got 0"),
+        (seeds(1), {"jobs": "two"}, "jobs must be a whole number, got 'two'"),
         ([{"status": 1}], {}, "a setting must not have a column's name, got status"),
         ([{"seed": math.nan}], {}, "settings must be plain JSON values"),
         ([{"seed": {1, 2}}], {}, "settings must be plain JSON values"),

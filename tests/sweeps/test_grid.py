@@ -51,3 +51,10 @@ def test_presets_of_equal_settings_are_one_cell():
 def test_wrong_grids_are_refused(grid, named):
     with pytest.raises(ConfigError, match=named):
         config_cells(parse_grid(grid), {"steps": 4})
+
+
+def test_one_value_is_no_grid_and_a_name_no_base():
+    with pytest.raises(ConfigError, match=r"seed must be several values .*, got 3"):
+        config_cells({"seed": 3})
+    with pytest.raises(ConfigError, match="base must be a Config, or a dict .*, got 'study'"):
+        config_cells({"seed": [3]}, "study")

@@ -139,7 +139,10 @@ def test_cuda_gives_the_same_within_tolerance(preset):
 
 
 def test_divergence_is_an_error_that_names_the_learning_rate():
-    with pytest.raises(RuntimeError, match="training diverged.*after 4 steps.*lower lr"):
+    said = "training diverged.*after 4 steps.*lower lr .*weight_decay"
+    with pytest.raises(RuntimeError, match=said):
+        RuntimeError, match="training diverged.*after 4 steps.*lower lr .*weight_decay"
+    ):
         train(Config(lr=1e30, schedule="constant", layer_norm=False, **SHORT), progress="none")
 
 
@@ -166,7 +169,17 @@ def test_training_ends_early_when_nothing_is_left_to_train():
     assert [result.history.steps_done for result in results] == [2, 2]
 
 
-@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1], [0, 2**32]])
+def test_weights_too_large_for_a_first_loss_are_named():
+    with pytest.raises(ConfigError, match="embed_scale must leave .* finite .*, got 1e\\+30"):
+        train(Config(embed_scale=1e30, **SHORT), progress="none")
+
+
+def test_an_unknown_way_to_show_progress_is_refused():
+    with pytest.raises(ConfigError, match="progress must be one of .*, got 'loud'"):
+        train(Config(**SHORT), progress="loud")
+
+
+@pytest.mark.parametrize("seeds", [[], [1, 1], [0, -1], [0, 2**32], 3])
 def test_seeds_must_be_different_whole_numbers(seeds):
     with pytest.raises(ConfigError, match="seed"):
         train_many(Config(), seeds)
