@@ -141,8 +141,6 @@ def test_cuda_gives_the_same_within_tolerance(preset):
 def test_divergence_is_an_error_that_names_the_learning_rate():
     said = "training diverged.*after 4 steps.*lower lr .*weight_decay"
     with pytest.raises(RuntimeError, match=said):
-        RuntimeError, match="training diverged.*after 4 steps.*lower lr .*weight_decay"
-    ):
         train(Config(lr=1e30, schedule="constant", layer_norm=False, **SHORT), progress="none")
 
 
