@@ -10,14 +10,14 @@ order_at_separator(config, seen, lists)["after layer 0"]     # (a, b) against (b
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import product
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from sklearn.base import ClassifierMixin
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import Ridge
@@ -27,7 +27,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor
 
 from listcomp_utils.config import Config
-from listcomp_utils.hooks import Activations
+from listcomp_utils.hooks import Activations, run_all
+from listcomp_utils.model import make_model
+from listcomp_utils.task import lists_to_score
 
 HELD_OUT = 0.3
 """Share of the lists that a probe is scored on and not fitted to."""
@@ -75,12 +77,16 @@ class Reversal(NamedTuple):
 
     `distance` is their mean length, `distance_to_others` that between random pairs of lists;
     `components` of the differences both ways, `cosine` of the first with an axis, without sign.
+    `along_copied` and `along_failed` are medians of the share of a difference's square along the
+    first, over pairs that are both copied, and the others; nan where there are none.
     """
 
     distance: float
     distance_to_others: float
     components: Components
     cosine: float | None
+    along_copied: float
+    along_failed: float
 
 
 def principal_components(vectors: Float[Tensor, "vector d_model"]) -> Components:
@@ -143,13 +149,23 @@ def order_at_separator(
     """Reversals of SEP's vectors; the axis is the first position's embedding less the last's."""
     places = seen.contributions[0, 1].double()
     axis = places[0] - places[config.list_len - 1] if config.positions == "learned" else None
-    vectors = separator_vectors(config, seen)
-    return {place: reversal(at_place, lists, axis) for place, at_place in vectors.items()}
+    written = seen.logits[:, config.prediction_positions].argmax(-1)
+    copied, vectors = (written == lists).all(1), separator_vectors(config, seen)
+    return {place: reversal(at_place, lists, copied, axis) for place, at_place in vectors.items()}
+
+
+def untrained_reversals(config: Config, seeds: Iterable[int]) -> list[float]:
+    """What one direction holds of the reversals after layer 0 in untrained models, by seed."""
+    lists = lists_to_score(config, most=10_000)
+    models = (make_model(config.replace(seed=seed)) for seed in seeds)
+    found = [order_at_separator(config, run_all(model, lists), lists) for model in models]
+    return [one["after layer 0"].components.explained[0].item() for one in found]
 
 
 def reversal(
     vectors: Float[Tensor, "list d_model"],
     lists: Int[Tensor, "list position"],
+    copied: Bool[Tensor, "list"],
     axis: Float[Tensor, "d_model"] | None = None,
 ) -> Reversal:
     """How a list differs from itself reversed, over all lists whose reverse is there too."""
@@ -166,7 +182,13 @@ def reversal(
     if axis is not None:
         cosine = torch.cosine_similarity(components.directions[0], axis, 0).abs().item()
     distances = differences.norm(dim=1).mean().item(), others[others > 0].mean().item()
-    return Reversal(*distances, components, cosine)
+    along = (differences @ components.directions[0]).square()
+    along = along / differences.square().sum(1).clamp_min(1e-300)
+    both = copied[one] & copied[other]
+    medians = (
+        along[some].quantile(0.5).item() if some.any() else math.nan for some in (both, ~both)
+    )
+    return Reversal(*distances, components, cosine, *medians)
 
 
 def fourier_spectrum(

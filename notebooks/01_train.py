@@ -340,7 +340,22 @@ show(
 
 # %% [markdown]
 # If errors had nothing to do with each other, the reverse of a wrong list would be wrong as rarely as any other list.
-# It is wrong far more often: some *pairs* of digits are hard, in either order. Which pairs?
+# It is wrong far more often: some *pairs* of digits are hard. Held-out lists whose reverse was trained on are set apart below:
+# they often fail alone, since training mended the other order. Which pairs are hard?
+
+# %%
+number = lists @ torch.tensor([study.n_digits, 1])
+trained_on = torch.isin(number, kept.train @ torch.tensor([study.n_digits, 1]))
+reverse = lists[:, 1] * study.n_digits + lists[:, 0]
+one_sided = ~trained_on & trained_on[reverse]
+for words, some in {
+    "only their reverse was trained on": one_sided,
+    "the others": ~one_sided,
+}.items():
+    failed = ~whole & some
+    print(
+        f"wrong lists, {words}: {failed.sum()}, reverse wrong too {(~whole[reverse])[failed].double().mean():.0%}"
+    )
 
 # %%
 first, second = lists.T

@@ -70,6 +70,7 @@ from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all, score_with
 from listcomp_utils.mask import build_mask, edge_label, edges
+from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_attention_heads, show_frame
 from listcomp_utils.plots import curves, diagrams, heatmaps
@@ -184,9 +185,13 @@ show(
 
 # %%
 verdict = "held" if sep_spread > 0.1 else "refuted"
+fresh = run_all(make_model(config), lists).patterns.mean(2)
+at_start = max((fresh[:, at, q, k].std().item() for at, q, k in into_sep), default=0.0)
 print(f"attention follows the content: {verdict} (largest std at SEP {sep_spread:.3f})")
+print(f"before training that was {at_start:.3f}")
 
 # %% [markdown]
+# In the ten-digit model, training *made* the route a fixed one: the random weights that it began with moved attention more.
 # Is a small spread still a pattern? We take the edge into SEP that varies most. For lists of two digits its weight
 # is a map, first digit down and second digit across; for longer lists we show its mean by the digit at each
 # place. Look for rows or columns that stand out, and at how far the numbers are from each other.
@@ -241,10 +246,10 @@ show_frame(spreads.loc[largest].reset_index(), digits=3)
 
 # %%
 at_sep = raw[:, 0, :, config.sep_position, : config.list_len].mean(1)
-by_place, by_digit = at_sep.mean(0), at_sep.std(0).max().item()
+by_place, by_digit = at_sep.mean(0), (at_sep.amax(0) - at_sep.amin(0)).max().item()
 apart = (by_place.max() - by_place.min()).item()
 print("layer 0, mean score of each place:", [round(score, 3) for score in by_place.tolist()])
-print(f"places differ by {apart:.3f}, lists by a std of {by_digit:.3f} at most")
+print(f"places differ by {apart:.3f}, a place's score over lists by {by_digit:.3f} at most")
 print("the place outweighs the digit:", "held" if apart > by_digit else "refuted")
 
 # %% [markdown]
@@ -257,28 +262,36 @@ print("the place outweighs the digit:", "held" if apart > by_digit else "refuted
 # In the hundred-digit model masks are one-way: no position but the first may look at itself, and outputs see
 # nothing in layer 0. That leaves SEP one layer to read in, as the list of its edges that can reach an answer shows.
 # *Expectation:* a mixture of two digits, half and half, cannot say which came first, and no other fixed mixture is enough for the outputs
-# either (08_construction proves it), so here attention must depend on the digits. *Refuted* by a std below 0.1 again.
+# either (08_construction proves it), so here attention must depend on the digits. *Refuted* by a std below 0.1 again. As attention
+# may depend on the digits before any training, the same number stands beside for random weights.
 
 # %%
 hundred = Config.preset("study")
 large = load_or_train(hundred, folder).model
-runs = run_all(large, lists_to_score(hundred, most=10_000))
+pairs = lists_to_score(hundred, most=10_000)
+runs = run_all(large, pairs)
 reads = [edge for edge in feeding_edges(hundred) if edge[1] == hundred.sep_position]
 to_d1 = runs.patterns[:, 0, 0, hundred.sep_position, 0].reshape(hundred.n_digits, -1)
 print("SEP reads by", ", ".join(edge_label(hundred, edge) for edge in reads))
+before = order_axis(weights_of(make_model(hundred)))
 print(f"attention to d1: {to_d1.min():.2f} to {to_d1.max():.2f}, std {to_d1.std():.3f}")
+print(f"the same before training: std {before.attention(*pairs.T).std():.3f}")
 print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refuted")
 
 # %% [markdown]
+# So it does, as random weights do: here training kept attention free to follow the digits, where the ten-digit model's training fixed it.
+#
 # On what does it depend? Without LayerNorm the score of a digit is a fixed number, read off the weights: the query
-# of SEP (its token and its place) times the key of the digit's token. Call it $s_t$ for digit $t$. The places add a
-# number of their own to each score. If $s_t$ decides and not the place, then sorting the digits by it should turn a
-# chaotic map into a smooth one, and the digit of larger $s_t$ should get more than half, whether it stands first or second.
+# of SEP (its token and its place) times the key of the digit's token. Call it $s_t$ for digit $t$. The two places add
+# numbers of their own, which differ by c, and SEP's attention to the first of two digits a, b is the sigmoid of $s_a - s_b + c$. Sorted by $s_t$ the map must be
+# smooth, whatever the weights. What may fail is that c be small beside the scores, so that
+# the digit of larger $s_t$ gets more than half whether it stands first or second.
 #
 # <details><summary><b>Question.</b> What does the map look like when the digits stand in their usual order? Replace
 # <code>rank.argsort()</code> by <code>torch.arange(hundred.n_digits)</code> and guess first.</summary>
 # Stripes without order: each digit has its own row and column, pale or dark, but neighbours in value are strangers to
-# each other. The model knows digits as mere names, so the order by which it sorts them is its own, made in training.
+# each other. The model knows digits as mere names, so the order by which it sorts them is its own, made in training: the last number
+# printed below says how little of it was there in the weights it began with.
 # </details>
 #
 # Each cell is a list: d1 down, d2 across, both in the order of $s_t$. Look at how the colour changes along a row, and at
@@ -288,12 +301,21 @@ print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refute
 axis = order_axis(weights_of(large))
 rank = axis.scores
 order = rank.argsort()
-higher = rank[:, None] > rank[None]
-unequal = ~torch.eye(hundred.n_digits, dtype=torch.bool)
-agree = ((to_d1 > 0.5) == higher)[unequal].float().mean().item()
-places_apart = f"the two places' scores differ by {abs(axis.offset):.3f}"
+first, second = pairs[pairs[:, 0] != pairs[:, 1]].T
+
+
+def more_to_the_higher(scored):
+    """In how many of the lists the digit of larger score gets more than half."""
+    more = scored.attention(first, second) > 0.5
+    return (more == (scored.scores[first] > scored.scores[second])).float().mean().item()
+
+
+agree, agreed = more_to_the_higher(axis), more_to_the_higher(before)
+places_apart = f"the two places' scores differ by c = {abs(axis.offset):.3f}"
 print(f"{places_apart}, the digits' have a std of {rank.std():.3f}")
 print(f"attention to d1 where both digits are the same: {to_d1.diagonal().mean():.3f}")
+alike = pd.Series(rank).corr(pd.Series(before.scores), method="spearman")
+print(f"before training: {agreed:.1%} of lists, and in an order that correlates by {alike:.2f}")
 
 # %%
 title = f"The higher-ranked digit gets more than half of SEP's attention, in {agree:.1%} of lists"
@@ -305,7 +327,7 @@ show(figure, alt=alt, interactive=False)
 # %% [markdown]
 # The map is a smooth slope: what SEP gives to d1 grows with the rank of d1 and falls with the rank of d2, and on the
 # diagonal, where only the place is left to decide, it stays near one half. Here the digits outweigh the places, the
-# reverse of the ten-digit model. So a digit has nearly the same share in a list and in its reverse; what changes with the
+# reverse of the ten-digit model; that much was so from the start, and the order of the digits was not. So a digit has nearly the same share in a list and in its reverse; what changes with the
 # order is the share of each *place*, whose embedding SEP takes in together with the digit's. 04_representation measures this, and how the outputs
 # make digits of it is the subject of 05_circuit; we go on with the model chosen at the top.
 #
@@ -346,14 +368,15 @@ show(figure, alt=f"Mean logit-lens probability of the right digit at each level.
 
 # %% [markdown]
 # In the ten-digit model the answer appears in the last layer only. Until then the lens does not say what SEP has read, it rules it out: the second
-# digit is the least probable of all in every list. It is there with the opposite sign, in a code that layer 1 turns; notebook 04 looks at that vector.
+# digit is the least probable of all in every list. (In models of other seeds, in a part of the lists.) SEP holds it in a code that layer 1 turns; notebook 04
+# looks at that vector.
 #
 # ## Which paths write the answer?
 #
 # The lens says when, not who. The logits are a sum too: *direct logit attribution* splits the logit of the right digit,
 # less the mean over all digits, by what wrote it into the residual stream: the embeddings ("token", "position"), the
 # constants, and each layer's attention from each source, so that "L1 from d1" is what layer 1 fetched from d1.
-# *Expectation:* one path for each output; *refuted* by several of like length. Look for the longest bar of each colour.
+# *Expectation:* one path for each output; *refuted* by a longest path with less than nine tenths of what helps. Look for the longest bar of each colour.
 
 # %%
 path_names, attribution = attention.logit_attribution(model, seen)
@@ -388,7 +411,7 @@ print(f"largest difference between the sum of the paths and the logits: {attribu
 # Attention says what a position looks at, not whether that matters. So we remove edges one at a time (the weight is
 # set to zero and the rest of the row left as it is) and count the outputs that are still right over all lists. A **point**
 # is one hundredth of them. *Expectation:* the route found above carries the list and most other edges are idle;
-# *refuted* if half of the edges or more cost half a point each.
+# *refuted* if, of the edges that can reach an answer, half or more cost half a point each.
 #
 # Arrows run from the position attended to, one layer up, to the position that attends. Width is attention on the
 # sample list; number and colour are the points lost without the edge, over all lists (a few points still look grey).
@@ -403,15 +426,15 @@ watched = close_up.patterns[0].mean(1)
 arrows = without.assign(weight=watched[allowed].numpy(), cost=-without.change)
 
 # %%
-costly = (arrows.cost >= 0.005).sum()
-title = f"{costly} of {len(arrows)} edges carry the list"
+costly, able = (arrows.cost >= 0.005).sum(), len(feeding_edges(config))
+title = f"{costly} of the {able} edges that can reach an output carry the list"
 show(
     diagrams.attention_flow(arrows, circles, places, title),
     alt=f"Attention flow through the layers for the sample list: {title}, and are marked with the "
     "accuracy lost without them.",
     main=True,
 )
-print("most edges are idle:", "held" if costly < len(arrows) / 2 else "refuted")
+print("most edges are idle:", "held" if costly < able / 2 else "refuted")
 
 # %% [markdown]
 # In the ten-digit model the numbered arrows from d2 by way of SEP to o1, and from d1 to SEP, are the route. Other numbered ones are a position's look at

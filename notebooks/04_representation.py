@@ -13,8 +13,8 @@
 # one token, the separator. What is in that token's vector depends on what it has to deliver. The ten-digit model
 # writes its first digit at the separator itself, and its vector is nearly all second digit: of the first it holds a
 # faint trace, which a probe can read although no output does. The hundred-digit model has to deliver both, and does: its
-# vector holds both digits, and a list and its reverse differ in it along one direction only, the
-# difference of the two position embeddings. Neither model lays its digits out in waves.
+# vector holds both digits, and a list and its reverse differ in it along one direction, the
+# difference of the two position embeddings, but for lists of two digits that score alike. Neither model lays its digits out in waves.
 #
 # **You need** nothing but the install; shipped models are loaded. It helps to have seen the mask
 # (01_train). **It takes** about fifteen seconds.
@@ -60,6 +60,7 @@ from listcomp_utils import representation
 from listcomp_utils.checkpoints import load_or_train
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
+from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves, diagrams, heatmaps
@@ -269,10 +270,11 @@ show(diagrams.point_panels(planes, colours, texts, title), alt=alt, main=True)
 # is *linear discriminant analysis*, which first scales every direction by how much it varies within a label, so that
 # a faint trace counts as much as a strong one. For
 # the sum of the digits it is a regression, scored by R² (1 is perfect, 0 no better than the mean, negative worse).
-# Beside each score stands the *control*: the same probe fitted to shuffled labels.
+# Beside each score stand two *controls*: the same probe fitted to shuffled labels, and to the vectors of the same model before
+# any training.
 #
 # **Hypothesis 2.** The vector that the outputs read holds every digit, however faintly. *It would be refuted* by a digit that the
-# probe finds hardly more often than by guessing. A probe may fail because there are too few lists or because of how it
+# probe finds no more often than by guessing, within three standard errors. A probe may fail because there are too few lists or because of how it
 # is fitted, not because nothing is there: a low score is weak evidence, a high one is strong.
 
 # %%
@@ -280,7 +282,9 @@ probed = torch.arange(len(lists))
 if len(lists) > options.probe_lists:
     probed = torch.randperm(len(lists), generator=torch.Generator().manual_seed(1))
     probed = probed[: options.probe_lists]
+fresh = representation.separator_vectors(config, run_all(make_model(config), lists))[read_at]
 at_separator = {place: vectors[probed] for place, vectors in separator.items()}
+at_separator["untrained, after layer 0"] = fresh[probed]
 targets = {f"d{i + 1}": lists[probed, i] for i in range(config.list_len)}
 if config.list_len > 1:
     targets["d1 < d2"] = (lists[probed, 0] < lists[probed, 1]).int()
@@ -296,7 +300,7 @@ else:
     print(f"{len(probed)} lists: a probe needs {fewest}, and vectors that differ")
 
 # %% [markdown]
-# In the bars, compare the two places for each target. A bar to the left of zero is an R² below zero.
+# In the bars, compare the places for each target, and the trained with the untrained. A bar to the left of zero is an R² below zero.
 
 # %%
 if can_probe:
@@ -307,13 +311,14 @@ if can_probe:
     bars = probes.pivot(index="target", columns="place", values="score")
     bars = bars.loc[list(targets), list(at_separator)]
     figure = curves.grouped_bars(bars, title, "accuracy, or R² for the sum", None)
-    alt = f"For each target a bar for SEP after layer 0 and one after the last layer. {title}."
+    alt = f"A bar for SEP after layer 0, after the last layer, and untrained, a target. {title}."
     show(figure, alt=alt)
 
 # %%
 if can_probe:
-    best_other = 1 / config.n_digits + 0.3
-    missing = found[found["target"].str.fullmatch(r"d\d+") & (found["score"] <= best_other)]
+    guess = 1 / config.n_digits
+    enough = guess + 3 * (guess * (1 - guess) / found["held_out"].iloc[0]) ** 0.5
+    missing = found[found["target"].str.fullmatch(r"d\d+") & (found["score"] <= enough)]
     print("Hypothesis 2:", "refuted, not found:" if len(missing) else "held", *missing["target"])
 
 # %%
@@ -328,11 +333,12 @@ if can_probe:
 # The hypothesis holds for both models, and says less than it seems to. In the ten-digit model both digits can be read off without
 # an error, yet d1 explains under 1% of the variance there, and nothing uses it: put another list's vector in this place
 # and o1 does not follow (03_ablation does so). SEP has hardly looked at d1 yet; it fetches it in layer 1. What a
-# probe finds is *there*. Whether it is *used* is another question, and the size of a trace is a better hint than a probe's score.
+# probe finds is *there*. Whether it is *used* is another question, and the size of a trace is a better hint than a probe's score: even
+# random weights mix both digits into SEP so that the probe finds them, as the untrained bars show.
 #
-# The sum and the order are found in part. In the hundred-digit model the probe for d1 < d2 does no better than its control: digits
-# are symbols to it, and which of two is the smaller *number* is not what it has to know. What it has to know, which came
-# first, is the next section's.
+# The sum and the order of size say less still. The untrained vectors of the ten-digit model give the sum away better than the trained ones,
+# and that d1 is smaller than d2 can be guessed from d2 alone in three lists of four. In the hundred-digit model the probe for d1 < d2 does
+# no better than a coin. What the model has to know is not which digit is smaller but which came first, and that is the next section's.
 #
 # <details><summary><b>Question.</b> Would the usual probe, logistic regression, have found the first digit of the ten-digit model? Try it: in the call of
 # <code>probe_table</code> replace <code>seed=0</code> by <code>seed=0, classifier=sklearn.linear_model.LogisticRegression(max_iter=2000)</code>.</summary>
@@ -369,7 +375,8 @@ if can_probe and config.list_len == 2:
 #
 # **Hypothesis 3.** After layer 0, a list and its reverse differ along one direction, $P_1 - P_2$. *It would be refuted* if the
 # largest direction held less than 0.95 of the squared differences, or had a cosine below 0.99 with $P_1 - P_2$. The derivation
-# says nothing about the ten-digit model, which does not hold both digits there: we expect it to fail.
+# says nothing about the ten-digit model, whose values are turned on the way: we expect it to fail. And it asks for no training: any weights
+# of the hundred-digit architecture whose places add nothing to the scores of their own will do. So the same number stands beside for four untrained ones.
 
 # %%
 reversals = {}
@@ -386,6 +393,8 @@ columns = {
     "to other lists": {name: one.distance_to_others for name, one in reversals.items()},
     "share of one direction": share,
     "its cosine with P1 - P2": {name: one.cosine for name, one in reversals.items()},
+    "share, median, copied": {name: one.along_copied for name, one in reversals.items()},
+    "share, median, failed": {name: one.along_failed for name, one in reversals.items()},
 }
 show_frame(pd.DataFrame(columns).rename_axis("distance of a list").reset_index())
 
@@ -408,10 +417,19 @@ for name, one in first.items():
     cosine = "no axis" if one.cosine is None else f"cosine {one.cosine:.4f}"
     print(f"Hypothesis 3, {name}: {'held' if held else 'refuted'} ({share[name]:.4f}, {cosine})")
 
+# %%
+untrained = representation.untrained_reversals(Config.preset("study"), range(4))
+print("share of one direction in four untrained models:", [round(one, 2) for one in untrained])
+
 # %% [markdown]
 # In the hundred-digit model the order of a list is one number, along an axis that can be named without looking at any list: the
-# next notebooks read it (05) and turn it (05, 06). That it is one direction also says that the attention follows the
-# digits: the first term is gone. In the ten-digit model a list is as far from its reverse as from any other list,
+# next notebooks read it (05) and turn it (05, 06). This much the architecture gives for nothing: some untrained models have it as well as the
+# trained one. What it says of a model is that attention follows the digits and hardly the places, so that the first term is nearly gone.
+#
+# Nearly, and not everywhere. The share is one of summed squares, to which long differences count most. The last two columns
+# take each pair of a list and its reverse by itself: in the median pair that the hundred-digit model copies the axis holds all but a trace of the difference, in the
+# median pair of which one fails less than half. There the scores of the two digits nearly agree, what remains along $P_1 - P_2$ is small,
+# and the first term is most of it. In the ten-digit model a list is as far from its reverse as from any other list,
 # in as many directions as digits need, because the reverse simply has another second digit.
 #
 # <details><summary><b>Question.</b> Is the one direction an accident of this training? Put
@@ -447,7 +465,7 @@ if config.list_len > 1:
 # **Hypothesis 4.** There are none. The test takes the embeddings' power at each frequency and asks whether the largest
 # share is larger than in random orders of the same digits; p is the share of random orders that do as well. *It
 # would be refuted* by a p below 0.01. In the figure, a wave would be a peak far above the dashed line of its colour, the
-# 95th percentile of random orders at that frequency. Of so many points one or two reach their line by chance, so that p
+# 95th percentile of random orders at that frequency. By chance about one point in twenty reaches its line, so that p
 # compares the largest share with the largest share of each random order.
 
 # %%

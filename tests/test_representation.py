@@ -16,6 +16,7 @@ from listcomp_utils.representation import (
     probe_table,
     reversal,
     separator_vectors,
+    untrained_reversals,
 )
 from listcomp_utils.task import all_lists
 
@@ -96,14 +97,28 @@ def test_reversal_finds_the_axis_that_order_lies_along():
     content, axis = torch.randn(6, 8, generator=generator), torch.eye(8)[0]
     order = torch.sign((lists[:, 1] - lists[:, 0]).float())
     vectors = content[lists].sum(1) + order[:, None] * axis
-    found = reversal(vectors, lists, axis.double())
+    copied = torch.ones(36, dtype=torch.bool)
+    found = reversal(vectors, lists, copied, axis.double())
     assert found.components.explained[0].item() == pytest.approx(1)
+    assert found.along_copied == pytest.approx(1) and math.isnan(found.along_failed)
     assert found.distance == pytest.approx(2, abs=1e-5)
     assert found.cosine == pytest.approx(1)
     assert found.distance_to_others > found.distance
-    assert reversal(vectors, lists).cosine is None
+    assert reversal(vectors, lists, copied).cosine is None
     with pytest.raises(ValueError, match="differs from its reverse"):
-        reversal(vectors[:1], lists[:1])
+        reversal(vectors[:1], lists[:1], copied[:1])
+
+
+def test_reversals_of_pairs_that_fail_are_told_from_the_others():
+    """One pair of short differences lies off the axis; a sum of squares would not show it."""
+    lists = all_lists(Config(n_digits=6))
+    order = torch.sign((lists[:, 1] - lists[:, 0]).float())
+    vectors = order[:, None] * torch.eye(8)[0]
+    odd = (lists.sort(1).values == torch.tensor([0, 1])).all(1)
+    vectors[odd] = 0.1 * order[odd, None] * torch.eye(8)[1]
+    found = reversal(vectors, lists, ~(lists == torch.tensor([1, 0])).all(1))
+    assert found.components.explained[0] > 0.99
+    assert found.along_copied == pytest.approx(1) and found.along_failed == pytest.approx(0)
 
 
 @pytest.mark.parametrize("positions", ["learned", "rotary"])
@@ -120,7 +135,10 @@ def test_the_order_at_the_separator_is_held_against_the_positions(positions):
         assert found.cosine is None
     else:
         axis = seen.contributions[0, 1, 0].double() - seen.contributions[0, 1, 1]
-        assert found.cosine == reversal(vectors["after layer 0"], lists, axis).cosine
+        none = torch.zeros(len(lists), dtype=torch.bool)
+        assert found.cosine == reversal(vectors["after layer 0"], lists, none, axis).cosine
+        (by_chance,) = untrained_reversals(config, [0])
+        assert by_chance == pytest.approx(found.components.explained[0].item())
 
 
 @pytest.mark.parametrize("n_digits", [20, 21])

@@ -38,6 +38,7 @@ pio.templates["listcomp"] = go.layout.Template(
         legend=dict(
             orientation="h", yref="container", y=0, yanchor="bottom", xref="container", x=0.01
         ),
+        modebar=dict(orientation="v"),  # across it would lie over the title
         coloraxis=dict(colorbar=dict(thickness=14, outlinewidth=0, title=dict(side="right"))),
     )
 )
