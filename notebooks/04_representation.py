@@ -258,7 +258,7 @@ show(diagrams.point_panels(planes, colours, texts, title), alt=alt, main=True)
 
 # %% [markdown]
 # In the ten-digit model the lists fall into clumps after layer 0, one for each second digit; the first digit moves them
-# a little within each clump. After the last layer it is the other way round: SEP has looked at d1 to predict it.
+# a little within each clump. (That little differs between training seeds; in one of twenty, of which 03_ablation tells, it is half.) After the last layer it is the other way round: SEP has looked at d1 to predict it.
 # Other positions read the left column only. The right one is SEP's own prediction, o1; whoever looks at it alone mistakes that for what
 # the separator carries. The hundred-digit model shows the same trap in the table: its SEP predicts nothing, nothing
 # reads it at the end, and yet d1 explains most of it there.
@@ -310,9 +310,8 @@ if can_probe:
     title = f"Found by probes after layer 0: {scores} (shuffled labels: at most {chance:.2f})"
     bars = probes.pivot(index="target", columns="place", values="score")
     bars = bars.loc[list(targets), list(at_separator)]
-    figure = curves.grouped_bars(bars, title, "accuracy, or R² for the sum", None)
     alt = f"A bar for SEP after layer 0, after the last layer, and untrained, a target. {title}."
-    show(figure, alt=alt)
+    show(curves.grouped_bars(bars, title, "accuracy, or R² for the sum", None), alt=alt)
 
 # %%
 if can_probe:
@@ -356,7 +355,7 @@ if can_probe and config.list_len == 2:
     claims.append(at_least(name, lower, enough, applies=established))
     if preset == "seed":
         name, trace = "variance that the first digit explains after layer 0", rows[0]["d1"]
-        claims.append(at_most(name, trace, 0.02, applies=established))
+        claims.append(at_most(name, trace, 0.02, applies=established and config.seed == 0))
 
 # %% [markdown]
 # ## A list and its reverse
@@ -495,7 +494,8 @@ for real, usual in zip(figure.data[::2], figure.data[1::2], strict=True):
     usual.update(line_dash="dash", marker_color=real.marker.color)
 alt = f"Fourier power by frequency, beside the 95th percentile of random orders. {title}."
 show(figure, alt=alt)
-print("Hypothesis 4:", "refuted" if waves else "held", f"({orders:,} random orders)")
+verdict = "held" if min(config.n_digits / 7, orders / 100) >= 1 else "untested"
+print("Hypothesis 4:", "refuted" if waves else verdict, f"({orders:,} random orders)")
 
 # %% [markdown]
 # <details><summary><b>Question.</b> Would this test notice a wave? Plant one: replace <code>rows</code> in the call of

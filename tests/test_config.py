@@ -40,6 +40,7 @@ def test_positions_and_labels():
         (dict(list_len=True), "list_len must be a whole number, got True"),
         (dict(n_digits=1), "n_digits must be at least 2, got 1"),
         (dict(d_model=16, n_heads=3), "n_heads must divide d_model 16, got n_heads 3"),
+        (dict(d_model=1), "layer_norm makes 0 of a single number: needs d_model 2, got 1"),
         (dict(decoding="beam"), "decoding must be one of ['autoregressive', 'masked'], got 'beam'"),
         (dict(loss_on="some"), "loss_on must be one of"),
         (dict(device="tpu"), "device must be 'auto', 'cpu', 'cuda' or 'cuda:N', got 'tpu'"),

@@ -86,6 +86,8 @@ class Config(Settings):
             raise ConfigError(
                 f"n_heads must divide d_model {self.d_model}, got n_heads {self.n_heads}"
             )
+        if self.layer_norm and self.d_model == 1:
+            raise ConfigError("layer_norm makes 0 of a single number: needs d_model 2, got 1")
         if self.positions == "rotary" and self.d_head % 2:
             raise ConfigError(
                 "positions 'rotary' turns pairs of coordinates: needs an even d_model / n_heads, "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 CLAIMS_MIME = "application/vnd.listcomp.claims+json"
@@ -54,11 +54,20 @@ def shown(name: str, value: Any) -> Claim:
 
 
 def check_claims(notebook: str, claims: Sequence[Claim]) -> None:
-    """Display the claims, record them in the notebook, and raise ClaimError when one fails."""
+    """Display the claims, record them in the notebook, and raise ClaimError when one fails.
+
+    A number that is not finite is said to be untested: there was nothing to measure.
+    """
     import pandas as pd
 
     from listcomp_utils.notebook.show import show_frame
 
+    claims = [
+        replace(claim, value="untested")
+        if isinstance(claim.value, float) and not math.isfinite(claim.value)
+        else claim
+        for claim in claims
+    ]
     table = pd.DataFrame(
         [[c.name, format_value(c.value), c.expected or "shown", VERDICTS[c.holds]] for c in claims],
         columns=["claim", "value", "expected", "holds"],
@@ -94,7 +103,9 @@ def format_value(value: Any) -> str:
 
 
 def spread(values: Iterable[float], digits: int = 3) -> str:
-    """The mean of a figure over seeds and, of several, its range."""
-    values = [float(value) for value in values]
+    """The mean of a figure over seeds and, of several, its range; seeds without it are left out."""
+    values = [value for value in map(float, values) if not math.isnan(value)]
+    if not values:
+        return "untested"
     mean, *ends = (f"{x:.{digits}f}" for x in (sum(values) / len(values), min(values), max(values)))
     return mean if len(values) == 1 else f"{mean} ({ends[0]} to {ends[1]})"

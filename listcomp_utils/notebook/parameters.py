@@ -101,8 +101,8 @@ def is_established(config: Config) -> bool:
 def example_list(config: Config, given: tuple[int, ...] | None) -> tuple[int, ...]:
     """The list that a notebook looks at closely: the one given, or 8, 3, 5, 1, ... ."""
     if given is None:
-        first = (8, 3, 5, 1, 9, 2, 7, 4, 6, 0)
-        return tuple(first[place % 10] % config.n_digits for place in range(config.list_len))
+        first = [digit for digit in (8, 3, 5, 1, 9, 2, 7, 4, 6, 0) if digit < config.n_digits]
+        return tuple(first[place % len(first)] for place in range(config.list_len))
     if len(given) != config.list_len or not all(0 <= d < config.n_digits for d in given):
         raise ConfigError(
             f"sample_list must be {config.list_len} digits from 0 to {config.n_digits - 1}, "

@@ -34,3 +34,11 @@ def test_values_as_printed():
 
 def test_figures_over_seeds_have_a_mean_and_a_range():
     assert spread([0.5]) == "0.500" and spread([1, 3], 0) == "2 (1 to 3)"
+    assert spread([1, float("nan")], 0) == "1" and spread([float("nan")]) == "untested"
+
+
+def test_what_could_not_be_measured_is_said_to_be_untested(displayed):
+    claims.check_claims("01", [shown("slope", float("nan")), shown("steps", 3)])
+    ((data, _),) = displayed
+    values = [claim["value"] for claim in data[claims.CLAIMS_MIME]["claims"]]
+    assert values == ["untested", 3]

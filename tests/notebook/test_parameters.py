@@ -90,7 +90,8 @@ def test_wrong_options_are_named(values, named):
 def test_the_list_to_look_at():
     assert read_parameters(dict(sample_list="[8, 3]"))[1].sample_list == (8, 3)
     assert example_list(Config(), None) == (8, 3)
-    assert example_list(Config(n_digits=3, list_len=4), None) == (2, 0, 2, 1)
+    assert example_list(Config(n_digits=3, list_len=4), None) == (1, 2, 0, 1)
+    assert example_list(Config(n_digits=5), None) == (3, 1), "two digits, so that it has an order"
     assert example_list(Config(), (1, 2)) == (1, 2)
     for wrong in ((1,), (1, 10), (1, -1)):
         with pytest.raises(ConfigError, match="sample_list must be 2 digits from 0 to 9"):
