@@ -12,13 +12,14 @@
 # **Answer.** It can. Weights set by hand, two numbers wide, copy every list of two digits out of a hundred;
 # with one number more a digit they copy lists of three, four, five and more, in two layers, and an
 # error bound proves it for lists too many to run. So neither width nor depth nor the number of digits is what
-# stops a trained model. Training is: it tells digits apart by their content, and where two digits look alike
-# to the separator, content drowns their order. Started from a rough sketch of the code, with the digits in
-# random order, the same architecture learns to copy the lists it never saw.
+# stops a trained model. Training is: it stops at near ties, lists whose two digits look nearly alike to the
+# separator. Most of those held out are wrong, nearly always at the second output. Started instead from the code's wiring
+# and a readout with the digits in random order, with only small random weights around them, the same architecture learns to
+# copy the lists it never saw.
 #
 # **What that start knows.** How the code works: a line, a place on it for each digit, how an output looks away
 # from the separator. **What it does not know.** Which digits are in the data, which lists are trained on, and
-# constants good enough to copy: before the first step it copies about one list in two thousand.
+# constants good enough to copy: before the first step it copies hardly more lists than chance would.
 #
 # **You need** to have seen what the separator's attention does (05_circuit). **It takes** about a minute.
 
@@ -73,7 +74,6 @@ from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots.curves import lines
-from listcomp_utils.representation import principal_components
 from listcomp_utils.sweeps.table import read_table, summarise
 from listcomp_utils.training.loop import train
 
@@ -205,7 +205,7 @@ claims += [at_least("largest error, of the exact bound", tight, 0.9, applies=est
 # **The frontier.** A smaller step needs more exact attention weights, so that the precision decides how many
 # digits fit: about its rounding to the power -1/2. *Proven* by the bound; *carried*, which `hand_built` makes,
 # by the bound or, of at most 100,000 lists, because every one was run; *copied*, the most digits with
-# which all lists (or, of more than 100,000, the 40,000 hardest) are still right:
+# which all lists (or, of more than 100,000, the 40,000 hardest) are still right, found to within 3%:
 
 # %%
 frontier = read_table("construction_frontier").eval("ratio = copied / carried")
@@ -294,8 +294,9 @@ claims += [
 # vectors lie on a line, at 0, $1 - \alpha$, $\alpha$, 1. Along a line o2's score $z$ is affine, and what decides o2, divided by
 # $\beta$, is an affine function plus a multiple of $1 + e^{-z}$: convex or concave, with at most two changes of sign. Above 1/2
 # o2 needs three. Below 1/2 the middle two change places, and o1, which is affine, would need three. At $1/2$ two of the lists
-# are one vector. So at most $1 - (n - 1)/n^2$ of all lists are right, and for $\alpha \le 1/2$ at most $(n + 1)/2n$. The proof
-# only needs the four lists to share $\alpha$: *of two digits with the same score at least one of the four lists is wrong.* It
+# are one vector. So at most $1 - (n - 1)/n^2$ of all lists are right, and at $1/2$ at most $(n + 1)/2n$, one order of each pair
+# and the doubled digits. That holds below 1/2 too, by a longer argument that stands at `fixed_attention_bound`. The proof
+# for four lists only needs them to share $\alpha$: *of two digits with the same score at least one of the four lists is wrong.* It
 # may be a doubled one. Trained with frozen attention and, as a control, with attention that learns, two digits (a pair is
 # *copied* if all four lists are right):
 
@@ -350,23 +351,29 @@ claims += [at_most("bounds from both sides, power of the cost in the digits", po
 #
 # The first term, *order*, is shared by both orders of a pair. The second, *content*, speaks for the digit that SEP attends to
 # more, wherever it stands. **It would be refuted** if near ties (scores closer than 0.1) failed no more often than others, or if
-# order outweighed content in them. Each row but the last is a share, over the seeds of the study preset:
+# lists in which order is the smaller were right all the same where scores are far apart. Each row of the first table but its last
+# is a share, over the seeds of the study preset. The second, of the models above, has the control:
 
 # %%
 show_frame(tables.over_seeds(seeds, content_and_order.OF_NEAR_TIES), digits=3)
 lowest, highest = seeds.min(numeric_only=True), seeds.max(numeric_only=True)
+weighed = tables.weighed(kinds).set_index("weights")
+show_frame(weighed.reset_index(), digits=3)
+far = float(weighed["these others, right"]["trained"])
 claims += [
     shown("study preset, held-out lists right, mean of seeds", float(seeds.per_list.mean())),
-    at_least("near ties in which order is smaller, lowest seed", lowest.outweighed, 0.99),
+    at_least("others right though order is smaller, trained", far, 0.99, established),
     at_least("near ties right at o1, lowest seed", lowest.near_at_o1, 0.95),
     at_most("held-out near ties right, highest seed", highest.held_out_near, 0.3),
 ]
 
 # %% [markdown]
-# Half of it holds, in every seed. Order is the smaller in *all* near ties, they are where lists fail, and those trained on fail
-# less than those held out. But o1 is right in nearly all of them: its bias cancels content, pair by pair. The failures are at
-# **o2**. The two places add a little to the scores (the offset $c$), so that SEP prefers the first digit of the nearest pairs
-# in both orders, and content becomes a margin for o1 *in both*. o2 reads what o1 holds with the opposite sign: it pays. If that
+# Half of it holds, in every seed: near ties are where lists fail, and those trained on fail less than those held out. The other
+# half is *refuted*. Order is the smaller in *all* near ties, but also in two thirds of the other lists, and nearly all of these are
+# right. That it is so in near ties follows mostly from their being near: with $c = 0$ order falls there as $d^2$ (lemma 4),
+# content only as $d$. Nor does o1 fail: it is right in nearly all near ties, as its bias cancels content, pair by pair. The
+# failures are at **o2**. The two places add a little to the scores (the offset $c$), so that SEP prefers the first digit of the
+# nearest pairs in both orders, and content becomes a margin for o1 *in both*. o2 reads what o1 holds with the opposite sign: it pays. If that
 # is so, lemma 3 should name the lists that fail, from closed forms, without a single fit, and without o1's content it should
 # name none:
 
@@ -381,8 +388,9 @@ claims += [
 # So training stops at near ties. Lemma 3 names the failing lists, but so does closeness alone, about as well (the last line but
 # one). What speaks for o1's content is that hardly any pair is refused without it. Which order of a refused pair loses seems to
 # be learned by heart: near ties trained on are mostly right, held-out ones mostly wrong. Nor is it mended by an edit: weigh
-# both contents alike, and fewer lists are right. Why training does not make order larger or the offset smaller is not shown;
-# perhaps what helps these few lists costs all the others.
+# both contents alike, and fewer lists are right; set $c$ to 0, and about as many near ties are right as before (the last two
+# columns of the control). So what stands is *where* training stops: at near ties, at o2. Why it does not make order
+# larger or the offset smaller is not shown; perhaps what helps these few lists costs all the others.
 #
 # **Would larger logits do?** Scale the unembedding, so that the largest logit has a given size, and look at the loss:
 
@@ -405,14 +413,15 @@ show_frame(content_and_order.along_path(kinds["trained"], end, [0, 0.01, 0.5, 0.
 # %% [markdown]
 # ## A start from which training gets there
 #
-# If content drowns order because the usual start knows contents only, begin with order. The preset `ranked` is the study's
+# The usual start knows nothing of the code. So begin with a sketch of it. The preset `ranked` is the study's
 # model and split, unchanged: two layers, one head, 64 wide, the same 8,000 lists to train on. Its initial weights differ, and
 # its recipe. The weights hold a rough sketch of the code above: every digit has a place on the line, *dealt by the seed*, step
-# and lever are coarse, a fiftieth of the usual random weights lies on top. Its three constants follow from the number of
-# digits: scores up to $3/n$, a lever of $0.6\,n$, logits of $3 n^2$.
+# and lever are coarse. Random weights lie on top: all of the library's own in the unembedding, a fiftieth of them elsewhere. The
+# code's three constants follow from the number of digits: scores up to $3/n$, a lever of $0.6\,n$, logits of $3 n^2$.
 #
 # Its rate and its number of steps were chosen on an *inner* split: four in five of the 8,000 lists to train on, the others to
-# judge by, with two seeds of their own; each row is their mean. Of the lists held out nothing was looked at.
+# judge by, with two seeds of their own; each row is their mean. For these two nothing was looked at of the lists held out. The
+# constants and the fiftieth come from a prototype that was judged on the usual split: the row of `split_seed` 7 below is the check.
 
 # %%
 by, figures = ["list_len", "lr", "steps"], ["inner_per_list", "train_per_list"]
@@ -444,13 +453,12 @@ claims += [at_least("ranked: seeds with .999 of held-out lists right, share", go
 sizes = {"width 8": (2, 100, 8), "three of 100 digits": (3, 100, 64)}
 sizes |= {"four of 30 digits": (4, 30, 64), "five of 30 digits": (5, 30, 64)}
 for what, size in sizes.items():
-    bound = 0.99 if size == (3, 100, 64) else 0.999
     name = f"ranked: {what}, held-out lists right, lowest seed"
-    claims += [at_least(name, float(least.per_list[size]), bound)]
+    claims += [at_least(name, float(least.per_list[size]), 0.99 if size[:2] == (3, 100) else 0.999)]
 
 # %% [markdown]
-# Lists of three, four and five in two layers: 07 found that the usual start needs a layer more for lists of three than for
-# pairs, and that no depth tried was enough for four. Depth is what that start needs, not what lists need.
+# Lists of three, four and five in two layers: 07 found that, for most seeds to copy in 1,500 steps, the usual start needs a layer
+# more for lists of three than for pairs, and that no depth tried was enough for four. Lists themselves do not need that depth.
 #
 # The same, here and now, with fewer digits and steps (few for the usual start, which also has another recipe in the study preset):
 
@@ -483,17 +491,18 @@ claims.append(at_most(name.format("usual"), ends["usual"], 0.6, established))
 
 # %%
 figures = ["start_per_list", "train_per_list", "per_list"]
-parts = tables.by_attempt("ranked_parts", figures)
-show_frame(parts)
-best = parts[parts.attempt.str.startswith("usual")].nlargest(1, "per_list").iloc[0]
-print(f"the best from the usual start: {best.attempt}, {best.per_list:.3f} of held-out lists right")
+show_frame(tables.by_attempt("ranked_parts", figures))
 
 # %% [markdown]
-# Two lessons. *The digits need no places to start from*: without values, scores and constants, every digit's embedding and
-# SEP's comparison start at random, as a fiftieth of the usual weights, and nothing is lost. What is needed is the rest, each
+# Three lessons. *The digits' embeddings need no places to start from*: without values, scores and constants, every digit's
+# embedding and SEP's comparison start at random, as a fiftieth of the library's weights, and nothing is lost. It is enough
+# that the readout orders them. What is needed is the rest, each
 # piece of it: the wiring by which o2 looks away (*turns*, *lever*), the multiple $1/s$, and an unembedding that reads one
 # number off a line. Half of the unembedding is worse than none: with neither line nor parabola the usual unembedding is
-# learned, and copies most lists. *None of the pieces helps the usual start alone*: it ends where it ended, or worse. Nor do
+# learned, and copies most lists. *And the random weights around it must be small*: with all of them instead of a fiftieth the
+# whole code copies hardly any list, by either recipe (*noise 1 on all parts*, *usual start with all parts*). *None of the pieces
+# helps the usual start alone*: it ends where it ended, or worse. As the whole does not help it either, that says nothing of what
+# a piece is worth among small weights. Nor do
 # larger positions, a larger unembedding or smaller embeddings, a penalty on the weights' sizes (*pulled to 0*), or the two
 # penalties that the explanation above calls for (*in the loss*): on *content*, what an evenly mixed separator says of a pair,
 # and on the *offset* $c$ between the places. The largest of the latter ends a little higher, by less than its two seeds differ.
@@ -510,7 +519,8 @@ show_frame(tables.by_attempt("ranked_near", figures))
 
 # %% [markdown]
 # With everything free, training does not even keep the exact code: from the exact weights, without noise, it ends
-# (`end_per_list`) with nothing right. The step is so small and the lever so large that the optimiser's smallest steps, which
+# (`end_per_list`) with hardly a list right. (`train_per_list` is of the weights of the lowest training loss: here the exact ones,
+# before any step.) The step is so small and the lever so large that the optimiser's smallest steps, which
 # have the size of its rate whatever the gradient is, move every reading by many digits, and it finds no way back from any
 # noise. One group alone is another matter. Positions are found again, embeddings nearly, the unembedding does not notice; query
 # and key are lost, as it is they that must be exact. So at this rate the code has to be *coarse* to be learned: fine constants
@@ -528,15 +538,18 @@ show_frame(tables.by_attempt("ranked_rule", ["train_per_list", "per_list"]))
 #
 # ## Is it the same code?
 #
-# The ranked model has one order axis as the trained one does: scores and readout agree. Its scores lie so close that every list
-# is a near tie (no others to count). Yet order is hardly ever smaller than content, and they are right:
+# The ranked model has one order axis as the trained one does: scores and readout agree. But they do so before any training too,
+# but for the sign (second table): most of it is given, not learned. Its scores lie so close that every list is a near tie (no others to
+# count), so what compares is *all* lists. Order is the smaller in hardly any of them (first row below), in the trained model in
+# most (*all*, in the control above):
 
 # %%
 show_frame(tables.over_seeds(own, content_and_order.OF_NEAR_TIES), digits=3)
+show_frame(tables.before_training(range(3)), digits=5)
 
 # %% [markdown]
-# But it is not the same code. Its digits lie on a line: two directions hold nearly all of the separator.
-# Does a sparse autoencoder, which found the trained model's digits one by one (06), see that?
+# But it is not the same code. Two directions hold nearly all of the separator's variance. Do they hold the code?
+# And does a sparse autoencoder, which found the trained model's digits one by one (06), see that?
 
 # %%
 codes = {"usual start": trained.model}
@@ -547,15 +560,16 @@ for name, model in codes.items():
     held = separator.separator_of(model)
     found, _ = sae.train_sae(held.vectors, settings)
     kept = separator.quality(held, found.decode(found.encode(held.vectors)))
-    plane = float(principal_components(held.vectors).explained[:2].sum())
+    plane = content_and_order.through_directions(weights_of(model, torch.float64), 2)
     kinds_found = latents.match_latents(held, found).frame.kind.value_counts()
-    rows.append((name, plane, kept.explained, kept.per_list, kinds_found.get("digit", 0)))
-names = ["model", "variance in two directions", "explained by the SAE", "lists right through it"]
-show_frame(pd.DataFrame(rows, columns=[*names, "digit latents"]))
+    rows.append((name, *plane, kept.explained, kept.per_list, kinds_found.get("digit", 0)))
+names = ["model", "variance in two directions", "lists right through them", "explained by the SAE"]
+show_frame(pd.DataFrame(rows, columns=[*names, "lists right through it", "digit latents"]))
 
 # %% [markdown]
-# It does not: the autoencoder explains as much of the variance, but nearly half of the lists are lost through it, and of its 128 latents
-# hardly any is a digit's. In a code of two numbers, read to a hundredth, a small share of the variance decides many lists.
+# Neither does. Through the two directions half of the lists are lost: the code is not two numbers, as the hand-built one can be.
+# The autoencoder explains as much of the variance and loses nearly as many lists, and of its 128 latents hardly any is a digit's.
+# What is left of the variance is small, but it decides many lists.
 
 # %% [markdown]
 # ## What it corrects
@@ -588,9 +602,10 @@ show_explorer()
 # %% [markdown]
 # ## What we know now, and what is open
 #
-# The architecture copies every list; what a trained model lacks is order that outweighs content, and a start that sketches the
-# order is enough. Open:
+# The architecture copies every list. From the usual start training stops at near ties, at o2. The wiring, the readout and small
+# weights around them are enough of a start. Open:
 #
+# - why training stops there: order smaller than content is not the reason by itself, as most such lists are right;
 # - the least width for lists of three and more: $L$ numbers suffice, one does not;
 # - the seed notebook's decoding, where an output reads what was written before it and looks at itself: this code is not tried there
 #   (o1 holds the first digit itself, so that a simpler one may do);

@@ -24,9 +24,12 @@ from torch.nn.functional import cross_entropy
 from listcomp_utils.circuit.formula import Lists, Weights
 from listcomp_utils.circuit.order_axis import (
     check_pairs,
+    compose,
     order_axis,
     outputs_of,
     pairwise_margins,
+    read_out,
+    separator,
     swap_shares,
     unequal,
 )
@@ -132,6 +135,40 @@ def explain(weights: Weights) -> pd.Series:
         "correlation": order_axis(weights).correlation,
     }
     return pd.Series(figures, dtype=float)
+
+
+def weigh(weights: Weights) -> pd.Series:
+    """How often order is the smaller, in near ties and, as a control, in others: shares of lists.
+
+    The last edits: `c` is taken away from the scores, and the outputs read what SEP then holds.
+    """
+    lists, axis = unequal(all_lists(weights.config)), order_axis(weights)
+    terms = margin_terms(weights, lists)
+    near, smaller = terms.distance < NEAR, terms.order < terms.content.abs()
+    attention = replace(axis, offset=0.0).attention(*lists.T)
+    shares = torch.stack([attention, 1 - attention], 1)
+    edited = read_out(weights, compose(weights, lists, shares, shares)).written == lists
+    figures = {
+        "order smaller: near ties": smaller[near].mean(),
+        "others": smaller[~near].mean(),
+        "these others, right": terms.both[smaller & ~near].mean(),
+        "all": smaller.mean(),
+        "near ties right": terms.both[near].mean(),
+        "the same, c = 0": edited.all(1).numpy()[near].mean() if near.any() else np.nan,
+    }
+    return pd.Series(figures, dtype=float)
+
+
+def through_directions(weights: Weights, count: int) -> tuple[float, float]:
+    """Variance of SEP's vectors in their first principal components, lists right through these."""
+    lists = all_lists(weights.config)
+    held = separator(weights, lists).vectors
+    mean = held.mean(0)
+    _, lengths, directions = torch.linalg.svd(held - mean, full_matrices=False)
+    first, powers = directions[:count], lengths**2
+    outputs = read_out(weights, mean + (held - mean) @ first.T @ first)
+    right = share((outputs.written == lists).all(1))
+    return (powers[:count].sum() / powers.sum()).item(), right
 
 
 def at_logit_size(weights: Weights, sizes: Sequence[float]) -> pd.DataFrame:

@@ -97,7 +97,8 @@ TABLES = {
     ),
     "ranked_parts": Table(
         "Which parts of the ranked start are needed, and what does each do alone?",
-        attempts(_PAIRS, "all parts", "without", "logits") + attempts(_USUAL, "usual"),
+        attempts(_PAIRS, "all parts", "without", "logits", "noise 1 on")
+        + attempts(_USUAL, "usual"),
         train_from,
     ),
     "ranked_near": Table(

@@ -71,11 +71,13 @@ ATTEMPTS: dict[str, Attempt] = {
         for left_out in _LEFT_OUT
     },
     "logits 100 times smaller": Attempt(sizes={"logit": 0.01}),
+    "noise 1 on all parts": Attempt(noise=1.0),
     "usual start": _usual(),
     **{
         f"usual start with {' and '.join(parts)}": Attempt(parts, 1.0)
         for parts in (*_ALONE, ("line", "parabola"), ("lever", "turns"))
     },
+    "usual start with all parts": Attempt(noise=1.0),
     "usual start, positions x 3": _usual(scale={"positions": 3.0}),
     "usual start, unembedding x 10": _usual(scale={"unembedding": 10.0}),
     "usual start, unembedding x 100": _usual(scale={"unembedding": 100.0}),

@@ -13,8 +13,10 @@ import pandas as pd
 import torch
 
 from listcomp_utils.circuit.formula import Weights, weights_of
+from listcomp_utils.circuit.order_axis import order_axis
 from listcomp_utils.config import Config
 from listcomp_utils.construction.accuracy_bounds import brute_force, sandwich
+from listcomp_utils.construction.content_and_order import weigh
 from listcomp_utils.construction.fixed_attention import train_fixed_attention
 from listcomp_utils.construction.lemmas import (
     near_ties,
@@ -26,6 +28,7 @@ from listcomp_utils.construction.proof import hand_built, proof
 from listcomp_utils.construction.weights import Constants, assemble, digit_values
 from listcomp_utils.generation import accuracy
 from listcomp_utils.hooks import run_all
+from listcomp_utils.model import make_model
 from listcomp_utils.sweeps.table import read_table, summarise
 from listcomp_utils.task import lists_to_score
 
@@ -108,6 +111,22 @@ def over_seeds(table: pd.DataFrame, words: Mapping[str, str]) -> pd.DataFrame:
     """Mean, least and most over a table's rows of the figures that `words` names."""
     figures = table[list(words)].agg(["mean", "min", "max"]).T
     return figures.rename(index=words).reset_index(names=f"{len(table)} seeds")
+
+
+def weighed(models: Models) -> pd.DataFrame:
+    """`weigh` on several models."""
+    rows = {name: weigh(model) for name, model in models.items()}
+    return pd.DataFrame(rows).T.rename_axis("weights").reset_index()
+
+
+def before_training(seeds: Iterable[int]) -> pd.DataFrame:
+    """The ranked preset's initial weights: scores against readout, and all lists right."""
+    rows = []
+    for seed in seeds:
+        model = make_model(Config.preset("ranked", seed=seed, device="cpu"))
+        axis = order_axis(weights_of(model, torch.float64))
+        rows.append((seed, axis.correlation, accuracy(model).per_list))
+    return pd.DataFrame(rows, columns=["seed", "correlation, untrained", "lists right, untrained"])
 
 
 def by_attempt(name: str, figures: Iterable[str]) -> pd.DataFrame:

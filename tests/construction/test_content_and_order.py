@@ -15,6 +15,8 @@ from listcomp_utils.construction.content_and_order import (
     explain,
     margin_terms,
     relabelled,
+    through_directions,
+    weigh,
 )
 from listcomp_utils.construction.proof import hand_built
 from listcomp_utils.generation import accuracy
@@ -56,6 +58,32 @@ def test_near_ties_are_where_the_trained_model_fails(study):
     assert found.near_at_o1 > 0.95 and found.missed_at_o2 > 0.9
     assert found.impossible > 10 * found.without_content
     assert found.precision > 0.9 and found.recall > 0.75
+
+
+def test_smaller_order_is_no_mark_of_near_ties(study):
+    found = weigh(study)
+    assert found["order smaller: near ties"] == 1.0
+    assert found["others"] > 0.5 and found["these others, right"] > 0.99
+    assert found["others"] < found["all"] < 1
+    assert abs(found["the same, c = 0"] - found["near ties right"]) < 0.1
+
+
+def test_an_offset_of_0_taken_away_changes_nothing(study):
+    query = study.separator_input @ study.query_key[0]
+    position = study.position.clone()
+    position[0] -= query * (query @ (position[0] - position[1])) / (query @ query)
+    without = replace(study, position=position)
+    assert abs(order_axis(without).offset) < 1e-9
+    found = weigh(without)
+    assert found["the same, c = 0"] == found["near ties right"] > 0
+
+
+def test_all_directions_hold_all_and_two_the_hand_built_code(study):
+    explained, right = through_directions(study, study.config.d_model)
+    assert explained == pytest.approx(1) and right == pytest.approx(0.952, abs=0.01)
+    assert through_directions(study, 2)[1] < 0.01
+    two = hand_built(Config.preset("study", n_digits=12, d_model=2, device="cpu"))
+    assert through_directions(weights(two), 2) == (pytest.approx(1), 1.0)
 
 
 def test_order_carries_the_hand_built_model(study):

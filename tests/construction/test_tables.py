@@ -38,6 +38,18 @@ def test_models_stand_side_by_side():
     assert bounds["at least"]["by hand"] == 1 and (bounds["at least"] <= bounds["at most"]).all()
 
 
+def test_order_is_weighed_against_content_in_every_model():
+    rows = tables.weighed(MODELS).set_index("weights")
+    assert rows["all"]["by hand"] == 0 < rows["all"]["random"]
+    assert rows["near ties right"]["by hand"] == rows["the same, c = 0"]["by hand"] == 1
+
+
+def test_scores_and_readout_agree_before_training_up_to_the_sign():
+    rows = tables.before_training(range(3))
+    assert (rows["correlation, untrained"].abs() > 0.999).all()
+    assert (rows["lists right, untrained"] < 0.001).all()
+
+
 def test_only_learned_attention_copies_a_pair():
     rows = tables.fixed_attention_runs([0.5, None]).set_index("attention")
     assert rows["pairs copied"].tolist() == [0.0, 1.0]
