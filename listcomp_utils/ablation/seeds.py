@@ -16,13 +16,14 @@ import pandas as pd
 from jaxtyping import Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.ablation.interchange import interchange, list_pairs
 from listcomp_utils.ablation.minimal_circuits import EdgeSearch, feeding_edges
 from listcomp_utils.checkpoints import TrainedModel, find_trained, load_or_train
 from listcomp_utils.config import Config
 from listcomp_utils.generation import accuracy
-from listcomp_utils.hooks import score_with
+from listcomp_utils.hooks import replace, run_all, score_with
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of
 from listcomp_utils.sweeps.grid import trainings
@@ -102,6 +103,19 @@ def core_by_seed(
             kept = {edge_label(config, edge): edge in core for edge in feeding_edges(config)}
             rows[seed] = {"edges": len(smallest[0]), **kept}
     return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def cost_of_average_attention(
+    models: Mapping[int, TrainedModel], lists: Int[Tensor, "list position"]
+) -> pd.Series:
+    """The points (per token) that each seed loses when every pattern is its mean over `lists`."""
+    lost = {}
+    for seed, found in models.items():
+        means = run_all(found.model, lists).patterns.mean(0)
+        edits = [(get_act_name("pattern", at), replace(mean)) for at, mean in enumerate(means)]
+        scores = [score_with(found.model, lists, hooks).per_token for hooks in ((), edits)]
+        lost[seed] = 100 * (scores[0] - scores[1])
+    return pd.Series(lost, dtype=float)
 
 
 def how_seeds_carry(figures: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pytest
 from listcomp_utils.ablation.seeds import (
     TABLES,
     core_by_seed,
+    cost_of_average_attention,
     how_seeds_carry,
     make_table,
     seed_figures,
@@ -70,6 +71,15 @@ def test_the_core_is_of_the_seeds_that_copy_every_list(trained):
     assert table.loc[0, "L1 SEP<-d1"] and not table.loc[0, "L1 o1<-o1"]
     assert table.loc[0].drop("edges").sum() <= table.loc[0, "edges"]
     assert core_by_seed({}, all_lists(trained.config)).empty
+
+
+def test_average_attention_costs_only_where_attention_follows_the_digits(trained):
+    # The ten-digit model needs no more than the mean; the hundred-digit model weighs digits.
+    lost = cost_of_average_attention({0: trained}, all_lists(trained.config))
+    assert [*lost.index] == [0] and lost[0] == 0.0
+    study = Config.preset("study")
+    lost = cost_of_average_attention({3: load_or_train(study)}, all_lists(study)[::20])
+    assert lost[3] > 20
 
 
 def test_seeds_are_counted_as_routing_composing_or_neither():
