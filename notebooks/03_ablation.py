@@ -376,7 +376,7 @@ if len(core) > 1:
 # %%
 lost = seeds.cost_of_average_attention(models, lists)
 print(f"points lost to average attention, by seed: {lost[lost > 0].round(2).to_dict() or 'none'}")
-size = int(core.edges.min()) if len(core) else "none is exact"
+size = int(core.edges.min()) if len(core) else "none is exact" if exhaustive else "not searched"
 claims += [
     shown("seeds compared", len(models)),
     shown("edges in every seed's smallest circuits", in_words(universal)),
@@ -492,15 +492,15 @@ show_frame(carry, digits=3)
 # %%
 here, other = carry.itertuples(index=False)
 ten = here if preset == "seed" else other
-verdict = "held" if ten.route >= 0.9 else "refuted"
-verdict = verdict if ten.left_plateau else "untested, as no seed left the plateau"
+verdict = "untested" if not ten.left_plateau else "held" if ten.route >= 0.9 else "refuted"
 print(f"{ten.model} (seeds: {ten.seeds}): at least nine in ten route: {verdict}")
 alike = interchange.ListPairs(*(half[pairs.base[:, 0] == pairs.source[:, 0]] for half in pairs))
-in_part = own.filter(like="follows_").min(axis=1).between(0.1, 0.5) & (config.list_len > 1)
+least = own.filter(like="follows_").min(axis=1)
+in_part = least.between(0.1, 0.5) & own["broke_through"].eq(True) & (config.list_len > 1)
 for number, *shares in own[in_part].filter(regex="seed|follows").round(2).itertuples(index=False):
     one = interchange.interchange(models[number].model, alike, [1], [config.sep_position])
-    same = f"with the same first digit the last in {one.follows_source.iloc[-1]:.0%}"
-    print(f"seed {number} does neither: outputs follow in {shares} of the pairs, {same}")
+    print(f"seed {number} does neither: outputs follow in {shares} of the pairs,", end=" ")
+    print(f"with the same first digit the last in {one.follows_source.iloc[-1]:.0%}")
 
 # %% [markdown]
 # In a seed that does neither, the outputs follow SEP's vector in part, and it still copies. How is that possible? By way of SEP

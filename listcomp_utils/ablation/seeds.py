@@ -122,13 +122,13 @@ def how_seeds_carry(figures: pd.DataFrame) -> pd.DataFrame:
     """Of rows of `seed_figures` with their `model`: how its seeds carry the list, a row a model.
 
     Of those that left the plateau, the shares that route (an output follows SEP in under a tenth of
-    the pairs) and compose (all in over half), and the range of the output that follows least.
+    the pairs) and compose (all in over half), and the range of the output that follows least; nan
+    where none left.
     """
     rows = []
     for model, seeds in figures.groupby("model", sort=False):
         least = seeds[seeds["broke_through"].eq(True)].filter(like="follows_").min(axis=1)
-        routes, composes = (sum(part) / max(1, len(least)) for part in (least < 0.1, least > 0.5))
-        counts = (model, len(seeds), len(least), routes, composes)
-        rows.append((*counts, min(least, default=0.0), max(least, default=0.0)))
+        shares = (least < 0.1).mean(), (least > 0.5).mean()
+        rows.append((model, len(seeds), len(least), *shares, least.min(), least.max()))
     names = ["model", "seeds", "left_plateau", "route", "compose", "lowest", "highest"]
     return pd.DataFrame(rows, columns=names)
