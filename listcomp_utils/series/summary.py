@@ -33,9 +33,11 @@ _ANSWER = _WORDS.from_string(
 2. **One direction of the vector says which came first.** Exchange the two places' shares in it, and
    {{ of("05_circuit", "reversed by exchanging position weights", "%") }} of the lists are written in reverse; exchange
    the digits' shares, and {{ of("05_circuit", "reversed by exchanging content weights", "%") }} are.
-3. **The first output reads that direction, the second turns the reading round**, by giving the separator more or less
-   of its own attention: with the attention that it pays on the reversed list it is right in only
-   {{ of("05_circuit", "o2 right with the moderation of the reversed list", "%") }} of the lists.
+3. **The first output reads that direction, the second goes by how much of its own attention the separator gets**: with
+   the attention that it pays on the reversed list it is right in only
+   {{ of("05_circuit", "o2 right with the moderation of the reversed list", "%") }} of the lists, but with its own it is
+   right in {{ of("05_circuit", "o2 right without the position difference", "%") }}, even when what that direction
+   says of the order is taken out of the vector.
 4. **Trained models stop short where two digits score alike**: of the lists never trained on
    {{ of("05_circuit", "held-out lists right", "%") }} are copied, and the weights foretell which fail
    ({{ of("05_circuit", "failures foretold, recall", "%") }} of the failures named,
