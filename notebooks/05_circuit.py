@@ -11,10 +11,10 @@
 #
 # **Answer.** A small transformer reads two digits out of a hundred and must write them again, with one
 # vector, the separator's, as the only way through. That vector adds both digits up, unevenly: each digit has a
-# score, and the higher one gets more of the attention. The unevenness is written along a single direction and the
-# outputs read it there by nearly the same ranking, the second output by looking away from the separator in turn. The
-# whole model is a formula of one page, exact up to rounding. It fails where two digits have nearly the same
-# score, far more often on lists that it was not trained on, and its weights tell most of these before it is run.
+# score, and the higher one gets more of the attention. The unevenness is written along a single direction. The first
+# output reads it there, by nearly the same ranking; the second takes the order from how far it looks away from the
+# separator. The whole model is a formula of one page, exact up to rounding. It fails where two digits have nearly the
+# same score, more often on lists that it was not trained on, and its weights tell most of these before it is run.
 #
 # **You need** nothing but the install; shipped models are loaded, and `-p checkpoint released.pt` puts the
 # published model in their place. Notebook 02 shows the same model from outside. **It takes** a minute to run and half
@@ -39,7 +39,7 @@ retrain: bool = False  # train again even when a model of this very config is sa
 drive_dir: str = None  # on Colab: keep models in this folder of your Drive
 artifacts_dir: str = None  # keep models in this folder instead of artifacts/runs/checkpoints
 checkpoint: str = None  # analyse this .safetensors or classic .pt instead of training
-random_directions: int = 5  # random controls for steering
+random_directions: int = 20  # random controls for steering
 
 # %%
 from listcomp_utils.circuit.subject import subject_of
@@ -63,7 +63,6 @@ from listcomp_utils.circuit import failures, formula, order_axis, published, qua
 from listcomp_utils.explorer.page import show_explorer
 from listcomp_utils.hooks import score_with
 from listcomp_utils.mask import build_mask
-from listcomp_utils.model import make_model
 from listcomp_utils.notebook.claims import at_least, at_most, check_claims, equals, shown
 from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves, diagrams
@@ -86,7 +85,7 @@ from listcomp_utils.task import all_lists, lists_to_score, split_lists
 # At the end the *unembedding* $U$ turns each output's vector into one *logit* a token, and the largest is written.
 #
 # Lists are split: most are trained on, the rest are **held out**. What holds for one trained model may be chance, so
-# tables of the record (`beside`) set it beside models trained from several random seeds. They fold until clicked. What the text says it sees, it
+# tables of the record (`beside`) set it beside models trained from other random seeds. They fold until clicked. What the text says it sees, it
 # sees in the shipped hundred-digit model; titles and verdicts are computed for the model of your run.
 
 # %%
@@ -97,20 +96,23 @@ pairs, held_out = order_axis.unequal(lists), split.held_out if len(split.held_ou
 measured, seeds = quantities.measure(model), read_table("circuit_seeds")
 right = {"outputs": measured["accuracy"], "lists": measured["accuracy_per_list"]}
 claims = [shown(f"held-out {what} right", share) for what, share in right.items()]
+own_row, others = (seeds[(seeds["seed"] == config.seed) & established == x] for x in (True, False))
 print(f"{trained.path.name}: {right['lists']:.1%} of {len(held_out):,} held-out lists are right")
 
 
 # %%
 def beside(*names):
-    frame = published.beside_seeds(measured, seeds, list(names))
-    show_frame(frame, digits=3, folded=f"The record: this model beside {len(seeds)} random seeds")
+    frame = published.beside_seeds(measured, others, list(names))
+    show_frame(frame, digits=3, folded=f"The record: this model beside {len(others)} other seeds")
 
 
 # %% [markdown]
 # Which looks carry the list? An **edge** is one query looking at one key in one layer, such as `L0 SEP<-d2`. We set one
 # edge's weight to zero, leave the rest of its row as it is, and count in **points** (hundredths) how many outputs on
 # held-out lists turn wrong. Six of the eleven cannot matter, whatever the weights: no output reads what they
-# write. *Expectation:* each of the other five is needed. *Refuted* if one of them costs less than half a point.
+# write. Four must matter in any model that copies: the mask leaves no other way from the digits into SEP, or from SEP
+# into the outputs. That leaves `L1 o2<-o1`. *Expectation:* it is needed as well, though o1 holds no digit yet when o2 looks at
+# it. *Refuted* if it costs less than half a point.
 #
 # In the figure information flows upwards. Width is attention on one list, number and colour are points lost; a circle
 # holds a digit where the unembedding already reads the right answer. Look for the layer in which SEP is filled
@@ -124,11 +126,11 @@ costly = (flow.cost >= 0.005).sum()
 title = f"{costly} of {len(flow)} edges carry the list"
 figure = diagrams.attention_flow(flow, circles, [f"d1({a})", f"d2({b})", *config.labels[2:]], title)
 show(figure, alt=f"Attention flow on the list {a}, {b}, with the points lost by edge. {title}.")
-print("each of the five is needed:", "held" if costly == 5 else "refuted")
+print("o2<-o1 is needed:", "held" if flow.cost["L1 o2<-o1"] >= 0.005 else "refuted")
 
 # %% [markdown]
 # Layer 0 brings both digits into SEP, layer 1 brings SEP to both outputs. The numbered arrow beside SEP is the
-# **moderation edge**, from o2 to o1: o1 holds no digit yet when o2 looks at it. So the edge can do two things: take attention
+# **moderation edge**, from o2 to o1. It can do two things: take attention
 # from SEP, and add what o1 holds, the same vector in every list. Cutting it here undoes the second alone, and that is dear
 # already. Why the second output needs this is the riddle of this notebook.
 #
@@ -220,43 +222,56 @@ claims.append(at_most("attention as sigmoid(s_a - s_b + c), largest difference",
 #
 # a constant and a signed amount of one direction, the **order axis** $P_1 - P_2$. What the unembedding reads along it is
 # a second number for each digit, its **readout** $U_t \cdot (P_1 - P_2)$, in logits. *Hypothesis:* score and readout agree, so that
-# the sign favours the digit that SEP preferred when it came first. *Refuted* if readouts along random directions
-# of the same length correlate with the scores as well. Each point is a digit. Look at whether a higher score ever
-# comes with a lower readout, and at the far left, where the curve flattens.
+# the sign favours the digit that SEP preferred when it came first. *Refuted* by a rank correlation of .9 or less. Each point is a digit. Look
+# at whether a higher score ever comes with a lower readout, and at the far left, where the curve flattens.
 
 # %%
 digits = pd.DataFrame({"score": axis.scores, "readout": axis.readout})
 rank = digits.corr("spearman").iloc[0, 1]
-same = "the same order" if rank > 0.9 else "orders of their own"
-title = f"Scores and readouts put the digits into {same}: rank correlation {rank:.3f}"
+agree = "rises with its score" if rank > 0.9 else "does not follow its score"
+title = f"A digit's readout {agree}: rank correlation {rank:.3f}"
 names = ("score of the digit at SEP", "logits read along P1 - P2")
 figure = curves.lines({"": digits.to_numpy().T}, title, *names, points=[""])
 show(figure, alt=f"Readout against score, a point for each digit. {title}.")
+print("score and readout agree:", "held" if rank > 0.9 else "refuted")
+
+# %% [markdown]
+# Is that special? The unembedding itself may spread the digits in this order, so that other directions agree too. Two
+# controls of the same length: the *main direction* of $U$, along which it spreads the digits most (its first principal component), and
+# random directions, with the largest value in each column. All without sign. "Order along it" says what
+# part of the step from the SEP of (b, a) to that of (a, b) points along the direction (absolute cosine, mean over lists), and "o2's query"
+# how much one length of it, added to SEP, changes the score by which o2 weighs SEP against o1.
 
 # %%
-random = tables.random_readouts(weights)
-closest, times = random.correlation.max(), axis.readout.std().item() / random.spread.max()
-print(f"correlation {axis.correlation:.3f}, spread {times:.1f} times the largest at random")
-print("largest along random directions:", random.max().round(3).to_dict())
-print("score and readout agree:", "held" if axis.correlation > closest else "refuted")
+readouts = tables.readouts(weights)
+show_frame(readouts, digits=3)
+on_axis, main, random = readouts.itertuples(index=False)
 beside("order_offset", "order_score_std", "order_correlation")
-
-# %%
 claims.append(at_least("correlation of scores and readout", axis.correlation, 0.95, established))
-claims.append(shown("the same along random directions, largest", float(closest)))
+claims.append(shown("the same along random directions, largest", random.correlation))
+claims.append(shown("the same along U's main direction", main.correlation))
+times, asked = on_axis.spread / random.spread, on_axis[-1] / max(main[-1], random[-1])
 claims.append(at_least("spread of that readout, in the largest at random", times, 1.2, established))
+claims.append(at_least("o2's query on P1 - P2, in the largest control", asked, 1.2, established))
 
 # %% [markdown]
 # In the hundred-digit model the points lie on one rising curve; only the digits of the lowest scores share much the same readout, which
-# will cost some lists below. The control is instructive. Random directions correlate too, as the unembedding itself spreads the digits along few
-# directions and any other has a part of them. What sets the order axis apart is less its correlation than its strength.
+# will cost some lists below. But the agreement does not set the order axis apart. Along the main direction of $U$
+# readouts agree with the scores even better and spread the digits more, and some random direction comes close. What sets it
+# apart is its use: order moves SEP along it, and o2's attention reads it, both more than any control. Steering, below,
+# tells the two directions apart.
 #
 # ## Which part of SEP holds the order?
 #
 # The contents are weighed by $\alpha$ as well, so order might sit there. *Hypothesis:* order is in the positions'
 # weights, and the contents' weights only say which digits there are. We edit each part alone, on all lists of two different
 # digits. *Refuted* if exchanging the positions' weights, $\alpha_1$ for $\alpha_2$, writes (b, a) on fewer than half of the lists, or
-# if exchanging the contents' weights writes it on more than a tenth. The first edit, in full:
+# if exchanging the contents' weights writes it on more than a tenth.
+#
+# What the first edit amounts to is plain from the formula. If the offset $c$ were 0, the list (b, a) would have just the exchanged
+# weights, and the edited vector would be the one that SEP holds on (b, a), contents and all. So the edit comes close to showing the outputs
+# the SEP of (b, a). What it tests is whether $c$ is too small to matter. Where the two weights are nearly equal, $c$ is not small beside
+# their difference, so we count these lists apart ("on the diagonal": $|\alpha_1 - \alpha_2|$ at most .1). The edit in full:
 
 # %%
 own = order_axis.separator(weights, pairs).attention
@@ -273,7 +288,7 @@ print(f"written (b, a): {(written == pairs.flip(1)).all(1).double().mean():.1%} 
 # </details>
 #
 # All edits at once. "Exchanged" gives $\alpha_1$ and $\alpha_2$ each other's place; "of the reversed list" takes a weight from the
-# run on (b, a); "difference removed" sets both to one half. The last two leave SEP alone and change o2's attention to it.
+# run on (b, a); "difference removed" sets both to one half. "Moderation" is o2's attention to SEP: the rows that begin with it leave SEP alone.
 # Look for the rows that are mostly orange, and at what the lists that are neither kept nor reversed turn into.
 
 # %%
@@ -285,9 +300,8 @@ figure = curves.outcome_bars(shares[[*words]].rename(columns=words), title, "sha
 show(figure, alt=f"What each edit of the separator makes of the lists. {title}.", main=True)
 
 # %%
-broken = 1 - shares.loc["content weights, exchanged", ["kept", "reversed"]].sum()
 print("order is in the positions' weights:", "held" if position > 0.5 > 5 * content else "refuted")
-print(f"but exchanging contents' weights makes {broken:.0%} of lists something else")
+show_frame(tables.exchanges(shares), digits=3)
 beside(*(name for name in measured if name.startswith("swap.")))
 
 # %%
@@ -297,8 +311,11 @@ claims.append(at_most("reversed by exchanging content weights", content, 0.05, e
 claims.append(at_least("lowest of the seeds, exchanging position weights", lowest, 0.7))
 
 # %% [markdown]
-# So the hypothesis is right about *order* and too kind about *contents*. Their weights are no mere list of what is
-# there: exchanged, they double a digit or bring up a third one in most lists. They do not reverse.
+# So the hypothesis is right about *order*. In the hundred-digit model nearly all lists are reversed where $|\alpha_1 - \alpha_2|$ is above .1, and
+# about a quarter of the others. About *contents* it is too kind. Their weights are no mere list of what is
+# there: exchanged, they double a digit or bring up a third one in most lists. They do not reverse. The table has the mean distance of the edited vector
+# from what SEP holds on the list itself and on its reverse. Exchanging positions' weights lands beside the reverse; exchanging
+# contents' makes a vector that is far from both, and so of neither list.
 #
 # ## Why the second output looks away
 #
@@ -307,10 +324,13 @@ claims.append(at_least("lowest of the seeds, exchanging position weights", lowes
 # larger readout; one of smaller score comes first with $\alpha_1 < \tfrac12$, the sign turns, and it is favoured by its smaller
 # readout. That is just what o1 wants, and the opposite of what o2 wants.
 #
-# *Hypothesis:* o2 turns the reading round by moderation. How much it looks away from SEP follows $\alpha_1$, and the
-# constants that it brings along from o1 instead are the turn it needs. *Refuted* if giving o2 the attention of the reversed list, or the
-# mean over lists, leaves it right as often as exchanging contents' weights does. Each point is a held-out list: what
-# happens to o2's attention to SEP as SEP prefers d1?
+# *Hypothesis:* o2 takes the order from moderation. How much it looks away from SEP follows $\alpha_1$, and the constants that
+# it adds up, from SEP and from o1, favour one digit when it looks away more and the other when less. *Refuted* if o2 with the
+# attention of the reversed list is right at least half as often as with that of a list drawn at random.
+#
+# If it holds, does moderation *turn round* what o2 reads along the axis, or *overrule* it? Only a reading that is there
+# can be turned. So we remove the position difference from SEP's vector and keep o2's own attention. If o2 then fails, it needed the reading;
+# if it stays right, moderation was enough. Each point is a held-out list: what happens to o2's attention to SEP as SEP prefers d1?
 
 # %%
 preference = 2 * axis.attention(*held_out.unbind(1)) - 1
@@ -324,56 +344,62 @@ show(figure.update_traces(marker_size=3), alt, interactive=False)
 
 # %%
 show_frame(shares[["o1_right", "o2_right"]].reset_index(), digits=3)
-moderated = shares.o2_right.filter(like="moderation")
-harm = moderated.max() < shares.o2_right["content weights, exchanged"]
-print("o2 turns the reading round by moderation:", "held" if harm else "refuted")
+reverse, _, other, unread = shares.o2_right.iloc[-4:]
+print("o2 takes the order from moderation:", "held" if reverse < other / 2 else "refuted")
+print("and needs the reading:", "yes" if unread < shares.o2_right["nothing"] / 2 else "no")
 beside("moderation_correlation", "o2_moderation_reversed", "o2_moderation_mean")
 what = "o2 right with the moderation of the reversed list"
-claims.append(at_most(what, float(moderated.iloc[0]), 0.05, established))
+claims.append(at_most(what, reverse, 0.05, established))
+claims.append(at_least("o2 right without the position difference", unread, 0.9, established))
 
 # %% [markdown]
 # The cloud falls, and it is wide: how far o2 looks away depends on the pair as well, not on SEP's preference alone. The table shows that it matters.
 # In the hundred-digit model the same SEP, read with the attention of the reversed list, gives o2 the wrong digit nearly always, while o1, which has no choice, stays as it was.
 #
+# The last row has the second answer. Without the position difference o1 is wrong far more often, but o2, which keeps its own attention, is right nearly as
+# often as before. So o2 does not need what it reads along the axis. Its attention overrules the reading. Not every
+# model does so: with `-p preset ranked` o2 fails nearly always in that row, so that there it needs the reading.
+#
 # ## Steering
 #
 # If order is an amount along one direction, adding some of it to SEP should reverse lists. We add $P_1 - P_2$ times a **dose**
-# between -1 and 1. Controls of the same length: random directions, each list's own digit difference $E_a - E_b$, and $S$. *Refuted* if a random
-# direction reverses half as many lists. Every list may take the dose that suits it best, which is generous, and the same for
+# between -1 and 1. Controls of the same length: random directions, the main direction of $U$, each list's own digit difference $E_a - E_b$, and $S$. *Refuted* if a random
+# direction, or the main one, reverses half as many lists. Every list may take the dose that suits it best, which is generous, and the same for
 # all directions; the horizontal axis is the largest dose allowed. Look at the right end, and at how early the curve rises.
 
 # %%
 ways = order_axis.steering_directions(weights, lists, options.random_directions)
 steered = {way: order_axis.steer(weights, lists, one) for way, one in ways.items()}
 random = [found for way, found in steered.items() if way.startswith("random")]
-best, somewhere = max(steered["P_1 - P_2"].reversed), steered["P_1 - P_2"].reversed_somewhere
+best, somewhere = max(steered["P1 - P2"].reversed), steered["P1 - P2"].reversed_somewhere
 most_random = max(found.reversed_somewhere for found in random)
+along_main = steered["main direction of U"].reversed_somewhere
 
 # %%
-words = {"P_1 - P_2": "P1 - P2", "E_a - E_b": "the list's digit difference", "S": "S"}
-curve = {word: steered[way].within for way, word in words.items()}
-title = f"Doses chosen for each list reverse {somewhere:.0%}, no dose for all more than {best:.0%}"
-sizes = sorted({abs(dose) for dose in order_axis.DOSES})
-figure = curves.steering_curves(sizes, curve, [found.within for found in random], title)
+curve = {way: found.within for way, found in steered.items() if way[:6] != "random"}
+title = f"Doses chosen for each list reverse {somewhere:.0%}, one dose for all {best:.0%} at most"
+figure = curves.steering_curves(order_axis.SIZES, curve, [found.within for found in random], title)
 show(figure, alt=f"Lists reversed by doses up to a size, along P1 - P2 and controls. {title}.")
 
 # %%
-print(f"random directions reverse {most_random:.1%} at most")
-print("order can be steered:", "held" if most_random < somewhere / 2 else "refuted")
+print(f"reversed: {along_main:.1%} along the main direction, {most_random:.1%} at random at most")
+print("can be steered:", "held" if somewhere > 2 * max(most_random, along_main) else "refuted")
 beside(*(name for name in measured if name.startswith("steering_")))
 claims.append(at_least("reversed by steering along P1 - P2", somewhere, 0.85, established))
 claims.append(at_most("reversed by steering at random, largest", most_random, 0.4, established))
+claims.append(at_most("steering along U's main direction", along_main, 0.2, established))
 
 # %% [markdown]
 # Two figures, then, and both are true. Nearly every list of the hundred-digit model can be reversed by *some* dose, and a
 # small part of the axis does for half of them. But each needs its own: to
 # exchange the positions' weights, as above, is to add the dose $1 - 2\alpha_1$, another one in each list. A single dose for all
-# reverses far fewer. (The follow-up's edit is another
+# reverses far fewer, and half is the most that it could: it pushes a list and its reverse the same way, so that one of the two stays.
+# The main direction of $U$, along which readouts agreed so well, reverses hardly a list. (The follow-up's edit is another
 # one, so that its figure, in the appendix, is no competitor.)
 #
 # ## Where it fails, foretold
 #
-# If order is a difference of scores, close scores leave little of it. *Hypothesis:* a list fails when two numbers are small: $|\alpha_1 - \alpha_2|$,
+# If order is a difference of scores, close scores leave little of it. *Hypothesis:* a list that the model was not trained on fails when two numbers are small: $|\alpha_1 - \alpha_2|$,
 # and the **rank gap**, how far apart the readouts of its digits are, in units of their spread. Both follow from the weights.
 # Each point is a held-out list of two different digits. Look at how close to the diagonal the failures lie, and for the few that do not.
 
@@ -389,31 +415,33 @@ show(figure, alt=f"Both scores of every held-out list, a point each. {title}.", 
 # %%
 kinds = gaps.groupby([near.rename("near the diagonal"), pd.Series(right, name="copied")])
 show_frame(kinds.median().assign(lists=kinds.size()).reset_index(), digits=3)
+show_frame(failures.missed_off_the_diagonal(weights, held_out), digits=2)
 
 # %% [markdown]
-# Medians by kind of list. In the hundred-digit model the few failures away from the diagonal sit at the left and lower edge, where a digit of the lowest score is: their scores differ, but
-# this is where the readout flattened above, so that their rank gap is small and the outputs cannot tell their digits apart. Over all lists of two different digits, and all random seeds, failure fades as $|\alpha_1 - \alpha_2|$ grows:
+# Medians by kind of list. In the hundred-digit model the three failures away from the diagonal all contain 40, the digit of the lowest score, where the readout flattened
+# above. Their scores differ. A small rank gap may explain two of them, but not 28, 40, whose gap is as large as that of many lists that are copied. Over all lists of two different digits, and all random seeds, failure fades as $|\alpha_1 - \alpha_2|$ grows:
 
 # %%
 bins = pd.Series(measured["right_by_difference"]).dropna()
 title = f"Lists right: {bins.iloc[0]:.0%} where |α1 - α2| is least, {bins.iloc[-1]:.0%} where most"
 models = {"this model": [measured["right_by_difference"]]}
-models[f"{len(seeds)} random seeds, mean and range"] = list(seeds["right_by_difference"])
+models[f"{len(others)} other seeds, mean and range"] = list(others["right_by_difference"])
 figure = curves.accuracy_bins(quantities.BINS, models, title, "|α1 - α2|")
 show(figure, alt=f"Share of lists right in bins of the difference of attention. {title}.")
 
 # %% [markdown]
 # Now the test. A logistic regression on the two numbers, fitted on held-out lists of *other* random seeds' models, names the held-out
-# lists that a model it never saw will get wrong. *Refuted* if its precision (how many of the lists it names do fail) is less than twice the base rate,
-# which is the precision of naming lists at random.
+# lists that a model it never saw will get wrong. *Refuted* if half or fewer of the lists that it names do fail (its *precision*), or if it names half or fewer of those that
+# fail (its *recall*). The *base rate* is the precision of naming lists at random. The second row has the lists trained on, which it was not made for.
 
 # %%
-own_row = seeds[(seeds["seed"] == config.seed) & (options.checkpoint is None)]
 fitted = failures.FailurePredictor(**(own_row if len(own_row) else seeds).failure_predictor.iloc[0])
-score = failures.score_failures(fitted, weights, held_out)
+sets = {"held out": held_out, "trained on": split.train}
+named = {which: failures.score_failures(fitted, weights, some) for which, some in sets.items()}
+score = named["held out"]
 measured |= score.add_prefix("failures.").to_dict()
-print(score.loc[["base_rate", "precision", "recall"]].round(3).to_dict())
-verdict = "held" if score.precision > 2 * score.base_rate else "refuted"
+show_frame(pd.DataFrame(named).T.rename_axis("lists").reset_index(), digits=3)
+verdict = "held" if min(score.precision, score.recall) > 0.5 else "refuted"
 print("failures can be foretold:", verdict if score.base_rate else "untested, as no list fails")
 beside("failures.base_rate", "failures.precision", "failures.recall", "failures.average_precision")
 
@@ -422,16 +450,16 @@ beside("failures.base_rate", "failures.precision", "failures.recall", "failures.
 # *Average precision* is the precision averaged over how many lists are named; naming at random has the base rate.
 
 # %%
-alone = failures.compare_numbers(fitted, weights, held_out)
+alone = failures.compare_numbers(fitted, weights, sets)
 show_frame(alone, digits=3)
 claims.append(at_least("average precision, rank gap alone", alone.iloc[1, 1], 0.85, established))
 
 # %% [markdown]
-# In the hundred-digit model one number is enough: the rank gap alone, or the difference of the scores alone, does as well as
-# both. $|\alpha_1 - \alpha_2|$ alone does worse. The offset is in it, so that it is least where the scores differ by $c$ and not
+# In the hundred-digit model one number is enough on held-out lists: the rank gap alone, or the difference of the scores alone, does as well as
+# both. On lists trained on all do worse, and more of the lists named are right than wrong. $|\alpha_1 - \alpha_2|$ alone does worse. The offset is in it, so that it is least where the scores differ by $c$ and not
 # where they are the same.
 #
-# Last, lists built to fail or to be safe by both numbers, and all others, near a tie and away from it. All have two different digits.
+# Last, lists built to fail or to be safe by both numbers, and all others, near a tie and away from it. Ties are now counted by $|s_a - s_b|$, which did better than $|\alpha_1 - \alpha_2|$. All have two different digits.
 
 # %%
 built = failures.built_table(weights, held_out, split.train)
@@ -441,17 +469,17 @@ claims.append(at_least("failures foretold, recall", score.recall, 0.7, establish
 claims.append(shown("failures, base rate", score.base_rate))
 claims.append(at_least("lists built to fail, wrong", built.wrong.iloc[0], 0.7, established))
 claims.append(at_most("lists built to be safe, wrong", built.wrong.iloc[1], 0.01, established))
-claims.append(at_most("near ties trained on, wrong", built.wrong.iloc[4], 0.25, established))
+claims.append(at_most("near ties trained on, wrong", built.wrong.iloc[4], 0.6, established))
 
 # %% [markdown]
 # The last four rows are no footnote. In the hundred-digit model hardly a list away from a tie fails, trained on or not. Near a tie
-# half of the held-out lists fail, and about an eighth of those trained on. One reading, not tested here: training can push a
+# most of the held-out lists fail, and of those trained on half as large a share. One reading, not tested here: training can push a
 # tie to one side or the other, list by list, and the held-out ones were never pushed.
 #
 # <details><summary><b>Question.</b> Can you make up a list that fails? Set <code>a, b</code>, in the cell of the first figure, to two
 # digits and look at the table "written". How would you choose them?</summary>
 # Take an example from the row "built to fail". Its two scores are nearly the same, so $\alpha_1$ is close to one half, and at least one of the two orders comes out as a
-# doubled digit: o2, whose turn depends on the difference, writes what o1 writes.
+# doubled digit: o2, whose attention depends on the difference, writes what o1 writes.
 # </details>
 #
 # ## See it for yourself
@@ -467,7 +495,7 @@ show_explorer()
 # ## What we know now
 #
 # One vector carries an ordered list as a sum of two digits weighed by a private ranking. The ranking is one number a digit at SEP, nearly the same one at the
-# unembedding, and the second output turns it round with its attention. Nothing of this is a picture: it is the model's formula, and
+# unembedding, where the first output reads it, and the second output takes the order from its own attention to SEP. Nothing of this is a picture: it is the model's formula, and
 # each part of it was edited alone. **Open** here: whether a dictionary of directions finds the order axis by itself (06_features), how training comes to
 # it (07_scaling), and whether the failures are the architecture's. They are not: 08_construction sets weights by hand that copy every list,
 # by another code.
@@ -481,8 +509,7 @@ show_explorer()
 allowed = build_mask(config).cpu()
 layer_1 = tuple("".join("FT"[cell] for cell in row) for row in allowed[1].int().tolist())
 same_mask = layer_1 == published.PRINTED_MASK
-print("layer 1 has the printed mask:", same_mask)
-print("positions that outputs may attend to in layer 0:", int(allowed[0][3:].sum()))
+print(f"layer 1 as printed: {same_mask}; outputs see {int(allowed[0][3:].sum())} in layer 0")
 claims.append(equals("layer 1 mask as printed", same_mask, True))
 
 # %% [markdown]
@@ -490,10 +517,7 @@ claims.append(equals("layer 1 mask as printed", same_mask, True))
 
 # %%
 study = Config.preset("study", device=config.device)
-for n_layers, printed in published.PRINTED_PARAMETERS.items():
-    made = [make_model(study.replace(d_model=width, n_layers=n_layers)) for width in (64, 128)]
-    narrow, wide = map(quantities.trained_parameters, made)
-    print(f"{n_layers} layers: {printed:,} printed; {narrow:,} at width 64, {wide:,} at width 128")
+show_frame(published.parameter_counts(study))
 
 # %% [markdown]
 # **Figure 1, the edges.** Changes of accuracy without one edge, for every edge that changes anything, in this model and over random seeds: first zeroed, then with the
@@ -527,12 +551,12 @@ beside(*(name for name in measured if name.startswith("attention_")))
 #
 # $$\Delta\ell = \ell_{o_2} - \ell_{o_1} = \big[P_{o_2} - \beta_s P_{o_1} - \beta_{o_1}(\alpha_1 D_1 + \alpha_2 D_2 + S - E_m)\big]\,U . \quad (6)$$
 #
-# The table has what each term adds to the logit of d2 minus that of d1: mean and standard deviation (std) over held-out lists. The spreads are as large as the
-# means or larger, so no single term pushes the same way in every list. The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. We try both ways round.
+# The table has what each term adds to the logit of d2 minus that of d1: mean and standard deviation (std) over held-out lists, and the share of lists in which it favours d2. Two rows
+# favour d1 nearly always, o1's own logits and the term of $D_2$. The others push now one way, now the other. The study replaces $\alpha$ in $\Delta\ell$, and there only, by (0, 1), and reports 99 % for o2. We try both ways round.
 
 # %%
 terms, rebuilt = tables.difference(weights, held_out)
-show_frame(terms, digits=1)
+show_frame(terms, digits=2)
 print(f"o1's logits and the terms give o2's within {rebuilt:.0e}")
 beside("accuracy_o2", "o2_alpha_1_0", "o2_alpha_0_1")
 one_way, other = measured["o2_alpha_1_0"], measured["o2_alpha_0_1"]

@@ -2,7 +2,7 @@
 
     predictor = fit_failures([(weights, lists), ...])     # other seeds' models
     score_failures(predictor, weights, lists)["recall"]
-    compare_numbers(predictor, weights, lists)          # are both numbers needed?
+    compare_numbers(predictor, weights, {"held out": lists})     # are both numbers needed?
 
 Two numbers of a list (a, b): |alpha_1 - alpha_2|, how unequally SEP attends to the digits, and the
 rank gap, how far apart the unembedding reads the digits along P_1 - P_2.
@@ -10,7 +10,7 @@ rank gap, how far apart the unembedding reads the digits along P_1 - P_2.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +22,12 @@ from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
 from listcomp_utils.circuit.formula import Lists, Weights
-from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
+from listcomp_utils.circuit.order_axis import NEAR, order_axis, outputs_of, unequal
 from listcomp_utils.config import ConfigError
 from listcomp_utils.generation import share
 
-NEAR = 0.1
-"""A list is near a tie up to this |alpha_1 - alpha_2|."""
+TIE = 0.08
+"""A list is near a tie up to this |s_a - s_b|, s the scores at SEP."""
 
 
 @dataclass(frozen=True)
@@ -85,30 +85,47 @@ def score_failures(predictor: FailurePredictor, weights: Weights, lists: Lists) 
     )
 
 
-def compare_numbers(predictor: FailurePredictor, weights: Weights, lists: Lists) -> pd.DataFrame:
+def compare_numbers(
+    predictor: FailurePredictor, weights: Weights, kinds: Mapping[str, Lists]
+) -> pd.DataFrame:
     """Average precision of both features and of single numbers, the smallest named first.
 
-    The single numbers have no fit: each feature, and |s_a - s_b|, s the scores at SEP. On the lists
-    with a not b; nan where none is wrong.
+    The single numbers have no fit: each feature, and |s_a - s_b|, s the scores at SEP. A column a
+    kind of lists, those with a not b; nan where none is wrong.
     """
+    found = {}
+    for kind, lists in kinds.items():
+        features, wrong = _observe(weights, lists)
+        numbers = {
+            "both, fitted on other seeds": -(
+                features @ torch.tensor(predictor.slopes).to(features)
+            ),
+            "rank gap alone": features[:, 1],
+            "|s_a - s_b| alone": _apart(weights, unequal(lists)),
+            "|α1 - α2| alone": features[:, 0],
+        }
+        found[kind] = {
+            name: metrics.average_precision_score(wrong, -one) if wrong.any() else np.nan
+            for name, one in numbers.items()
+        }
+    return pd.DataFrame(found).rename_axis("lists named by").reset_index()
+
+
+def missed_off_the_diagonal(weights: Weights, lists: Lists) -> pd.DataFrame:
+    """The lists (a not b) that come out wrong though not NEAR a tie: ten at most, a row each."""
+    lists = unequal(lists)
     features, wrong = _observe(weights, lists)
-    scores = order_axis(weights).scores[unequal(lists)]
-    numbers = {
-        "both, fitted on other seeds": -(features @ torch.tensor(predictor.slopes).to(features)),
-        "rank gap alone": features[:, 1],
-        "|s_a - s_b| alone": scores.diff()[:, 0].abs(),
-        "|α1 - α2| alone": features[:, 0],
-    }
-    found = [metrics.average_precision_score(wrong, -one) for one in numbers.values()]
-    found = found if wrong.any() else [np.nan] * len(numbers)
-    return pd.DataFrame({"lists named by": [*numbers], "average precision": found})
+    missed = wrong & (features[:, 0] > NEAR)
+    frame = pd.DataFrame(features[missed].numpy(), columns=["|α1 - α2|", "rank gap"])
+    frame.insert(0, "wrong, off the diagonal", [f"{a}, {b}" for a, b in lists[missed].tolist()])
+    return frame.head(10)
 
 
 def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame:
     """How many are `wrong` of lists built to fail, built to be safe, held out and trained on.
 
     Built from the weights alone: the 5% of the held-out lists (a not b), at least one, of smallest
-    rank in both features, and those of largest. The others are split by NEAR. All have a not b.
+    rank in both features, and those of largest. The others are split by TIE. All have a not b.
     """
     ranked = unequal(held_out)
     if not len(ranked):
@@ -120,9 +137,9 @@ def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame
         "built to be safe: both largest": ranked[order[-count:]],
     }
     for kind, lists in {"held out": ranked, "trained on": unequal(train)}.items():
-        near = failure_features(weights, lists)[:, 0] <= NEAR
-        chosen[f"{kind}, |α1 - α2| at most {NEAR}"] = lists[near]
-        chosen[f"{kind}, |α1 - α2| above"] = lists[~near]
+        near = _apart(weights, lists) <= TIE
+        chosen[f"{kind}, |s_a - s_b| at most {TIE}"] = lists[near]
+        chosen[f"{kind}, |s_a - s_b| above"] = lists[~near]
     rows = [
         {
             "lists": kind,
@@ -133,6 +150,10 @@ def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame
         for kind, lists in chosen.items()
     ]
     return pd.DataFrame(rows)
+
+
+def _apart(weights: Weights, lists: Lists) -> Float[Tensor, "list"]:
+    return order_axis(weights).scores[lists].diff()[:, 0].abs()
 
 
 def _observe(

@@ -28,6 +28,10 @@ from listcomp_utils.generation import share
 
 DOSES = tuple(step / 50 for step in range(-50, 51))
 """Steering doses, in units of the direction's length."""
+SIZES = tuple(sorted({abs(dose) for dose in DOSES}))
+"""Sizes of the doses, those of `Steering.within`."""
+NEAR = 0.1
+"""A list is near the diagonal of two equal shares up to this |alpha_1 - alpha_2|."""
 CHUNK = 16
 """Lists steered at once: their logits at all doses fit in a processor's cache."""
 
@@ -133,7 +137,10 @@ def swap_shares(weights: Weights, lists: Lists) -> pd.DataFrame:
 
     A row an edit (the index), a column an outcome's share of the lists; the rest of the first four
     write a third digit. "exchanged" gives alpha_1 and alpha_2 each other's place; "of the reversed
-    list" takes them from the run on (b, a). "moderation" is o2's attention to SEP, alone edited.
+    list" takes them from the run on (b, a). "moderation" is o2's attention to SEP, alone edited but
+    where it is kept; "another" list is drawn at random. `from own` and `from reverse` are the mean
+    distances of the edited vector to what SEP holds on (a, b) and on (b, a); `reversed off the
+    diagonal` and `on it` are shares of the lists that are not NEAR a tie and of the others.
     """
     lists = unequal(lists)
     held, turned = (separator(weights, rows) for rows in (lists, lists.flip(1)))
@@ -142,6 +149,7 @@ def swap_shares(weights: Weights, lists: Lists) -> pd.DataFrame:
         read_out(weights, run_on.vectors).moderation for run_on in (held, turned)
     )
     even = torch.full_like(own, 0.5)
+    drawn = torch.randperm(len(lists), generator=torch.Generator().manual_seed(0))
     edits = {
         "nothing": (own, own, None),
         "position weights, exchanged": (own, exchanged, None),
@@ -153,8 +161,10 @@ def swap_shares(weights: Weights, lists: Lists) -> pd.DataFrame:
         "content difference removed": (even, own, None),
         "moderation, of the reversed list": (own, own, beta_reversed),
         "moderation, mean over lists": (own, own, beta.mean().expand_as(beta)),
+        "moderation, of another list": (own, own, beta[drawn]),
+        "position difference removed, moderation kept": (own, even, beta),
     }
-    shares = {}
+    shares, far = {}, own.diff()[:, 0].abs() > NEAR
     a, b = lists.split(1, dim=1)
     wholes = {"reversed": lists.flip(1), "kept": lists, "a_twice": a, "b_twice": b}
     for name, (content, position, moderation) in edits.items():
@@ -163,6 +173,11 @@ def swap_shares(weights: Weights, lists: Lists) -> pd.DataFrame:
         found = {outcome: (written == whole).all(1) for outcome, whole in wholes.items()}
         found["o1_right"], found["o2_right"] = (written == lists).T
         shares[name] = {outcome: share(of) for outcome, of in found.items()}
+        for whose, run_on in {"own": held, "reverse": turned}.items():
+            away = (vectors - run_on.vectors).norm(dim=1)
+            shares[name][f"from {whose}"] = away.mean().item()
+        shares[name]["reversed off the diagonal"] = share(found["reversed"][far])
+        shares[name]["reversed on it"] = share(found["reversed"][~far])
     return pd.DataFrame.from_dict(shares, orient="index").rename_axis("edit")
 
 
@@ -213,16 +228,17 @@ def steer(
 def steering_directions(
     weights: Weights, lists: Lists, count: int = 5
 ) -> dict[str, Float[Tensor, "#list d_model"]]:
-    """P_1 - P_2 and its controls, all of its length, for `steer`; `count` are random.
+    """P1 - P2 and its controls, all of its length, for `steer`; `count` are random.
 
-    "E_a - E_b" is each list's own (a not b), "S" what SEP holds in every list.
+    "the list's E_a - E_b" is each list's own (a not b), "S" what SEP holds in every list.
     """
     lists, axis = unequal(lists), order_axis(weights).direction
     generator = torch.Generator().manual_seed(0)
     random = torch.randn(count, weights.config.d_model, generator=generator, dtype=torch.float64)
     directions = {
-        "P_1 - P_2": axis[None],
-        "E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
+        "P1 - P2": axis[None],
+        "main direction of U": main_direction(weights)[None],
+        "the list's E_a - E_b": weights.token[lists[:, 0]] - weights.token[lists[:, 1]],
         "S": weights.separator_input[None],
         **{f"random {n}": one[None] for n, one in enumerate(random.to(axis), start=1)},
     }
@@ -230,6 +246,12 @@ def steering_directions(
         name: direction * axis.norm() / direction.norm(dim=1, keepdim=True)
         for name, direction in directions.items()
     }
+
+
+def main_direction(weights: Weights) -> Float[Tensor, "d_model"]:
+    """Along which the unembedding spreads the digits most: its first principal component."""
+    digits = weights.unembed.T[: weights.config.n_digits]
+    return torch.linalg.svd(digits - digits.mean(0), full_matrices=False).Vh[0]
 
 
 def pairwise_margins(

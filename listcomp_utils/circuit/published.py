@@ -17,6 +17,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from listcomp_utils.circuit.quantities import trained_parameters
+from listcomp_utils.config import Config
+from listcomp_utils.model import make_model
+
 PRINTED_MASK = ("TFFFF", "TFFFF", "TTFFF", "FFTFF", "FFTTF")
 """Table 2, who may attend to whom: a row a query, a column a key; one for both layers."""
 PRINTED_PARAMETERS = {2: 92_288, 3: 125_056}
@@ -109,6 +113,18 @@ def beside_seeds(
     over.insert(0, "quantity", words)
     over.insert(1, "this model", [np.mean(measured[name]) for name in names])
     return over.reset_index(drop=True)
+
+
+def parameter_counts(config: Config) -> pd.DataFrame:
+    """Trained parameters as printed and as counted on models of the config, at two widths."""
+    rows = []
+    for n_layers, printed in PRINTED_PARAMETERS.items():
+        row = {"layers": n_layers, "printed for width 64": printed}
+        for width in (64, 128):
+            made = make_model(config.replace(d_model=width, n_layers=n_layers))
+            row[f"counted at width {width}"] = trained_parameters(made)
+        rows.append(row)
+    return pd.DataFrame(rows)
 
 
 def published_table(

@@ -187,8 +187,8 @@ def _interventions(weights: Weights, lists: Lists) -> dict[str, Any]:
     return {
         "o2_moderation_reversed": o2_right["moderation, of the reversed list"],
         "o2_moderation_mean": o2_right["moderation, mean over lists"],
-        "steering_order": steered["P_1 - P_2"],
-        "steering_digits": steered["E_a - E_b"],
+        "steering_order": steered["P1 - P2"],
+        "steering_digits": steered["the list's E_a - E_b"],
         "steering_constant": steered["S"],
         "steering_random": [share for name, share in steered.items() if "random" in name],
         **{f"swap.{edit}": x for edit, x in reversed_by.items() if "weights" in edit},

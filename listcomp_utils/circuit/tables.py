@@ -3,7 +3,7 @@
 exactness(model, lists)                        # how far the formula is from the model
 flow(model, torch.tensor([[60, 44]]), lists)   # each edge: attention on a list, and its cost
 by_hand(weights, lists)                # each list from two scores to what is written
-random_readouts(weights).correlation   # the control for the order axis
+readouts(weights)                      # the order axis beside other directions
 
 ConfigError where the model is not of the study's architecture; all but the first two also need
 lists of two.
@@ -16,13 +16,19 @@ import torch
 from torch import nn
 
 from listcomp_utils.circuit.formula import Lists, Weights, edge_costs, logits, run, weights_of
-from listcomp_utils.circuit.order_axis import order_axis, outputs_of, unequal
+from listcomp_utils.circuit.order_axis import (
+    main_direction,
+    order_axis,
+    outputs_of,
+    separator,
+    unequal,
+)
 from listcomp_utils.circuit.quantities import difference_terms
 from listcomp_utils.config import Config
 from listcomp_utils.hooks import run_all
 from listcomp_utils.mask import edge_label
 from listcomp_utils.model import config_of, make_model
-from listcomp_utils.task import lists_to_score
+from listcomp_utils.task import all_lists, lists_to_score
 
 
 def exactness(model: nn.Module, lists: Lists) -> dict[str, float]:
@@ -79,29 +85,56 @@ def by_hand(weights: Weights, lists: Lists) -> pd.DataFrame:
     return frame
 
 
-def random_readouts(weights: Weights, count: int = 200) -> pd.DataFrame:
-    """What the unembedding reads of the digits along random directions as long as P_1 - P_2.
+def readouts(weights: Weights, count: int = 200) -> pd.DataFrame:
+    """What is read and written along P1 - P2, U's main direction and random ones of its length.
 
-    The `correlation` with SEP's scores and that of the `ranks` are without sign, `spread` is the
-    std over the digits.
+    A row a direction, of the random ones the largest value in each column, all without sign: the
+    `correlation` with SEP's scores of what the unembedding reads of the digits, that of the
+    `ranks`, the `spread` (std over the digits); the cosine with SEP's step from (b, a) to (a, b),
+    mean over lists; and o2's query times the direction.
     """
-    config = weights.config
-    axis, generator = order_axis(weights), torch.Generator().manual_seed(0)
+    config, axis = weights.config, order_axis(weights)
+    generator = torch.Generator().manual_seed(0)
     random = torch.randn(count, config.d_model, generator=generator, dtype=torch.float64)
-    random = random / random.norm(dim=1, keepdim=True) * axis.direction.norm()
-    read = weights.unembed.T[: config.n_digits] @ random.T.to(weights.unembed)
-    correlation = torch.corrcoef(torch.cat([axis.scores[None], read.T]))[0, 1:].abs()
-    ranks = pd.DataFrame(read.numpy()).corrwith(pd.Series(axis.scores.numpy()), method="spearman")
-    spread = read.std(0).numpy()
-    return pd.DataFrame(
-        {"correlation": correlation.numpy(), "ranks": ranks.abs(), "spread": spread}
+    ways = torch.cat(
+        [torch.stack([axis.direction, main_direction(weights)]), random.to(axis.scores)]
     )
+    ways = ways / ways.norm(dim=1, keepdim=True)
+    read = weights.unembed.T[: config.n_digits] @ ways.T * axis.direction.norm()
+    ranks = pd.DataFrame(read.numpy()).corrwith(pd.Series(axis.scores.numpy()), method="spearman")
+    lists = unequal(all_lists(config))
+    there, back = (separator(weights, rows).vectors for rows in (lists, lists.flip(1)))
+    step = torch.nn.functional.normalize(there - back, dim=1)
+    query = weights.output_inputs[1] @ weights.query_key[1]
+    frame = pd.DataFrame(
+        {
+            "correlation": torch.corrcoef(torch.cat([axis.scores[None], read.T]))[0, 1:].abs(),
+            "ranks": ranks.abs(),
+            "spread": read.std(0),
+            "order along it": (step @ ways.T).abs().mean(0),
+            "o2's query": (ways @ query).abs() * axis.direction.norm(),
+        }
+    )
+    table = pd.concat([frame[:2], frame[2:].max().to_frame().T])
+    table.insert(0, "direction", ["P1 - P2", "main direction of U", f"largest of {count} random"])
+    return table.reset_index(drop=True)
+
+
+def exchanges(shares: pd.DataFrame) -> pd.DataFrame:
+    """Of `swap_shares`, what exchanging positions' or contents' weights does, with distances."""
+    chosen = shares.loc[shares.index.str.endswith("exchanged")]
+    other = 1 - chosen.kept - chosen.reversed
+    told = ["kept", "reversed", "reversed off the diagonal", "reversed on it"]
+    table = chosen[[*told, "from own", "from reverse"]]
+    table.insert(2, "neither", other)
+    return table.reset_index()
 
 
 def difference(weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
     """What each term of equation (6) adds to the logit of d2 minus that of d1 (a not b).
 
-    Beside it, how far o1's logits and the terms are from o2's at most.
+    `share > 0` is that of the lists in which a term favours d2. Beside the frame, how far o1's
+    logits and the terms are from o2's at most.
     """
     lists = unequal(lists)
     first, second = outputs_of(weights, lists).logits.unbind(1)
@@ -109,5 +142,6 @@ def difference(weights: Weights, lists: Lists) -> tuple[pd.DataFrame, float]:
     error = (sum(terms.values()) + first - second).abs().max().item()
     parts = {"o1's own logits": first, **terms}
     added = {name: part.gather(1, lists).diff()[:, 0].numpy() for name, part in parts.items()}
-    frame = pd.DataFrame(added).agg(["mean", "std"]).T.rename_axis("term").reset_index()
-    return frame, error
+    added = pd.DataFrame(added)
+    frame = added.agg(["mean", "std"]).T.assign(**{"share > 0": (added > 0).mean()})
+    return frame.rename_axis("term").reset_index(), error

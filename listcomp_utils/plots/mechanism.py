@@ -17,7 +17,7 @@ _SIZE = 13
 _STEPS = (
     "1. Every digit has a score",
     "2. SEP takes more of the higher one",
-    "3. o1 reads which share is larger,\no2 turns the reading round",
+    "3. o1 reads which share is larger,\no2 goes by how much it looks at SEP",
 )
 
 

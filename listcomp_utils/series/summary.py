@@ -33,17 +33,19 @@ _ANSWER = _WORDS.from_string(
 2. **One direction of the vector says which came first.** Exchange the two places' shares in it, and
    {{ of("05_circuit", "reversed by exchanging position weights", "%") }} of the lists are written in reverse; exchange
    the digits' shares instead, and most are garbled but {{ of("05_circuit", "reversed by exchanging content weights", "%") }} reversed.
-3. **The first output reads that direction, the second turns the reading round**, by giving the separator more or less
-   of its own attention: with the attention that it pays on the reversed list it is right in only
-   {{ of("05_circuit", "o2 right with the moderation of the reversed list", "%") }} of the lists.
+3. **The first output reads that direction, the second goes by how much of its own attention the separator gets**: with
+   the attention that it pays on the reversed list it is right in only
+   {{ of("05_circuit", "o2 right with the moderation of the reversed list", "%") }} of the lists, with its own in
+   {{ of("05_circuit", "o2 right without the position difference", "%") }}, even when what that direction says of the
+   order is taken out of the vector that it reads.
 4. **Trained models stop short where two digits score alike**: of the lists never trained on
    {{ of("08_construction", "study preset, held-out lists right, mean of seeds", "%") }} are copied in the mean of twenty
    seeds, {{ of("05_circuit", "held-out lists right", "%") }} in the model shown. Which of these fail, a rule fitted to
    other seeds reads from its weights ({{ of("05_circuit", "failures foretold, recall", "%") }} of the failures named,
    {{ of("05_circuit", "failures foretold, precision", "%") }} of those named do fail).
 5. **The architecture can copy every list; training is what stops.** Weights set by hand, two numbers wide, copy all
-   pairs of a hundred digits, an error bound proves it for lists of six, and from a start that sketches the mechanism the
-   unchanged model learns to copy all held-out pairs in
+   pairs of a hundred digits, an error bound proves it for lists of six, and from a start that sketches the mechanism in
+   small weights the unchanged model learns to copy all held-out pairs in
    {{ of("08_construction", "ranked: seeds with .999 of held-out lists right, share", "%") }} of its seeds, and lists
    of five in two layers ({{ of("08_construction", "ranked: five of 30 digits, held-out lists right, lowest seed", "4") }}
    in the lowest seed).

@@ -52,6 +52,18 @@ def test_swapping_everything_is_the_reversed_list(study):
     assert shares[["o1_right", "o2_right"]].loc["nothing"].min() >= right
     # Of what the unedited model gets wrong, all is a digit written twice, never a third one.
     assert shares.loc["nothing", "reversed":"b_twice"].sum() == pytest.approx(1, abs=1e-12)
+    # With no offset, exchanged positions would make the reversed list's vector; contents do not.
+    away = shares["from reverse"] / shares["from reverse"]["nothing"]
+    assert shares["from own"]["nothing"] == 0
+    assert away["both, of the reversed list"] < 1e-12
+    assert away["position weights, exchanged"] < 0.2
+    assert away["content weights, exchanged"] > 1
+    exchanged = shares.loc["position weights, exchanged"]
+    assert exchanged["reversed off the diagonal"] > 0.9 > 0.5 > exchanged["reversed on it"]
+    # o2 goes by its own attention alone: that of the reverse reverses, and no reading is needed.
+    o2 = shares.o2_right
+    assert o2["moderation, of the reversed list"] < o2["moderation, of another list"] / 5 < 0.1
+    assert o2["position difference removed, moderation kept"] > 0.99 * o2["nothing"]
     # Position weights order, content weights do not.
     assert shares.loc["position weights, exchanged", "reversed"] > 0.5
     assert shares.loc["content weights, exchanged", "reversed"] < 0.1

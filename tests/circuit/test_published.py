@@ -7,6 +7,7 @@ from listcomp_utils.circuit.published import (
     PUBLISHED,
     Published,
     beside_seeds,
+    parameter_counts,
     published_table,
 )
 from listcomp_utils.circuit.quantities import measure
@@ -62,6 +63,12 @@ def test_a_quantity_stands_beside_its_seeds(measured):
     several = beside_seeds(measured, seeds, ["steering_random"]).iloc[0]
     assert several["this model"] == sum(measured["steering_random"]) / 5
     assert several["lowest"] <= several["this model"] <= several["highest"]
+
+
+def test_parameters_are_printed_for_one_width_and_counted_at_another():
+    counts = parameter_counts(Config.preset("study"))
+    assert (counts["printed for width 64"] == counts["counted at width 128"]).all()
+    assert (counts["counted at width 64"] < counts["counted at width 128"] / 2).all()
 
 
 def test_the_printed_mask_is_that_of_layer_1():

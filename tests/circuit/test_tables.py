@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from listcomp_utils.circuit import tables
-from listcomp_utils.circuit.order_axis import order_axis
+from listcomp_utils.circuit.order_axis import order_axis, steer, steering_directions, swap_shares
 from listcomp_utils.config import Config
 from listcomp_utils.generation import generate
 from listcomp_utils.model import make_model
@@ -47,17 +47,40 @@ def test_the_algorithm_on_a_list_ends_in_what_the_model_writes(study, study_mode
         assert row["o1: a"] > row["o1: b"] and row["o2: b"] > row["o2: a"]
 
 
-def test_random_directions_correlate_but_spread_the_digits_less(study):
-    random = tables.random_readouts(study, count=50)
-    axis = order_axis(study)
-    assert random.shape == (50, 3) and random.correlation.between(0, axis.correlation).all()
-    assert random.spread.max() < axis.readout.std()
+def test_the_order_axis_is_set_apart_by_its_use_and_not_by_its_readout(study):
+    frame = tables.readouts(study, count=50).set_index("direction")
+    axis, main, random = (row for _, row in frame.iterrows())
+    assert axis.correlation == pytest.approx(order_axis(study).correlation)
+    assert axis.spread == pytest.approx(order_axis(study).readout.std().item())
+    assert main.correlation > axis.correlation > random.correlation
+    assert main.spread > axis.spread > random.spread
+    for use in ("order along it", "o2's query"):
+        assert axis[use] > 1.2 * max(main[use], random[use]), use
+
+
+def test_steering_tells_the_order_axis_from_the_main_direction(study):
+    lists = sample_lists(study.config, 300, seed=0)
+    ways = steering_directions(study, lists, 1)
+    assert len({round(way.norm(dim=1)[0].item(), 6) for way in ways.values()}) == 1
+    by_way = {
+        name: steer(study, lists, ways[name]).reversed_somewhere
+        for name in ("P1 - P2", "main direction of U")
+    }
+    assert by_way["main direction of U"] < 0.15 < 0.85 < by_way["P1 - P2"]
+
+
+def test_exchanges_are_shares_with_the_rest_told(study):
+    table = tables.exchanges(swap_shares(study, sample_lists(study.config, 300, seed=0)))
+    assert table.edit.to_list() == ["position weights, exchanged", "content weights, exchanged"]
+    assert (table.kept + table.reversed + table.neither).to_list() == pytest.approx([1, 1])
 
 
 def test_terms_add_up_from_o1_to_o2(study):
     lists = sample_lists(study.config, 300, seed=0)
     frame, error = tables.difference(study, lists)
     assert error < 1e-10 and frame.term.iloc[0] == "o1's own logits" and len(frame) == 7
+    share = frame.set_index("term")["share > 0"]
+    assert share.iloc[0] < 0.05 and share["−β_o1 α2 D2"] < 0.05 and share["P_o2"] > 0.3
     # From d1 at o1 to d2 at o2.
     assert frame["mean"].iloc[0] < 0 < frame["mean"].sum()
 
