@@ -10,17 +10,18 @@ one of the two gets each other's weights, and the outputs read what comes of it.
 
 from __future__ import annotations
 
-from itertools import product
-
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from torch import Tensor, nn
 from transformer_lens.model_bridge import TransformerBridge
 from transformer_lens.utilities import get_act_name
 
 from listcomp_utils.config import PLAIN_LAYERS, Config, ConfigError, require
+from listcomp_utils.generation import generate
 from listcomp_utils.hooks import logits_with, replace_at, run_all
-from listcomp_utils.model import config_of, make_model
-from listcomp_utils.task import lists_to_score
+from listcomp_utils.model import config_of, make_native_model
+from listcomp_utils.task import all_lists, input_tokens, lists_to_score
+from listcomp_utils.training.loop import one_thread
 
 MOST_LISTS = 10_000
 
@@ -36,11 +37,39 @@ def fair_share(n_digits: int) -> tuple[float, float]:
     return 1 - unequal / 4, 1 - unequal / 2
 
 
-def both_orders_untrained(config: Config) -> float:
-    """Largest share of pairs right in both orders, in random models without learned positions."""
-    variants = product(("rotary", "none"), (1.0, 10.0), range(3))
-    configs = (config.replace(positions=p, embed_scale=e, seed=s) for p, e, s in variants)
-    return max(order_figures(make_model(one))["both_right"] for one in configs)
+def train_on_one_order(config: Config, steps: int = 300) -> nn.Module:
+    """A model trained on the rising lists alone: one order of each pair, which can be learned."""
+    model = make_native_model(config)
+    rising = _pairs(config)
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    optimizer, tokens = torch.optim.AdamW(weights, lr=1e-2), input_tokens(config, rising)
+    with one_thread():
+        for _ in range(steps):
+            optimizer.zero_grad()
+            logits = model(tokens)[:, config.prediction_positions]
+            F.cross_entropy(logits.flatten(0, 1), rising.flatten()).backward()
+            optimizer.step()
+    return model
+
+
+def one_and_both_right(model: nn.Module) -> tuple[float, float]:
+    """Shares of pairs that are right in rising order, and in both orders."""
+    rising = _pairs(config_of(model))
+    one, other = ((generate(model, rows) == rows).all(1) for rows in (rising, rising.flip(1)))
+    return one.double().mean().item(), (one & other).double().mean().item()
+
+
+def one_order_learned(config: Config) -> tuple[float, float]:
+    """`one_and_both_right` of a model trained on one order: least and most, rotary and none."""
+    models = (train_on_one_order(config.replace(positions=p)) for p in ("rotary", "none"))
+    one, both = zip(*map(one_and_both_right, models), strict=True)
+    return min(one), max(both)
+
+
+def _pairs(config: Config) -> Tensor:
+    """All lists (a, b) with a less than b."""
+    lists = all_lists(config)
+    return lists[lists[:, 0] < lists[:, 1]]
 
 
 @torch.no_grad()

@@ -51,7 +51,7 @@ WORDS = {
     "per_token_sd": "sd",
     "printed": "study, mean of 3 runs",
     "seeds": "seeds",
-    "stayed": "outputs right where it stayed",
+    "stayed": "outputs right where it had not left",
 }
 """Columns of the tables, as readers are shown them."""
 
@@ -245,3 +245,45 @@ def nearness_to_counts(means: Sequence[float], low: float, high: float, runs: in
     )
     as_near = (by_chance <= own).mean()
     return Nearness(levels.tolist(), float(own), float(by_chance.mean()), float(as_near))
+
+
+def printed_and_runs(table: pd.DataFrame) -> dict[str, pd.Series]:
+    """Outputs right at width 64 by the parts in words: the study's means, and each run here."""
+    runs = table[table.d_model == 64].assign(parts=flag_words).set_index("parts")
+    printed = beside_printed(table).set_index("parts").printed
+    return {"study, mean of 3": printed, "here, each seed": runs.per_token}
+
+
+class Clumps(NamedTuple):
+    """How near the study's means are to counts of 2 to 5 runs, three being how many it had.
+
+    `levels` are those of three; `three` and `others` the p-value of three and the least of the
+    rest, with as low level `stayed`, where the runs here that had not left end on average. `table`
+    has all, and beside them those with the guess of an order as low level.
+    """
+
+    levels: list[float]
+    stayed: float
+    three: float
+    others: float
+    table: pd.DataFrame
+
+
+def clumps(table: pd.DataFrame) -> Clumps:
+    """Hold the study's means, but the largest, which sets the top level, against counts of runs."""
+    printed = beside_printed(table).printed
+    means, high = printed.drop(printed.idxmax()), printed.max()
+    runs = table[table.d_model == 64]
+    stayed = runs[~runs.broke_through].per_token.mean()
+    guess = 0.5 + 0.5 / 100
+    near = {
+        (low, n): nearness_to_counts(means, low, high, n)
+        for low in (stayed, guess)
+        for n in range(2, 6)
+    }
+    names = ["level of 0 runs", "counts of runs", "mean distance", "drawn evenly", "draws as near"]
+    rows = [(low, n, *found[1:]) for (low, n), found in near.items()]
+    others = min(near[stayed, n].p_value for n in (2, 4, 5))
+    three = near[stayed, 3]
+    frame = pd.DataFrame(rows, columns=names)
+    return Clumps(three.levels, float(stayed), three.p_value, others, frame)

@@ -1,18 +1,17 @@
 """The order mechanism by head and kind of positions, and what is impossible without places."""
 
 import pytest
-import torch
-import torch.nn.functional as F
 
 from listcomp_utils.config import Config, ConfigError
-from listcomp_utils.generation import accuracy, generate
-from listcomp_utils.model import make_model, make_native_model
+from listcomp_utils.generation import accuracy
+from listcomp_utils.model import make_model
 from listcomp_utils.scaling.order_by_head import (
-    both_orders_untrained,
     fair_share,
+    one_and_both_right,
+    one_order_learned,
     order_figures,
+    train_on_one_order,
 )
-from listcomp_utils.task import all_lists, input_tokens
 from listcomp_utils.training.loop import train
 
 
@@ -25,26 +24,17 @@ def study(**changes):
 def test_without_places_at_most_one_order_of_a_pair_is_right(positions, flags):
     # Trained on one order of each pair, which can be learned: the other must then be lost.
     config = study(n_digits=8, d_model=32, embed_scale=1, positions=positions, **flags)
-    model = make_native_model(config)
-    lists = all_lists(config)
-    rising = lists[lists[:, 0] < lists[:, 1]]
-    weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer, tokens = torch.optim.AdamW(weights, lr=1e-2), input_tokens(config, rising)
-    for _ in range(300):
-        optimizer.zero_grad()
-        logits = model(tokens)[:, config.prediction_positions]
-        F.cross_entropy(logits.flatten(0, 1), rising.flatten()).backward()
-        optimizer.step()
-    right = (generate(model, rising) == rising).all(1)
-    turned = (generate(model, rising.flip(1)) == rising.flip(1)).all(1)
-    assert right.double().mean() > 0.2, "it has learned, so that the rule is put to the test"
-    assert not (right & turned).any()
+    model = train_on_one_order(config)
+    one, both = one_and_both_right(model)
+    assert one > 0.2, "it has learned, so that the rule is put to the test"
+    assert both == 0
     score = accuracy(model)
     assert score.per_token <= fair_share(8)[0] and score.per_list <= fair_share(8)[1]
 
 
-def test_untrained_models_without_places_are_no_exception():
-    assert both_orders_untrained(study()) == 0
+def test_one_order_can_be_learned_without_places_and_then_not_both():
+    one, both = one_order_learned(study(n_digits=12, d_model=16))
+    assert one > 0.2 and both == 0
 
 
 def test_with_learned_positions_both_orders_can_be_right_and_positions_carry_it():

@@ -4,7 +4,11 @@ import types
 
 import pandas as pd
 import pytest
+import torch
 
+from listcomp_utils.checkpoints import load_or_train
+from listcomp_utils.circuit.formula import weights_of
+from listcomp_utils.circuit.order_axis import separator
 from listcomp_utils.config import Config, ConfigError
 from listcomp_utils.model import make_native_model
 from listcomp_utils.scaling.grids import TABLES
@@ -15,10 +19,12 @@ from listcomp_utils.scaling.plateau import (
     course_rows,
     difference_at_sep,
     passages,
+    scores_and_c,
 )
 from listcomp_utils.sweeps.engine import run_grid
 from listcomp_utils.sweeps.table import read_table, write_table
 from listcomp_utils.sweeps.training import TrainCell
+from listcomp_utils.task import all_lists
 
 STUDY = Config.preset("study", device="cpu")
 SMALL = STUDY.replace(n_digits=10, d_model=16, steps=20, eval_every=10, batch_size=16)
@@ -82,7 +88,8 @@ def test_a_passage_is_read_off_the_loss():
     found = passages(pd.DataFrame(rows)).loc["own"]
     assert found.steps.tolist() == [300, 0, 100] and found.waited.tolist() == [True, False, False]
     assert found.waiting[0] == pytest.approx(0.1) and found.waiting[2] == pytest.approx(0.3)
-    assert found.highest[0] == pytest.approx(0.1) and found.highest[2] == pytest.approx(0.4)
+    assert found.highest[[0, 2]].tolist() == [0.1, 0.4], "before the loss falls"
+    assert found.ending.tolist() == [0.9, 1.0, 0.4]
     assert found.passing[[0, 1]].tolist() == [0.7, 0.8]
     assert found.halved[[0, 1]].tolist() == [0.9, 1]
     assert pd.isna(found.waiting[1]) and pd.isna(found.halved[2])
@@ -103,11 +110,25 @@ def test_either_factor_alone_tells_no_list_from_its_reverse():
     assert difference_at_sep(config, places=0) < 1e-12
     assert difference_at_sep(config, scores=0) < 1e-12
     assert difference_at_sep(config) > 0.01
+    assert difference_at_sep(config, scores=0, c=1) > 0.01, "with c the digits tell it too"
+
+
+def test_the_difference_is_the_models_own():
+    config = STUDY.replace(n_digits=6, d_model=8)
+    weights, lists = weights_of(make_native_model(config), torch.float64), all_lists(config)
+    here, there = (separator(weights, rows).vectors for rows in (lists, lists.flip(1)))
+    own = (here - there).abs().max().item()
+    assert difference_at_sep(config, c=1) == pytest.approx(own)
+
+
+def test_in_the_trained_model_the_places_add_little_to_the_scores():
+    spread, c = scores_and_c(load_or_train(STUDY).model)
+    assert abs(c) < spread / 2
 
 
 def test_courses_that_stay_have_panels_of_their_own():
     panels = course_panels(course_rows(read_table("dynamics")))
-    stays = panels["the study's, never left: loss (nats)"]
+    stays = panels["the study's, not left by step 50,000: loss (nats)"]
     assert list(stays) == ["seed 3", "seed 6", "seed 7"] and stays.iloc[5:].min().min() > LN_2 / 2
     assert list(panels["the study's recipe: alignment"]) == ["seed 0", "seed 1", "seed 2"]
     assert len(panels) == 6

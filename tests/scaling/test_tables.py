@@ -126,3 +126,13 @@ def test_means_of_runs_at_two_levels_are_nearer_than_chance():
     assert made.p_value == 0 and made.by_chance == pytest.approx(0.42 / 3 / 4, rel=0.05)
     between = nearness_to_counts(list(levels[:-1] + 0.07) * 4, 0.5, 0.92)
     assert between.p_value > 0.99
+
+
+def test_the_studys_means_are_nearer_to_counts_of_three_runs_than_of_others():
+    table = read_table("scaling_table4")
+    found = tables.clumps(table)
+    stayed = table[(table.d_model == 64) & ~table.broke_through].per_token
+    assert found.levels[0] == pytest.approx(stayed.mean()) and found.levels[-1] == 0.9215
+    assert len(found.table) == 8 and found.three < 0.01 < found.others
+    runs = tables.printed_and_runs(table)["here, each seed"]
+    assert len(runs) == 80 and {*runs.index} == {*tables.beside_printed(table).parts}
