@@ -310,7 +310,7 @@ print(f"hypothesis 3, training waits there: {verdict(waits)}")
 
 # %% [markdown]
 # This training hurries through. That is owed to its recipe: 07_scaling shows trainings by another that
-# wait there, and some that never leave. The gap is what stays: the held-out lists are never learned as well as the others.
+# wait there, and some that have not left when they end. The gap is what stays: the held-out lists are never learned as well as the others.
 
 # %%
 lists, kept = task.lists_to_score(study, most=10_000), task.split_lists(study)
