@@ -153,7 +153,7 @@ show(
 # %%
 fresh = make_model(config)
 weights = parameter_table(fresh)
-show_frame(weights[~weights.trained])
+show_frame(weights[~weights.trained]) if len(weights[~weights.trained]) else print("none")
 n_trained = int(weights.numbers[weights.trained].sum())
 print(f"{n_trained:,} numbers are trained, {weights.numbers.sum() - n_trained:,} are frozen")
 

@@ -552,8 +552,8 @@ show_frame(tables.before_training(range(3)), digits=5)
 # And does a sparse autoencoder, which found the trained model's digits one by one (06), see that?
 
 # %%
-codes = {"usual start": trained.model}
-codes["ranked start"] = load_or_train(Config.preset("ranked", device="cpu")).model
+of_run = f"this run's, {config.n_digits} digits, start {config.start}"
+codes = {of_run: trained.model, "ranked": load_or_train(Config.preset("ranked")).model}
 settings = sae.SAEConfig(d_sae=128, k=3, steps=max(20, 2 * options.live_steps))
 rows = []
 for name, model in codes.items():

@@ -80,7 +80,7 @@ def score_failures(predictor: FailurePredictor, weights: Weights, lists: Lists) 
             "base_rate": wrong.mean(),
             "precision": metrics.precision_score(wrong, named, zero_division=np.nan),
             "recall": metrics.recall_score(wrong, named, zero_division=np.nan),
-            "average_precision": metrics.average_precision_score(wrong, probability),
+            "average_precision": _average_precision(wrong, probability),
         }
     )
 
@@ -104,10 +104,7 @@ def compare_numbers(
             "|s_a - s_b| alone": _apart(weights, unequal(lists)),
             "|α1 - α2| alone": features[:, 0],
         }
-        found[kind] = {
-            name: metrics.average_precision_score(wrong, -one) if wrong.any() else np.nan
-            for name, one in numbers.items()
-        }
+        found[kind] = {name: _average_precision(wrong, -one) for name, one in numbers.items()}
     return pd.DataFrame(found).rename_axis("lists named by").reset_index()
 
 
@@ -154,6 +151,11 @@ def built_table(weights: Weights, held_out: Lists, train: Lists) -> pd.DataFrame
 
 def _apart(weights: Weights, lists: Lists) -> Float[Tensor, "list"]:
     return order_axis(weights).scores[lists].diff()[:, 0].abs()
+
+
+def _average_precision(wrong: np.ndarray, named_by: np.ndarray) -> float:
+    """Area under the precision-recall curve; nan where nothing is wrong."""
+    return metrics.average_precision_score(wrong, named_by) if wrong.any() else np.nan
 
 
 def _observe(

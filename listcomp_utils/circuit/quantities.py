@@ -33,14 +33,15 @@ def measure(model: nn.Module) -> dict[str, Any]:
     """The quantities of a model, which `published.LABELS` has words for.
 
     `edge_zeroed.` and `edge_renormalised.` with an edge are changes of the accuracy without it,
-    `swap.` with an edit the share of all lists that it reverses. Two are lists: `steering_random`,
+    `swap.` with an edit the share of all lists that it reverses. Where fewer than two lists of two
+    digits are held out all lists take their place. Two are lists: `steering_random`,
     a share a direction, and `right_by_difference`, one for each of `BINS`.
     """
     config = config_of(model)
     order_axis.check_pairs(config)
     weights, lists = formula.weights_of(model, torch.float64), all_lists(config)
     held_out = split_lists(config).held_out
-    held_out = held_out if len(held_out) else lists
+    held_out = held_out if len(order_axis.unequal(held_out)) > 1 else lists
     right = score(predictions(weights, held_out), held_out)
     return {
         "trained_parameters": trained_parameters(model),
