@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+NONE_ON, ON_OFF = "lists with no order latent on", "the same with digit latents on or off"
 REVERSE = "the rest's order, correlation of a list with its reverse"
 SWITCH = "far from their reverse, none on: the reverse has one on"
 OTHERS, BUSIER = "one of the others at 0 moves it by at most", "the busier order latent at 0 costs"
@@ -22,7 +23,8 @@ LOWEST = (
     ("activation with attention, median correlation", "correlation", 0.9),
     ("activation for attention, median slope", "slope", 0.9),
     ("outputs lost when activations are binary", "lost when binary", 0.1),
-    ("order held by the rest there, correlation", "order held by the rest there, correlation", 0.9),
+    (NONE_ON, NONE_ON, 0.1),
+    ("order held there by digit latents on or off, correlation", ON_OFF, 0.9),
     (REVERSE, REVERSE, 0.95),
     (SWITCH, SWITCH, 0.9),
     ("the same where one is on", "  where one is on", 0.8),

@@ -150,10 +150,11 @@ def with_size(
     like: SAEConfig,
     artifacts_dir: str | Path | None = None,
 ) -> pd.DataFrame:
-    """The grid, and one SAE for each of KS `like` this where none has its width and steps."""
-    if ((grid.d_sae == like.d_sae) & (grid.steps == like.steps)).any():
+    """The grid, and an SAE `like` this for each of KS that none of its width and steps has."""
+    there = set(grid.k[(grid.d_sae == like.d_sae) & (grid.steps == like.steps)])
+    sizes = [like.replace(k=k) for k in KS if k <= like.d_sae and k not in there]
+    if not sizes:
         return grid
-    sizes = [like.replace(k=k) for k in KS if k <= like.d_sae]
     saes = [load_or_train_sae(separator, one, artifacts_dir) for one in sizes]
     rows = [{**sae.config.to_dict(), **score_sae(separator, sae)} for sae in saes]
     return pd.concat([grid, pd.DataFrame(rows)], ignore_index=True)

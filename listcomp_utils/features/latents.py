@@ -45,7 +45,8 @@ class Match:
     latents: Latents
     frame: pd.DataFrame
     """A row a latent: kind (one of KINDS); digit, the one whose embedding is closest; digit_cosine
-    with it, outside the order axis; order_cosine, with P1 - P2; precision and recall of being
+    with it, outside the order axis; whole_cosine, the same with the order axis left in;
+    order_cosine, with P1 - P2; precision and recall of being
     active for its digit being in the list; correlation of its activation with its digit's
     attention, where both are above 0, and slope, in lengths of the embedding."""
 
@@ -82,10 +83,13 @@ def binary(latents: Latents, only: list[int] | None = None) -> Latents:
 def when_binary(match: Match) -> dict[str, float]:
     """Outputs right (share) with latents as they are and binary, and by the best on-off readout."""
     decode, latents = match.sae.decode, match.latents
+    axis = normalize(match.separator.order_axis, dim=0)
+    own, digits_binary = decode(latents), decode(binary(latents, match.digits))
     vectors = {
-        "as they are": decode(latents),
+        "as they are": own,
         "order latents binary": decode(binary(latents, match.order)),
-        "digit latents binary": decode(binary(latents, match.digits)),
+        "digit latents binary": digits_binary,
+        "the same, order axis graded": own + outside(digits_binary - own, axis),
         "all binary": decode(binary(latents)),
         "which are on, best readout": refitted(match.separator, (latents > 0).float()),
     }
@@ -126,7 +130,8 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
     axis = normalize(separator.order_axis, dim=0)
     order_cosine = sae.decoder @ axis
     # A vector common to all digits can be moved from them into the constant of the sum.
-    digits = outside(separator.embeddings - separator.embeddings.mean(0), axis)
+    whole = separator.embeddings - separator.embeddings.mean(0)
+    digits = outside(whole, axis)
     digit_cosine, digit = cosines(outside(sae.decoder, axis), digits).float().max(1)
     across = (1 - order_cosine**2).clamp_min(0)
     in_plane = (order_cosine**2 + across * digit_cosine.clamp_min(0) ** 2).sqrt()
@@ -141,6 +146,7 @@ def match_latents(separator: KnownSeparator, sae: SAE) -> Match:
     columns = {
         "digit": digit,
         "digit_cosine": digit_cosine,
+        "whole_cosine": cosines(sae.decoder, whole).gather(1, digit[:, None])[:, 0],
         "order_cosine": order_cosine,
         "precision": both.sum(0) / on.sum(0).clamp_min(1),
         "recall": both.sum(0) / (held > 0).sum(0).clamp_min(1),
@@ -167,6 +173,7 @@ def kinds_by_seed(matches: Sequence[Match]) -> pd.DataFrame:
                 **frame.kind.value_counts().reindex(list(KINDS), fill_value=0),
                 "clean digits": len(match.clean_digits),
                 "digits' cosine": digits.digit_cosine.mean(),
+                "the same, order axis left in": digits.whole_cosine.mean(),
                 "along P1 - P2": frame.order_cosine[frame.kind != "dead"].abs().max(),
                 **typical,
             }

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from listcomp_utils.features.latents import Match, Points
+from listcomp_utils.features.latents import Match, Points, binary
 from listcomp_utils.features.separator import order_held
 from listcomp_utils.generation import share
 
@@ -56,9 +56,13 @@ def what_decides(match: Match) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def without_order_latents(match: Match) -> Float[Tensor, "list"]:
-    """The alpha1 - alpha2 that a reconstruction stands for without its order latents."""
-    rest = match.latents.index_fill(1, torch.tensor(match.order).long(), 0.0)
+def without_order_latents(match: Match, on_off: bool = False) -> Float[Tensor, "list"]:
+    """The alpha1 - alpha2 that a reconstruction stands for without its order latents.
+
+    `on_off`, with each active digit latent at its mean.
+    """
+    latents = binary(match.latents, match.digits) if on_off else match.latents
+    rest = latents.index_fill(1, torch.tensor(match.order).long(), 0.0)
     return order_held(match.separator, match.sae.decode(rest))
 
 
@@ -74,9 +78,12 @@ def held_points(match: Match) -> Points:
 def order_elsewhere(match: Match) -> dict[str, float]:
     """Where the order of a list is held when no order latent is on, in words and figures.
 
-    "the rest" are all other latents, "far" means |alpha1 - alpha2| above its median.
+    "the rest" are all other latents, "far" means |alpha1 - alpha2| above its median. Where no order
+    latent is on the rest is the whole reconstruction, and its order as right as that; only "on or
+    off" tells what holds it.
     """
     on, order, rest = match.order_on, match.separator.order, without_order_latents(match)
+    on_off = without_order_latents(match, on_off=True)
     cosines = torch.tensor(match.frame.order_cosine[match.order].values)
     number = torch.arange(len(order)).unflatten(0, 2 * [match.separator.config.n_digits])
     turned, unequal = number.T.flatten(), (number != number.T).flatten()
@@ -86,9 +93,13 @@ def order_elsewhere(match: Match) -> dict[str, float]:
     return {
         "order latents, signed and added, with the order": correlation(signed, order),
         "lists with no order latent on": 1 - share(on),
+        "standard deviation of the order over all lists": order.std().item(),
         "standard deviation of the order there": pd.Series(order[~on].numpy()).std(),
         "order held by the rest there, correlation": correlation(rest[~on], order[~on]),
-        "the same where an order latent is on": correlation(rest[on], order[on]),
+        "the same with digit latents on or off": correlation(on_off[~on], order[~on]),
+        "held by the rest where an order latent is on, correlation": correlation(
+            rest[on], order[on]
+        ),
         "the rest's order, correlation of a list with its reverse": correlation(
             rest[unequal], of_reverse[unequal]
         ),

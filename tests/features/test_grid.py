@@ -58,6 +58,8 @@ def test_a_width_without_a_row_is_trained_for_each_k(separator, small, tmp_path)
     few = with_size(small, shipped[:0], SAEConfig(d_sae=5, k=3, steps=5), tmp_path)
     assert few.k.tolist() == [1, 2, 3, 4, 5] and few.per_token.notna().all()
     assert with_size(small, few, SAEConfig(d_sae=5, k=1, steps=5), tmp_path) is few
+    more = with_size(small, few[few.k < 3], SAEConfig(d_sae=5, k=1, steps=5), tmp_path)
+    assert more.k.tolist() == few.k.tolist() and more.per_token.notna().all()
     two = two_active(few, codes_by_hand(small, 5, [1]))
     assert two["outputs right"].iloc[0] == few.per_token[1] and len(two) == 3
 

@@ -50,6 +50,8 @@ def test_kinds_are_told_apart(small, true_sae):
     match = match_latents(small, replace(true_sae, decoder=decoder, encoder=encoder))
     assert match.frame.kind[:3].tolist() == ["digit and order", "mixture", "dead"]
     assert set(match.frame.kind) == set(KINDS)
+    tilted = match.frame.loc[0]
+    assert tilted.digit_cosine == pytest.approx(1) and tilted.whole_cosine < 0.95
     assert match.digits == [0, *range(3, 10)]
     assert len(live_directions(match.sae, small.vectors)) == 11
 
@@ -112,4 +114,4 @@ def test_on_and_off_alone_lose_what_is_graded(small, true_match):
     right = when_binary(true_match)
     own = quality(small, small.vectors).per_token
     assert right["as they are"] == pytest.approx(own, abs=0.03)
-    assert all(0 <= one <= 1 for one in right.values()) and len(right) == 5
+    assert all(0 <= one <= 1 for one in right.values()) and len(right) == 6

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from listcomp_utils.features.latents import binary
 from listcomp_utils.features.order_latents import (
     correlation,
     held_points,
@@ -40,6 +41,10 @@ def test_the_others_hold_what_the_order_latents_leave(small, true_match, dead_ma
     """With the true dictionary, the digits hold the same order in every list: none."""
     rest = without_order_latents(true_match)
     assert rest.std() < 1e-3 * small.order.std()
+    flat = replace(true_match, latents=binary(true_match.latents, true_match.digits))
+    on_off = without_order_latents(true_match, on_off=True)
+    torch.testing.assert_close(on_off, without_order_latents(flat))
+    assert not torch.allclose(on_off, rest)
     figures = order_elsewhere(true_match)
     assert figures["order latents, signed and added, with the order"] > 0.999
     nothing = order_elsewhere(dead_match)
