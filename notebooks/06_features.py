@@ -75,7 +75,7 @@ from listcomp_utils.notebook.show import show, show_frame
 from listcomp_utils.plots import curves, diagrams, heatmaps
 from listcomp_utils.sweeps.table import read_table
 
-VERDICT = {True: "held", False: "refuted"}
+VERDICT = {True: "held", False: "refuted", None: "untested"}
 usual = settings == SAEConfig(d_sae=128, k=3) and not given and options.n_seeds >= 3
 ok = usual and checkpoint is None and parameters.is_established(config)
 
@@ -211,7 +211,7 @@ figure = curves.line_panels(panels, title, "k, active latents a list")
 alt = f"Outputs right and clean digits by k, a line a number of latents. {title}."
 show(figure.update_yaxes(range=[0, 1.03]), alt=alt)
 best = f"k = {means.idxmax()} has most outputs right, k = {top} most clean digits"
-print(best + ":", VERDICT[bool(means.idxmax() == top)])
+print(best + ":", VERDICT[bool(means[top] == means.max()) if clean.max() else None])
 print(f"share clean at k = {top}:", panels[names["clean"]].loc[top].round(2).to_dict())
 print("variance explained by k:", over_k.explained.mean().round(4).to_dict())
 
@@ -304,6 +304,7 @@ sign, digit = decides[["by sign", "by first digit"]].min()
 maps = order_latents.order_maps(first)
 down = ["little", *[""] * (len(maps["α1 - α2"]) - 2), "much"]
 title = f"On or off goes by the order's sign in {sign:.0%} of lists, by first digit in {digit:.0%}"
+title = title if len(decides) else "No latent lies along the order axis"
 across = ["little →", *down[1:-1], ""]
 axes = ("first digit, by attention it draws", "second digit, likewise")
 figure = heatmaps.heatmap_panels(maps, down, across, title, "share of largest", *axes, signed=True)
@@ -311,7 +312,7 @@ show(figure, alt=f"Maps over both digits: the order, and each order latent. {tit
 
 # %%
 show_frame(decides.reset_index("random seed"), digits=3)
-print("on by the sign of the order:", VERDICT[bool(sign > 0.9)])
+print("on by the sign of the order:", VERDICT[bool(sign > 0.9) if len(decides) else None])
 
 # %% [markdown]
 # In the hundred-digit model they are no triangles but *bands*: whole rows. Whether an order latent is on is a matter of which
@@ -385,11 +386,12 @@ print(f"of such pairs {single:.2f} have one on in one order only, {1 - single:.2
 r, slope = kinds.correlation, kinds.slope
 graded = bool(r.min() >= 0.9 and slope.min() >= 0.9 and slope.max() <= 1.1)
 print(f"correlation {spread(r)}, slope {spread(slope)}")
-print("a copy of the attention:", VERDICT[graded])
+print("a copy of the attention:", VERDICT[None if r.isna().all() else graded])
 
 # %%
 dots = latents.graded_points(first)
 title = f"A digit latent follows its digit's attention: r = {r.mean():.2f} (the median latent)"
+title = title if dots else "No digit has a clean latent whose activation varies"
 axes = ("SEP's attention to the digit", "activation of its latent")
 figure = curves.lines(dots, title, *axes, points=list(dots))
 show(figure, alt=f"Activation against attention for some digits, a dot a list. {title}.")

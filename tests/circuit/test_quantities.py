@@ -123,3 +123,9 @@ def test_the_slot_classifier_needs_two_slots(study):
 def test_bins_cover_every_unequal_list(study_model):
     shares = measure(study_model)["right_by_difference"]
     assert shares[-1] > 0.99 > shares[0]
+
+
+def test_one_list_held_out_is_too_few_and_all_are_taken():
+    config = Config.preset("study", n_digits=3, d_model=8, train_fraction=0.9, device="cpu")
+    measured = measure(make_model(config))
+    assert all(math.isfinite(measured[name]) for name in ("accuracy", "slots"))
