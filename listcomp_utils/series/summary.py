@@ -32,7 +32,7 @@ _ANSWER = _WORDS.from_string(
    `44, 60` leave the same two digits in it in different shares.
 2. **One direction of the vector says which came first.** Exchange the two places' shares in it, and
    {{ of("05_circuit", "reversed by exchanging position weights", "%") }} of the lists are written in reverse; exchange
-   the digits' shares instead, and most are garbled but {{ of("05_circuit", "reversed by exchanging content weights", "%") }} reversed.
+   the digits' shares instead, and most are garbled, only {{ of("05_circuit", "reversed by exchanging content weights", "%") }} reversed.
 3. **The first output reads that direction, the second goes by how much of its own attention the separator gets**: with
    the attention that it pays on the reversed list it is right in only
    {{ of("05_circuit", "o2 right with the moderation of the reversed list", "%") }} of the lists, with its own in
