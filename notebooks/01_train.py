@@ -341,7 +341,7 @@ show(
 # %% [markdown]
 # If errors had nothing to do with each other, the reverse of a wrong list would be wrong as rarely as any other list.
 # It is wrong far more often: some *pairs* of digits are hard. Held-out lists whose reverse was trained on are set apart below:
-# they often fail alone, since training mended the other order. Which pairs are hard?
+# they often fail alone, since training mended the other order.
 
 # %%
 number = lists @ torch.tensor([study.n_digits, 1])
@@ -363,7 +363,7 @@ chosen = first == second  # the lists to look at
 print(f"{chosen.sum():,} lists chosen, {whole[chosen].double().mean():.1%} of them copied whole")
 
 # %% [markdown]
-# Lists with twice the same digit are safe: there is no order to lose.
+# Which pairs are hard, then? Lists with twice the same digit are safe: there is no order to lose.
 #
 # <details><summary><b>Question.</b> Are neighbours such as 41 and 42 harder than other pairs? Put
 # <code>(first - second).abs() == 1</code> in place of <code>first == second</code>.</summary>

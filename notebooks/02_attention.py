@@ -273,9 +273,9 @@ runs = run_all(large, pairs)
 reads = [edge for edge in feeding_edges(hundred) if edge[1] == hundred.sep_position]
 to_d1 = runs.patterns[:, 0, 0, hundred.sep_position, 0].reshape(hundred.n_digits, -1)
 print("SEP reads by", ", ".join(edge_label(hundred, edge) for edge in reads))
-before = order_axis(weights_of(make_model(hundred)))
+starts = [order_axis(weights_of(make_model(hundred.replace(seed=s)))) for s in range(8)]
 print(f"attention to d1: {to_d1.min():.2f} to {to_d1.max():.2f}, std {to_d1.std():.3f}")
-print(f"the same before training: std {before.attention(*pairs.T).std():.3f}")
+print(f"the same before training: std {starts[0].attention(*pairs.T).std():.3f}")
 print("attention follows the content:", "held" if to_d1.std() > 0.1 else "refuted")
 
 # %% [markdown]
@@ -310,12 +310,12 @@ def more_to_the_higher(scored):
     return (more == (scored.scores[first] > scored.scores[second])).float().mean().item()
 
 
-agree, agreed = more_to_the_higher(axis), more_to_the_higher(before)
-places_apart = f"the two places' scores differ by c = {abs(axis.offset):.3f}"
-print(f"{places_apart}, the digits' have a std of {rank.std():.3f}")
+agree, agreed = more_to_the_higher(axis), [more_to_the_higher(one) for one in starts]
+print(f"the places differ by c = {abs(axis.offset):.3f}, the digits by a std of {rank.std():.3f}")
 print(f"attention to d1 where both digits are the same: {to_d1.diagonal().mean():.3f}")
-alike = pd.Series(rank).corr(pd.Series(before.scores), method="spearman")
-print(f"before training: {agreed:.1%} of lists, and in an order that correlates by {alike:.2f}")
+alike = pd.Series(rank).corr(pd.Series(starts[0].scores), method="spearman")
+print(f"before training, eight seeds: in {min(agreed):.0%} to {max(agreed):.0%} of the lists")
+print(f"this seed's order of the scores before training correlates by {alike:.2f}")
 
 # %%
 title = f"The higher-ranked digit gets more than half of SEP's attention, in {agree:.1%} of lists"
@@ -327,7 +327,7 @@ show(figure, alt=alt, interactive=False)
 # %% [markdown]
 # The map is a smooth slope: what SEP gives to d1 grows with the rank of d1 and falls with the rank of d2, and on the
 # diagonal, where only the place is left to decide, it stays near one half. Here the digits outweigh the places, the
-# reverse of the ten-digit model; that much was so from the start, and the order of the digits was not. So a digit has nearly the same share in a list and in its reverse; what changes with the
+# reverse of the ten-digit model; in random weights it is a matter of luck, as the range over eight of them says. Training makes the places alike, and an order of the digits of its own. So a digit has nearly the same share in a list and in its reverse; what changes with the
 # order is the share of each *place*, whose embedding SEP takes in together with the digit's. 04_representation measures this, and how the outputs
 # make digits of it is the subject of 05_circuit; we go on with the model chosen at the top.
 #
@@ -368,7 +368,7 @@ show(figure, alt=f"Mean logit-lens probability of the right digit at each level.
 
 # %% [markdown]
 # In the ten-digit model the answer appears in the last layer only. Until then the lens does not say what SEP has read, it rules it out: the second
-# digit is the least probable of all in every list. (In models of other seeds, in a part of the lists.) SEP holds it in a code that layer 1 turns; notebook 04
+# digit is the least probable of all in every list. (That is this seed's way. In others it is so in a part of the lists, in some no oftener than by chance.) SEP holds it in a code that layer 1 turns; notebook 04
 # looks at that vector.
 #
 # ## Which paths write the answer?

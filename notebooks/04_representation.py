@@ -422,8 +422,8 @@ print("share of one direction in four untrained models:", [round(one, 2) for one
 
 # %% [markdown]
 # In the hundred-digit model the order of a list is one number, along an axis that can be named without looking at any list: the
-# next notebooks read it (05) and turn it (05, 06). This much the architecture gives for nothing: some untrained models have it as well as the
-# trained one. What it says of a model is that attention follows the digits and hardly the places, so that the first term is nearly gone.
+# next notebooks read it (05) and turn it (05, 06). The architecture allows this and does not ensure it: of the untrained models above one
+# has it as well as the trained one, by the luck of its draw, and the others fall short. What it says of a model is that attention follows the digits and hardly the places, so that the first term is nearly gone.
 #
 # Nearly, and not everywhere. The share is one of summed squares, to which long differences count most. The last two columns
 # take each pair of a list and its reverse by itself: in the median pair that the hundred-digit model copies the axis holds all but a trace of the difference, in the

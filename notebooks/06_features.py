@@ -15,8 +15,8 @@
 # finds the true directions: a latent for nearly every digit, and two or more for order. It splits their work otherwise than
 # one would think: the digit latents' directions are tilted along that of order, so that which of them are on implies an order, and an order latent
 # comes on where that is wrong. So scaling the order latents cannot turn round the lists on which they are off, a quarter of all;
-# adding their direction can. With more active latents the outputs are as right, but hardly a digit has a latent of
-# its own; with fewer, the variance explained hides that order is lost. Of the hypotheses on the way nearly half are refuted.
+# adding their direction can. With more active latents the outputs are as right, but few digits have a latent of
+# their own; with fewer, the variance explained hides that order is lost. Of the hypotheses on the way half are refuted.
 #
 # **You need** nothing but the install; a shipped model and shipped autoencoders are loaded, and every word is explained where
 # it first appears. The text speaks of these; at other parameters the printed figures and verdicts are what
@@ -223,7 +223,7 @@ claims += [at_least(name.format("variance explained"), apart.explained, 0.0, ok)
 
 # %% [markdown]
 # In the hundred-digit model nothing in the count of right outputs warns of it: with four or five active latents the outputs are served as well,
-# and hardly a digit is clean. With 128 latents the variance explained is largest at $k = 3$, but by a thousandth only. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
+# and with four few digits are clean, with five hardly one. With 128 latents the variance explained is largest at $k = 3$, but by a thousandth only. And $k = 3$ alone is not enough. With 64 latents for a hundred digits and order there cannot be one each, and
 # clean digits are few there; from 128 on they are nearly all.
 #
 # <details><summary><b>Question.</b> With one active latent too few, what is given up: digits, or order? Set
@@ -332,7 +332,8 @@ print("on by the sign of the order:", VERDICT[bool(sign > 0.9) if len(decides) e
 # "near the middle", an order of about 0. *Refuted* if the order varies there more than half as much as over all lists.
 #
 # *Third:* which digit latents are on holds the order there. The sum above lets us ask: take the order latents out of a rebuilt vector, and
-# read off how far along the order axis it still lies ("the rest"). Where no order latent is on nothing is taken out. So the rest is right there
+# read off how far along the order axis it still lies ("the rest"), beyond what the list's two embeddings have there by their true amounts. (Read so,
+# even one and the same vector for all lists agrees with the order to some degree: the control.) Where no order latent is on nothing is taken out. So the rest is right there
 # if the vector is rebuilt well, and that alone tells nothing new. But we can set each digit latent that is on to its own mean, so that it
 # can only be on or off. *Refuted* if its order then correlates with the true one by less than 0.9.
 
@@ -362,8 +363,9 @@ show(figure, alt=f"Order held without order latents against the order, a dot a l
 # %% [markdown]
 # In the hundred-digit model the orange dots lie off the line: the order latents are on where what the digits imply is wrong. (The blue ones lie
 # on it because the vectors are rebuilt well.) A digit latent knows nothing of places. *Hypothesis:* the rest implies nearly the same
-# order for a list and its reverse. *Refuted* if the two correlate by less than 0.95. If it holds, the rest can be right for one of the two at
-# most, and of two lists that are far from each other the other needs an order latent. That follows, and the table above has it in
+# order for a list and its reverse. *Refuted* if the two correlate by less than 0.95. (That says only that the rest does not tell the two
+# apart: one vector for all lists would pass too.) If it holds, the rest can be right for one of the two at
+# most, and of two lists that are far from each other ("far from their reverse": $|\alpha_1 - \alpha_2|$ above its median) the other needs an order latent. That follows, and the table above has it in
 # its last row. The row before it is the same share of all lists that are far from their reverse.
 
 # %%
@@ -373,7 +375,7 @@ single = mean["far from their reverse: one on in one order only"]
 print(f"of such pairs {single:.2f} have one on in one order only, {1 - single:.2f} in both or none")
 
 # %% [markdown]
-# So in the hundred-digit model the digit latents imply an order for each pair of digits by being on, as each has some of the order axis in its direction. Order latents correct it: in one of the pair's two lists or, more often, in
+# So in the hundred-digit model the digit latents imply an order for each pair of digits by being on, as many of them have some of the order axis in their directions. Order latents correct it: in one of the pair's two lists or, more often, in
 # both. An order latent "for $\alpha_1 > \alpha_2$" is one for *needing a push that way*, which is not the same: to read from it being off that
 # the order is small, or the other, would be wrong. Why the push goes by the first digit this does not explain.
 #
@@ -422,7 +424,7 @@ show(figure, alt=f"Bars: outputs right with latents as they are and made binary.
 # either way. An edit counts for a list if *some* factor, or amount, turns its outputs round exactly, so these are upper bounds: the
 # best one differs from list to list.
 #
-# Scaling cannot do anything where no order latent is on, as 0 stays 0. *Expectation*, from what was found above: adding works there too. *Refuted* if
+# Scaling cannot do anything where no order latent is on, as 0 stays 0 (the few lists counted there are turned round by being rebuilt). *Expectation*, from what was found above: adding works there too. *Refuted* if
 # adding turns less than a half of those lists. Controls: other latents, and random directions as long as the order axis.
 
 # %%

@@ -14,9 +14,9 @@
 # digits a list has, and then has to find out in which order they came. By ours what carries the order is in place
 # before the digits are learned, and training does not wait. Length, width, depth and the recipe decide how often
 # lists are copied, and how far training comes, *from the usual random start*: longer lists want more layers. From
-# a start that sketches the order, two layers learn to copy lists of up to five digits, so depth is not what lists
+# a start that sketches a code known to work (08), two layers learn to copy lists of up to five digits, so depth is not what lists
 # need. In two layers with one head and no LayerNorm learned positions are needed: without them no weights copy
-# both orders of any pair, for a reason that fits in two lines. With three layers rotary ones do too. Two or four
+# both orders of any pair, for a reason that fits in two lines. With three layers rotary ones suffice. Two or four
 # heads copy more lists than one, and the positions carry the order in them too. Three layers copy as well, but by
 # another way, which is open.
 #
@@ -189,8 +189,8 @@ claims += [shown("order at SEP with equal scores and its own c, largest differen
 # <code>places=0.5</code>? And when the scores are half as large, <code>scores=0.5</code>?</summary>
 # With the places yes, as the formula says: their difference is multiplied by what is left. With the scores much
 # less than half. This project starts with large embeddings, so that the scores are large too, and a sigmoid that
-# is nearly 0 or 1 hardly notices when they are halved. Large scores are what the study's start lacks, and a likely
-# reason why it waits so much longer.
+# is nearly 0 or 1 hardly notices when they are halved. Large scores are what the study's start lacks: a likely
+# reason why it waits and ours does not.
 # </details>
 #
 # **What leaving looks like.** Both factors must also fit: the unembedding, which turns vectors into digits, gives
@@ -209,7 +209,7 @@ passages = plateau.passages(courses)
 left, stay = passages.dropna(subset="halved"), passages[passages.halved.isna()]
 waiting, passing = passages.waiting[passages.waited].mean(), left.passing[~left.waited].mean()
 halved = left.halved.mean()
-title = f"Median alignment while runs wait: {waiting:.2f}; once they have left: {halved:.2f}"
+title = f"Mean alignment: {waiting:.2f} while runs wait, {halved:.2f} as runs have left"
 
 # %%
 panels = plateau.course_panels(courses)
@@ -225,12 +225,12 @@ print(f"alignment: median {waiting:.2f} while runs wait, {passing:.2f} of others
 for name, runs in {"had not left": stay, "left": left[left.waited]}.items():
     words = "median {:.2f} at most, highest moment {:.2f}, last {:.2f}"
     print(f"waiting runs that {name}:", words.format(*runs[["waiting", "highest", "ending"]].max()))
-rose = max(waiting, stay.waiting.max()) < 0.5 and min(passing, halved) > 0.8
+passed = min(left.passing[~left.waited].min(), left.halved.min())
+rose = passages.waiting[passages.waited].max() < 0.5 and passed > 0.8
 print("the loss falls when the alignment has risen:", "held" if rose else "refuted")
 
 # %%
-name = "alignment of courses that wait on the plateau, while there"
-claims += [at_most(name, float(waiting), 0.5)]
+claims += [at_most("alignment of courses that wait on the plateau, while there", waiting, 0.5)]
 name = "alignment of courses that had not left by 50,000 steps, largest median"
 claims += [at_most(name, stay.waiting.max(), 0.5)]
 claims += [at_least("alignment of courses that pass it, as they pass", float(passing), 0.8)]
@@ -240,8 +240,8 @@ claims += [at_least("alignment when the loss has halved, mean of courses", float
 # The loss leaves the dashed line when the alignment of the same run climbs to the top, and the runs that had not left
 # had not climbed there. One of them, seed 6, was climbing in its last evaluations, as runs do before they leave.
 # That one comes with the other does not prove that it causes it; the algebra above is the reason to think so.
-# Single moments say less than medians: seeds 2 and 7 wander above one half while they wait, and back down. So half
-# of full alignment, for a moment, does not end a wait. By this project's recipe the alignment is there already as
+# Single moments say less than medians: seed 2 wanders above one half while it waits, and back down; so does seed 7, for one evaluation that
+# the panels, which draw every other, leave out. So half of full alignment, for a moment, does not end a wait. By this project's recipe the alignment is there already as
 # the loss first passes $\ln 2$, and the runs followed do not wait.
 #
 # ## What no training can do: two layers without places
@@ -273,7 +273,7 @@ print(f"{n_there} digits: at most {per_list:.3f} of all lists right, {per_token:
 trained = positions[(positions.n_layers == 2) & (positions.positions != "learned")]
 kept, twice = trained[["kept", "both_right"]].max()
 one, both_learned = order_by_head.one_order_learned(probe)
-print(f"{len(trained)} trained models: {kept:.0%} of lists a ≠ b right, {twice:.0%} of pairs twice")
+print(f"{len(trained)} trained models: {kept:.0%} of lists a ≠ b right, {twice:.0%} in both orders")
 print(f"trained on one order: {one:.0%} or more right in it, at most {both_learned:.0%} in both")
 print("never both:", "held" if max(twice, both_learned) == 0 else "refuted")
 
@@ -521,7 +521,7 @@ claims += [shown(name("least"), low.per_token), shown(name("most"), high.per_tok
 
 # %% [markdown]
 # The means clump, as counts of three runs would. How well depends on where the level of 0 runs is put. Where our runs
-# that stayed end on average (the upper half of the table), only counts of three are nearer than one draw in a hundred.
+# that stayed end on average (the upper half of the table), only for counts of three do fewer than one draw in a hundred lie as near.
 # Where runs would end that know the digits and guess the order, 0.505, counts of five are nearer still. Our own runs
 # that stayed mostly end lower than that (the squares on the left). So counts of three are a likely reading, no proof.
 #

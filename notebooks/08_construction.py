@@ -14,7 +14,7 @@
 # error bound proves it for lists too many to run. So neither width nor depth nor the number of digits is what
 # stops a trained model. Training is: it stops at near ties, lists whose two digits look nearly alike to the
 # separator. Most of those held out are wrong, nearly always at the second output. Started instead from the code's wiring
-# and a readout with the digits in random order, with only small random weights around them, the same architecture learns to
+# and a readout with the digits in random order, with small random weights around them (in the unembedding the usual ones), the same architecture learns to
 # copy the lists it never saw.
 #
 # **What that start knows.** How the code works: a line, a place on it for each digit, how an output looks away
@@ -420,7 +420,7 @@ show_frame(content_and_order.along_path(kinds["trained"], end, [0, 0.01, 0.5, 0.
 # code's three constants follow from the number of digits: scores up to $3/n$, a lever of $0.6\,n$, logits of $3 n^2$.
 #
 # Its rate and its number of steps were chosen on an *inner* split: four in five of the 8,000 lists to train on, the others to
-# judge by, with two seeds of their own; each row is their mean. For these two nothing was looked at of the lists held out. The
+# judge by, with two seeds of their own; each row is their mean. For the rate and the steps nothing was looked at of the lists held out. The
 # constants and the fiftieth come from a prototype that was judged on the usual split: the row of `split_seed` 7 below is the check.
 
 # %%
@@ -499,7 +499,7 @@ show_frame(tables.by_attempt("ranked_parts", figures))
 # that the readout orders them. What is needed is the rest, each
 # piece of it: the wiring by which o2 looks away (*turns*, *lever*), the multiple $1/s$, and an unembedding that reads one
 # number off a line. Half of the unembedding is worse than none: with neither line nor parabola the usual unembedding is
-# learned, and copies most lists. *And the random weights around it must be small*: with all of them instead of a fiftieth the
+# learned, and copies most lists. *And outside the unembedding the random weights around it must be small*: with all of them instead of a fiftieth the
 # whole code copies hardly any list, by either recipe (*noise 1 on all parts*, *usual start with all parts*). *None of the pieces
 # helps the usual start alone*: it ends where it ended, or worse. As the whole does not help it either, that says nothing of what
 # a piece is worth among small weights. Nor do

@@ -80,10 +80,13 @@ def order_elsewhere(match: Match) -> dict[str, float]:
 
     "the rest" are all other latents, "far" means |alpha1 - alpha2| above its median. Where no order
     latent is on the rest is the whole reconstruction, and its order as right as that; only "on or
-    off" tells what holds it.
+    off" tells what holds it. `order_held` takes off what the list's own embeddings have along the
+    axis; "one vector" is what correlates by that alone.
     """
     on, order, rest = match.order_on, match.separator.order, without_order_latents(match)
     on_off = without_order_latents(match, on_off=True)
+    one_vector = match.separator.vectors.mean(0).expand_as(match.separator.vectors)
+    alone = order_held(match.separator, one_vector)
     cosines = torch.tensor(match.frame.order_cosine[match.order].values)
     number = torch.arange(len(order)).unflatten(0, 2 * [match.separator.config.n_digits])
     turned, unequal = number.T.flatten(), (number != number.T).flatten()
@@ -97,6 +100,7 @@ def order_elsewhere(match: Match) -> dict[str, float]:
         "standard deviation of the order there": pd.Series(order[~on].numpy()).std(),
         "order held by the rest there, correlation": correlation(rest[~on], order[~on]),
         "the same with digit latents on or off": correlation(on_off[~on], order[~on]),
+        "the same with one vector for all lists": correlation(alone[~on], order[~on]),
         "held by the rest where an order latent is on, correlation": correlation(
             rest[on], order[on]
         ),

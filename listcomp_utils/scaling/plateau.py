@@ -102,9 +102,8 @@ def course_panels(courses: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """
     few = courses[courses.step % (2 * courses.eval_every) == 0]
     runs = few.groupby(["recipe", "seed"])
-    ends = ", not left by step " + runs.step.transform("max").map("{:,}".format)
     left = runs.train_loss.transform("min") < LN_2 / 2
-    group = few.recipe + ends.where(~left, " recipe")
+    group = few.recipe + np.where(left, " recipe", ", not left")
     few = few.assign(line="seed " + few.seed.astype(str), group=group)
     return {
         f"{group}: {words}": rows.pivot(index="step", columns="line", values=name)

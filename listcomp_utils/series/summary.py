@@ -27,9 +27,9 @@ WIDTH = 118
 
 _WORDS = jinja2.Environment(undefined=jinja2.StrictUndefined)
 _ANSWER = _WORDS.from_string(
-    """1. **The separator holds both digits at once, unevenly, and the unevenness is the order.** Training gives every
-   digit a score; of two digits the one that scores higher gets more of the separator's attention, so that `60, 44` and
-   `44, 60` leave the same two digits in it in different shares.
+    """1. **The separator holds both digits at once, and which place has the larger share is the order.** Training gives
+   every digit a score; of two digits the one that scores higher gets more of the separator's attention, first or second.
+   So `60, 44` and `44, 60` leave each digit in it with nearly the same share, and the two places with exchanged ones.
 2. **One direction of the vector says which came first.** Exchange the two places' shares in it, and
    {{ of("05_circuit", "reversed by exchanging position weights", "%") }} of the lists are written in reverse; exchange
    the digits' shares instead, and most are garbled, only {{ of("05_circuit", "reversed by exchanging content weights", "%") }} reversed.
@@ -61,7 +61,6 @@ KEY = {
     "01_train": (
         "lists right, all or the sample",
         "study checkpoint, held-out lists right",
-        "study checkpoint, all lists right",
     ),
     "02_attention": ("spread of SEP's attention to a digit (std)",),
     "03_ablation": (
@@ -69,7 +68,10 @@ KEY = {
         "seeds that route by layer, share",
         "study: least-following output, smallest and largest over seeds",
     ),
-    "04_representation": ("reversal along one direction, share",),
+    "04_representation": (
+        "less well found digit after layer 0",
+        "variance that the first digit explains after layer 0",
+    ),
     "05_circuit": (
         "formula against model, float64, trained",
         "correlation of scores and readout",
