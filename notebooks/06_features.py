@@ -202,8 +202,8 @@ panels = {words: sizes[name].add_suffix(" latents") for name, words in names.ite
 
 # %% [markdown]
 # Look at the left panel from $k = 3$ to the right, and then at the right panel. A line is a number of latents; those of 128 and more
-# all but cover each other on the left. With $k = 2$ training is not over after these 3,000 steps: after 12,000 from 27 to 81 digits are
-# clean, by the random seed (the appendix has each).
+# all but cover each other on the left. With $k = 2$ training is not over after these 3,000 steps: after 12,000 more digits are
+# clean, by the random seed from a quarter to most (the appendix has each).
 
 # %%
 title = f"{clean[top]:.0%} of digits are clean at k = {top}, {clean[ks[-1]]:.0%} at k = {ks[-1]}"
@@ -232,7 +232,7 @@ claims += [at_least(name.format("variance explained"), apart.explained, 0.0, ok)
 # of the digits is clean. On three quarters of the lists no order latent is on, and there the digits no longer make up for it: the
 # hypotheses of that section which held are refuted at $k = 2$.
 # That is after 3,000 steps, where training is not over. After 12,000 (set <code>sae_steps</code> to 12000 too, five to ten minutes) more outputs are right and
-# more digits are clean, 27 to 81 by the random seed. But 46 to 102 latents are now digit and order in one, and the same hypotheses are refuted.
+# more digits are clean, by the random seed from a quarter to most. But many more latents are now digit and order in one, and the same hypotheses are refuted.
 # </details>
 #
 # **Can the variance explained warn of it?** It is the usual measure of an autoencoder: the share of the vectors' variance
@@ -272,7 +272,7 @@ print(f"digits or order, {named:.0%} of the live latents or more:", VERDICT[bool
 
 # %% [markdown]
 # Digit latents are along their digits once the order axis is taken out. With it left in their mean cosine is lower, in the hundred-digit
-# model 0.97: their directions are *tilted* along the order axis, otherwise than the embeddings are. This will matter below.
+# model by some hundredths: their directions are *tilted* along the order axis, otherwise than the embeddings are. This will matter below.
 #
 # That is about directions. *When* are they on? Each small map below is a latent: first digit down, second digit across, darker for more
 # active, ten by ten cells for all lists. Look for crosses (on wherever a digit is in the list) and for what is none. A star
